@@ -1,0 +1,48 @@
+/** @file What an architecture is to the rest: its parameters, its linear layers, and a builder of its forward graph. */
+import type { Graph, Value } from '../graph/graph.ts';
+
+export interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** A linear layer that LoRA may adapt: y = x W^T + b, W [outputs, inputs]. `module` is its Hugging Face name. */
+export interface Linear {
+  readonly module: string;
+  readonly inputs: number;
+  readonly outputs: number;
+}
+
+/** The sizes every graph leaves open: sequences, tokens of a sequence, scored rows of a sequence, label words. */
+export const SIZES = { batch: 'B', tokens: 'T', rows: 'M', labels: 'K' } as const;
+
+export interface ModelInputs {
+  /** [B, T] int64 */
+  readonly inputIds: Value;
+  /** [B, T] float32: 1 for a token, 0 for padding */
+  readonly attentionMask: Value;
+  /** [1, T] int64 */
+  readonly positionIds: Value;
+  /** [B, M, T] float32: one-hot rows that pick the scored positions, so no scatter is needed on the way back */
+  readonly select: Value;
+  /** [K] int64: the token ids of the label words */
+  readonly labelIds: Value;
+}
+
+/** How the builder reaches weights, so that frozen, LoRA and full-parameter graphs share one forward pass. */
+export interface Weights {
+  readonly graph: Graph;
+  parameter(name: string): Value;
+  /** scale (x W^T + b + adapter(x)) for x [N, inputs]. */
+  linear(x: Value, module: string, scale?: number): Value;
+}
+
+export interface Architecture {
+  /** Positions the model can hold. */
+  readonly maxTokens: number;
+  readonly parameters: readonly Parameter[];
+  /** In the order of the forward pass. */
+  readonly linears: readonly Linear[];
+  /** The modules `targets: query,value` stands for and their like: names to match at the end of a module. */
+  forward(weights: Weights, inputs: ModelInputs): Value;
+}

@@ -1,0 +1,108 @@
+/** @file PEFT adapter folders (adapter_config.json, adapter_model.safetensors), read and written; keys as PEFT 0.21 saves. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../atomic.ts';
+import { messageOf, UserError } from '../errors.ts';
+import type { LoraSpec } from './lora.ts';
+import { encodeSafetensors, readSafetensors, tensorData } from './safetensors.ts';
+import { elementCount, type ModelTensor } from './tensors.ts';
+
+const CONFIG = 'adapter_config.json';
+const WEIGHTS = 'adapter_model.safetensors';
+
+/** The key under which PEFT keeps a tensor of ours: `MODULE.lora_A` -> `base_model.model.MODULE.lora_A.weight`. */
+export function peftKey(name: string): string {
+  return `base_model.model.${name}.weight`;
+}
+
+/** Reads rank, alpha and targets of an adapter folder. Throws on what Lorikeet does not do (DoRA, rsLoRA, patterns, ...). */
+export function readPeftConfig(folder: string): LoraSpec {
+  const path = join(folder, CONFIG);
+  let config: Record<string, unknown>;
+  try {
+    config = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new UserError('usage', `${folder}: not an adapter folder, ${CONFIG} cannot be read (${messageOf(error)}); wanted what "lorikeet export" or PEFT writes`);
+  }
+  const fail = (problem: string): never => {
+    throw new UserError('usage', `${path}: ${problem}`);
+  };
+  if (config.peft_type !== 'LORA') fail(`peft_type is ${JSON.stringify(config.peft_type)}; wanted LORA`);
+  for (const key of ['use_dora', 'use_rslora', 'use_qalora', 'fan_in_fan_out', 'lora_bias', 'use_bdlora']) {
+    if (config[key]) fail(`${key} is set; only plain LoRA is supported`);
+  }
+  for (const key of ['rank_pattern', 'alpha_pattern']) {
+    if (Object.keys((config[key] as object | null) ?? {}).length) fail(`${key} is set; only one rank and alpha is supported`);
+  }
+  if ((config.bias ?? 'none') !== 'none' || config.modules_to_save) fail('biases or whole modules are trained; only LoRA factors are supported');
+  const [rank, alpha, targets] = [config.r, config.lora_alpha, config.target_modules];
+  if (typeof rank !== 'number' || typeof alpha !== 'number') return fail('r or lora_alpha is no number');
+  if (targets === 'all-linear') return { rank, alpha, targets: 'all' };
+  if (!Array.isArray(targets)) return fail(`target_modules is ${JSON.stringify(targets)}; wanted a list`);
+  return { rank, alpha, targets: targets.join(',') };
+}
+
+/** The adapter of a folder as one vector in the given layout. Throws on a missing tensor, another shape, or a left-over. */
+export function readPeftVector(folder: string, tensors: readonly ModelTensor[]): Float32Array {
+  const file = readSafetensors(join(folder, WEIGHTS));
+  const vector = new Float32Array(elementCount(tensors));
+  const left = new Set(file.tensors.keys());
+  for (const { name, rows, cols, offset } of tensors) {
+    const entry = file.tensors.get(peftKey(name));
+    if (entry && String(entry.shape) !== `${rows},${cols}`) {
+      throw new UserError('incompatible', `${file.path}: ${peftKey(name)} is [${entry.shape}]; this base wants [${rows},${cols}]`);
+    }
+    vector.set(tensorData(file, peftKey(name)), offset);
+    left.delete(peftKey(name));
+  }
+  if (left.size) throw new UserError('incompatible', `${file.path}: ${[...left][0]} fits no targeted layer of this base`);
+  if (!vector.every(Number.isFinite)) throw new UserError('incompatible', `${file.path}: holds numbers that are not finite`);
+  return vector;
+}
+
+export interface PeftAdapter {
+  readonly vector: Float32Array;
+  readonly tensors: readonly ModelTensor[];
+  readonly lora: LoraSpec;
+  /** What `base_model_name_or_path` should say. */
+  readonly base: string;
+}
+
+/** Writes an adapter folder, the weights before the config that makes it valid. Throws a UserError on a full or read-only disk. */
+export function writePeft(folder: string, adapter: PeftAdapter): void {
+  const named = adapter.tensors.map(({ name, rows, cols, offset }) => ({
+    name: peftKey(name),
+    shape: [rows, cols],
+    data: adapter.vector.subarray(offset, offset + rows * cols),
+  }));
+  const targets = adapter.lora.targets === 'all' ? modulesOf(adapter.tensors) : adapter.lora.targets.split(',').map((t) => t.trim());
+  const config = {
+    peft_type: 'LORA',
+    task_type: null,
+    base_model_name_or_path: adapter.base,
+    r: adapter.lora.rank,
+    lora_alpha: adapter.lora.alpha,
+    target_modules: targets,
+    lora_dropout: 0,
+    bias: 'none',
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    modules_to_save: null,
+    use_dora: false,
+    use_rslora: false,
+    rank_pattern: {},
+    alpha_pattern: {},
+  };
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileAtomic(join(folder, WEIGHTS), encodeSafetensors(named, { format: 'pt' }));
+    writeFileAtomic(join(folder, CONFIG), new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`));
+  } catch (error) {
+    throw new UserError('storage', `${folder}: the adapter cannot be written (${messageOf(error)}); choose another folder with -o`);
+  }
+}
+
+function modulesOf(tensors: readonly ModelTensor[]): string[] {
+  return [...new Set(tensors.map((t) => t.name.replace(/\.lora_[AB]$/, '')))];
+}

@@ -1,0 +1,100 @@
+/** @file Encoded prompts packed into the tensors of one run, padded no further than their bucket. */
+
+/** A prompt as token ids and the positions whose word is asked for (one for a cloze prompt). */
+export interface Sequence {
+  readonly ids: readonly number[];
+  readonly positions: readonly number[];
+}
+
+/** What one scored row should say: a distribution over the label words, its weight in the loss, its temperature. */
+export interface Target {
+  readonly distribution: readonly number[];
+  readonly weight: number;
+  readonly temperature: number;
+}
+
+/** Plain arrays, so that a batch can be posted to the worker. */
+export interface Batch {
+  readonly batch: number;
+  readonly tokens: number;
+  /** Scored rows a sequence. */
+  readonly rows: number;
+  /** [B, T] */
+  readonly inputIds: BigInt64Array;
+  /** [B, T], 1 for a token, 0 for padding */
+  readonly attentionMask: Float32Array;
+  /** [B, M, T], one-hot */
+  readonly select: Float32Array;
+}
+
+export interface TrainBatch extends Batch {
+  /** [B*M, K] */
+  readonly targets: Float32Array;
+  /** [B*M] */
+  readonly rowWeight: Float32Array;
+  /** [B*M] */
+  readonly inverseTemperature: Float32Array;
+}
+
+/** Sequence lengths are rounded up to a multiple of this, so that sessions meet few shapes. */
+const BUCKET_TOKENS = 8;
+/** Tokens in one scoring batch: enough to fill the cores, small enough to stay in cache. */
+const SCORE_BATCH_TOKENS = 2048;
+
+/** Packs sequences (all with the same number of positions). `padId` fills; `width` overrides the bucket's length. */
+export function packBatch(sequences: readonly Sequence[], padId: number, width?: number): Batch {
+  const batch = sequences.length;
+  const rows = sequences[0]?.positions.length ?? 1;
+  const tokens = width ?? bucketOf(Math.max(...sequences.map((s) => s.ids.length)));
+  const inputIds = new BigInt64Array(batch * tokens).fill(BigInt(padId));
+  const attentionMask = new Float32Array(batch * tokens);
+  const select = new Float32Array(batch * rows * tokens);
+  sequences.forEach(({ ids, positions }, b) => {
+    for (let t = 0; t < ids.length; t++) inputIds[b * tokens + t] = BigInt(ids[t]!);
+    attentionMask.fill(1, b * tokens, b * tokens + ids.length);
+    positions.forEach((position, m) => {
+      select[(b * rows + m) * tokens + position] = 1;
+    });
+  });
+  return { batch, tokens, rows, inputIds, attentionMask, select };
+}
+
+/** Adds targets, one a scored row, in the order of the sequences. */
+export function withTargets(batch: Batch, targets: readonly Target[]): TrainBatch {
+  const labels = targets[0]?.distribution.length ?? 0;
+  const out = new Float32Array(targets.length * labels);
+  targets.forEach((target, i) => {
+    out.set(target.distribution, i * labels);
+  });
+  return {
+    ...batch,
+    targets: out,
+    rowWeight: Float32Array.from(targets, (t) => t.weight),
+    inverseTemperature: Float32Array.from(targets, (t) => 1 / t.temperature),
+  };
+}
+
+export interface Packed {
+  readonly batch: Batch;
+  /** Where each of the batch's sequences stood in the list it came from. */
+  readonly order: readonly number[];
+}
+
+/** Packs sequences for scoring: sorted by length, so that a batch holds prompts of one length and little padding. */
+export function packForScoring(sequences: readonly Sequence[], padId: number): Packed[] {
+  const order = sequences.map((_, i) => i).sort((a, b) => sequences[a]!.ids.length - sequences[b]!.ids.length || a - b);
+  const packed: Packed[] = [];
+  for (let at = 0; at < order.length; ) {
+    let count = 1;
+    const fits = (n: number): boolean => at + n <= order.length && n * bucketOf(sequences[order[at + n - 1]!]!.ids.length) <= SCORE_BATCH_TOKENS;
+    while (fits(count + 1)) count++;
+    const slice = order.slice(at, at + count);
+    packed.push({ batch: packBatch(slice.map((i) => sequences[i]!), padId), order: slice });
+    at += count;
+  }
+  return packed;
+}
+
+function bucketOf(tokens: number): number {
+  return Math.ceil(tokens / BUCKET_TOKENS) * BUCKET_TOKENS;
+}

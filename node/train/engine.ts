@@ -1,0 +1,167 @@
+/** @file Runs the model's graphs on a device: scores batches and takes training steps. Lives in the worker thread. */
+import { messageOf, UserError } from '../errors.ts';
+import { encodeOnnx } from '../graph/onnx.ts';
+import { type AdamWSettings, adamWFeeds } from '../model/adamw.ts';
+import { type Base, cacheGraph, openBase, WEIGHTS_FILE } from '../model/base.ts';
+import { scoreGraph, type Trainable, trainGraph, trainableTensors } from '../model/program.ts';
+import { elementCount } from '../model/tensors.ts';
+import type { Batch, TrainBatch } from './batch.ts';
+import { type Device, type Feed, listDevices, openSession, type Session, type TensorData } from './session.ts';
+
+export interface EngineOptions {
+  /** A folder, or the name of the bundled base. */
+  readonly base: string;
+  readonly trainable: Trainable;
+  readonly device: Device;
+  /** 0: one a core. */
+  readonly threads: number;
+}
+
+/** The label words of a task: their token ids, and what is added to their logits (minus the label prior). */
+export interface LabelWords {
+  readonly ids: readonly number[];
+  readonly bias: readonly number[];
+}
+
+export interface TrainJob {
+  readonly vector: Float32Array;
+  readonly batches: readonly TrainBatch[];
+  readonly labels: LabelWords;
+  readonly optimiser: AdamWSettings;
+}
+
+export interface TrainResult {
+  readonly vector: Float32Array;
+  /** One a step, each before its step. */
+  readonly losses: readonly number[];
+}
+
+export interface Engine {
+  readonly device: Device;
+  /** A line for the user where `auto` had to fall back. */
+  readonly notice: string | null;
+  /** Logits of the label words, [B*M, K] a batch. */
+  score(vector: Float32Array, batches: readonly Batch[], labels: LabelWords): Promise<Float32Array[]>;
+  /** AdamW from zero moments over the batches, one step each. */
+  train(job: TrainJob, onStep?: (loss: number) => void): Promise<TrainResult>;
+  /** The gradient of one batch's loss, and the loss. */
+  gradient(vector: Float32Array, batch: TrainBatch, labels: LabelWords): Promise<{ gradient: Float32Array; loss: number }>;
+  release(): Promise<void>;
+}
+
+type Program = 'score' | 'train';
+
+/** Opens the base and its sessions (each when first needed). Throws a UserError if the device named cannot start. */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const base = openBase(options.base);
+  const started = await startDevice(base, options);
+  const sessions: Partial<Record<Program, Session>> = { score: started.session };
+  const sessionOf = async (program: Program): Promise<Session> => {
+    sessions[program] ??= await open(base, options, program, started.device);
+    return sessions[program];
+  };
+  const size = elementCount(trainableTensors(base, options.trainable));
+  return {
+    device: started.device,
+    notice: started.notice,
+    score: async (vector, batches, labels) => {
+      const session = await sessionOf('score');
+      const logits: Float32Array[] = [];
+      for (const batch of batches) {
+        const feeds = { ...batchFeeds(batch, labels), vector: { data: vector, dims: [size] } };
+        logits.push((await session.run(feeds, ['logits'])).logits as Float32Array);
+      }
+      return logits;
+    },
+    train: async (job, onStep) => {
+      const session = await sessionOf('train');
+      let state: TrainState = { vector: job.vector, first: new Float32Array(size), second: new Float32Array(size) };
+      const losses: number[] = [];
+      for (const batch of job.batches) {
+        const feeds = trainFeeds(batch, job.labels, state, adamWFeeds(job.optimiser, losses.length + 1));
+        const out = await session.run(feeds, ['loss', 'vector_next', 'first_moment_next', 'second_moment_next']);
+        losses.push(scalarOf(out.loss));
+        onStep?.(losses.at(-1)!);
+        state = {
+          vector: out.vector_next as Float32Array,
+          first: out.first_moment_next as Float32Array,
+          second: out.second_moment_next as Float32Array,
+        };
+      }
+      return { vector: state.vector, losses };
+    },
+    gradient: async (vector, batch, labels) => {
+      const state = { vector, first: new Float32Array(size), second: new Float32Array(size) };
+      const still = { learningRate: 0, weightDecay: 0, clipNorm: Number.POSITIVE_INFINITY };
+      const out = await (await sessionOf('train')).run(trainFeeds(batch, labels, state, adamWFeeds(still, 1)), ['loss', 'gradient']);
+      return { gradient: out.gradient as Float32Array, loss: scalarOf(out.loss) };
+    },
+    release: async () => {
+      for (const session of Object.values(sessions)) await session.release();
+    },
+  };
+}
+
+function open(base: Base, options: EngineOptions, program: Program, device: Exclude<Device, 'auto'>): Promise<Session> {
+  const graph = program === 'score' ? scoreGraph(base, options.trainable) : trainGraph(base, options.trainable);
+  const path = cacheGraph(base, encodeOnnx(graph, WEIGHTS_FILE));
+  return openSession(path, device, { threads: options.threads });
+}
+
+/** Starts the device asked for; `auto` tries what onnxruntime lists, ending with the CPU. */
+async function startDevice(
+  base: Base,
+  options: EngineOptions,
+): Promise<{ session: Session; device: Exclude<Device, 'auto'>; notice: string | null }> {
+  const candidates = options.device === 'auto' ? listDevices() : [options.device];
+  const failures: string[] = [];
+  for (const device of candidates as Exclude<Device, 'auto'>[]) {
+    try {
+      const session = await open(base, options, 'score', device);
+      const notice = failures.length ? `training on the ${device.toUpperCase()}: ${failures.join('; ')}` : null;
+      return { session, device, notice };
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      failures.push(`${device} cannot start (${messageOf(error).split('\n')[0]!.slice(0, 120)})`);
+    }
+  }
+  throw new UserError('usage', `--device ${options.device}: ${failures.join('; ')}; wanted one of auto, ${listDevices().join(', ')}`);
+}
+
+interface TrainState {
+  readonly vector: Float32Array;
+  readonly first: Float32Array;
+  readonly second: Float32Array;
+}
+
+function trainFeeds(batch: TrainBatch, labels: LabelWords, state: TrainState, scalars: Record<string, number>): Record<string, Feed> {
+  const rows = batch.batch * batch.rows;
+  const flat = [state.vector.length];
+  const feeds: Record<string, Feed> = {
+    ...batchFeeds(batch, labels),
+    targets: { data: batch.targets, dims: [rows, labels.ids.length] },
+    row_weight: { data: batch.rowWeight, dims: [rows, 1] },
+    inverse_temperature: { data: batch.inverseTemperature, dims: [rows, 1] },
+    vector: { data: state.vector, dims: flat },
+    first_moment: { data: state.first, dims: flat },
+    second_moment: { data: state.second, dims: flat },
+  };
+  for (const [name, x] of Object.entries(scalars)) feeds[name] = { data: Float32Array.of(x), dims: [] };
+  return feeds;
+}
+
+function batchFeeds(batch: Batch, labels: LabelWords): Record<string, Feed> {
+  const { batch: b, tokens: t, rows: m } = batch;
+  return {
+    input_ids: { data: batch.inputIds, dims: [b, t] },
+    attention_mask: { data: batch.attentionMask, dims: [b, t] },
+    position_ids: { data: BigInt64Array.from({ length: t }, (_, i) => BigInt(i)), dims: [1, t] },
+    select: { data: batch.select, dims: [b, m, t] },
+    label_ids: { data: BigInt64Array.from(labels.ids, BigInt), dims: [labels.ids.length] },
+    label_bias: { data: Float32Array.from(labels.bias), dims: [labels.ids.length] },
+  };
+}
+
+function scalarOf(data: TensorData | undefined): number {
+  return Number(data?.[0] ?? Number.NaN);
+}

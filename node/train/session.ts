@@ -1,0 +1,67 @@
+/** @file The one door to onnxruntime: opens a model file on a device and runs it. Runs inside the worker thread. */
+import * as ort from 'onnxruntime-node';
+
+export const DEVICES = ['auto', 'cpu', 'webgpu', 'cuda', 'dml', 'coreml'] as const;
+export type Device = (typeof DEVICES)[number];
+
+export type TensorData = Float32Array | Float64Array | BigInt64Array;
+
+/** A tensor to feed: row-major data and its sizes. */
+export interface Feed {
+  readonly data: TensorData;
+  readonly dims: readonly number[];
+}
+
+export interface Session {
+  readonly device: Device;
+  /** Runs the graph; gives the named outputs' data. */
+  run(feeds: Readonly<Record<string, Feed>>, outputs: readonly string[]): Promise<Record<string, TensorData>>;
+  release(): Promise<void>;
+}
+
+export interface SessionOptions {
+  /** Threads of one operator; 0 lets onnxruntime take one per core. */
+  readonly threads?: number;
+  /** `false` keeps external weights memory-mapped instead of repacked into private memory. */
+  readonly prepack?: boolean;
+}
+
+/** The devices this build of onnxruntime lists, most capable first, the CPU last. */
+export function listDevices(): Device[] {
+  const order: Device[] = ['cuda', 'coreml', 'dml', 'webgpu'];
+  const bundled = new Set(ort.listSupportedBackends().map((b) => b.name));
+  return [...order.filter((device) => bundled.has(device)), 'cpu'];
+}
+
+/** Opens an ONNX file (or bytes without external data). Throws what onnxruntime throws when the device cannot start. */
+export async function openSession(
+  model: string | Uint8Array,
+  device: Exclude<Device, 'auto'>,
+  options: SessionOptions = {},
+): Promise<Session> {
+  const sessionOptions: ort.InferenceSession.SessionOptions = {
+    executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
+    logSeverityLevel: 3,
+    ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
+    ...(options.prepack ? {} : { extra: { session: { disable_prepacking: '1' } } }),
+  };
+  const session = await (typeof model === 'string'
+    ? ort.InferenceSession.create(model, sessionOptions)
+    : ort.InferenceSession.create(model, sessionOptions));
+  return {
+    device,
+    run: async (feeds, outputs) => {
+      const tensors: Record<string, ort.Tensor> = {};
+      for (const [name, { data, dims }] of Object.entries(feeds)) {
+        tensors[name] = new ort.Tensor(elementType(data), data as Float32Array, dims);
+      }
+      const results = await session.run(tensors, outputs);
+      return Object.fromEntries(outputs.map((name) => [name, results[name]!.data as TensorData]));
+    },
+    release: () => session.release(),
+  };
+}
+
+function elementType(data: TensorData): 'float32' | 'float64' | 'int64' {
+  return data instanceof Float32Array ? 'float32' : data instanceof Float64Array ? 'float64' : 'int64';
+}
