@@ -60,7 +60,7 @@ async function benchStep(workspace: string): Promise<unknown> {
 
 async function stepOf(folder: string, shape: ModelShape) {
   const random = createPrng('bench').random;
-  const base = openBase(folder);
+  const base = await openBase(folder);
   const vector = initialLora(trainableTensors(base, TRAINABLE), random);
   const engine = await createEngine({ base: folder, trainable: TRAINABLE, device: 'cpu', threads: 0 });
   const labels = { ids: [5, 6], bias: [0, 0] };

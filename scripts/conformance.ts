@@ -46,7 +46,7 @@ export async function runCase(folder: string): Promise<Report> {
   const want = (name: string): Float32Array => tensorData(expected, name);
   const lora = readPeftConfig(join(folder, 'adapter-init'));
   const trainable: Trainable = { type: 'lora', lora };
-  const base = openBase(folder);
+  const base = await openBase(folder);
   const tensors = trainableTensors(base, trainable);
   const initial = readPeftVector(join(folder, 'adapter-init'), tensors);
   const engine = await createEngine({ base: folder, trainable, device: 'cpu', threads: 1 });
@@ -81,7 +81,7 @@ export async function runCase(folder: string): Promise<Report> {
   errors.adamwLosses = relative(Float32Array.from(trained.losses), Float32Array.from(spec.adamw.losses));
   errors.logitsTrained = relative(await score(trained.vector), want('logits_trained'));
   errors.adapterTrained = relative(trained.vector, readPeftVector(join(folder, 'adapter-trained'), tensors));
-  errors.adapterReadBack = readBack(trained.vector, tensors, lora);
+  errors.adapterReadBack = await readBack(trained.vector, tensors, lora);
   await engine.release();
 
   if (spec.full_loss_hard !== undefined) {
@@ -96,7 +96,7 @@ export async function runCase(folder: string): Promise<Report> {
 
 async function fullGradient(folder: string, batch: Parameters<Awaited<ReturnType<typeof createEngine>>['gradient']>[1], words: LabelWords) {
   const engine = await createEngine({ base: folder, trainable: { type: 'full' }, device: 'cpu', threads: 1 });
-  const base = openBase(folder);
+  const base = await openBase(folder);
   const result = await engine.gradient(baseVector(base), batch, words);
   await engine.release();
   return { ...result, tensors: trainableTensors(base, { type: 'full' }) };
@@ -133,10 +133,10 @@ function compareGradients(
   );
 }
 
-function readBack(vector: Float32Array, tensors: ReturnType<typeof trainableTensors>, lora: ReturnType<typeof readPeftConfig>): number {
+async function readBack(vector: Float32Array, tensors: ReturnType<typeof trainableTensors>, lora: ReturnType<typeof readPeftConfig>): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'lorikeet-conformance-'));
   try {
-    writePeft(folder, { vector, tensors, lora, base: 'conformance' });
+    await writePeft(folder, { vector, tensors, lora, base: 'conformance' });
     const again = readPeftConfig(folder);
     if (again.rank !== lora.rank || again.alpha !== lora.alpha) return Number.POSITIVE_INFINITY;
     return relative(readPeftVector(folder, tensors), vector);

@@ -47,7 +47,7 @@ function packageRoot(): string {
 }
 
 /** Opens a Hugging Face folder. Throws a UserError on anything missing, misnamed or misshapen. */
-export function openBase(name: string): Base {
+export async function openBase(name: string): Promise<Base> {
   const folder = baseFolder(name);
   const architecture = readArchitecture(folder);
   const read = (file: string, optional = false): Uint8Array => {
@@ -68,11 +68,11 @@ export function openBase(name: string): Base {
   checkShapes(file, architecture);
   const places = placesOf(architecture);
   const cache = join(cacheRoot(), sha256.slice(0, 32));
-  writeWeights(cache, file, places);
+  await writeWeights(cache, file, places);
   return { folder, architecture, sha256, cache, places };
 }
 
-/** A weight of the base as float32, read from the model folder. */
+/** Every weight of the base as the one vector that full training trains. */
 export function baseVector(base: Base): Float32Array {
   const total = [...base.places.values()].reduce((sum, place) => sum + place.byteLength / 4, 0);
   const vector = new Float32Array(total);
@@ -86,10 +86,10 @@ export function baseVector(base: Base): Float32Array {
 }
 
 /** Writes a graph beside the weights it refers to, once; gives its path. */
-export function cacheGraph(base: Base, onnx: Uint8Array): string {
+export async function cacheGraph(base: Base, onnx: Uint8Array): Promise<string> {
   const name = `${createHash('sha256').update(onnx).digest('hex').slice(0, 32)}.onnx`;
   const path = join(base.cache, name);
-  if (!existsSync(path)) storing(path, () => writeFileAtomic(path, onnx));
+  if (!existsSync(path)) await storing(path, () => writeFileAtomic(path, onnx));
   return path;
 }
 
@@ -118,21 +118,21 @@ function placesOf(architecture: Architecture): Map<string, WeightPlace> {
   return places;
 }
 
-function writeWeights(cache: string, file: SafetensorsFile, places: ReadonlyMap<string, WeightPlace>): void {
+async function writeWeights(cache: string, file: SafetensorsFile, places: ReadonlyMap<string, WeightPlace>): Promise<void> {
   const path = join(cache, WEIGHTS_FILE);
   const size = Math.max(...[...places.values()].map((p) => p.offset + Math.ceil(p.byteLength / ALIGNMENT) * ALIGNMENT));
   if (existsSync(path) && statSync(path).size === size) return;
   const bytes = new Uint8Array(size);
   for (const [name, { offset }] of places) bytes.set(new Uint8Array(tensorData(file, name).buffer), offset);
-  storing(path, () => {
+  await storing(path, () => {
     mkdirSync(cache, { recursive: true });
-    writeFileAtomic(path, bytes);
+    return writeFileAtomic(path, bytes);
   });
 }
 
-function storing(path: string, write: () => void): void {
+async function storing(path: string, write: () => Promise<void>): Promise<void> {
   try {
-    write();
+    await write();
   } catch (error) {
     throw new UserError('storage', `${path}: cannot be written (${messageOf(error)}); set LORIKEET_CACHE to a folder with room`);
   }

@@ -69,7 +69,7 @@ export interface PeftAdapter {
 }
 
 /** Writes an adapter folder, the weights before the config that makes it valid. Throws a UserError on a full or read-only disk. */
-export function writePeft(folder: string, adapter: PeftAdapter): void {
+export async function writePeft(folder: string, adapter: PeftAdapter): Promise<void> {
   const named = adapter.tensors.map(({ name, rows, cols, offset }) => ({
     name: peftKey(name),
     shape: [rows, cols],
@@ -96,8 +96,8 @@ export function writePeft(folder: string, adapter: PeftAdapter): void {
   };
   try {
     mkdirSync(folder, { recursive: true });
-    writeFileAtomic(join(folder, WEIGHTS), encodeSafetensors(named, { format: 'pt' }));
-    writeFileAtomic(join(folder, CONFIG), new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`));
+    await writeFileAtomic(join(folder, WEIGHTS), encodeSafetensors(named, { format: 'pt' }));
+    await writeFileAtomic(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
   } catch (error) {
     throw new UserError('storage', `${folder}: the adapter cannot be written (${messageOf(error)}); choose another folder with -o`);
   }

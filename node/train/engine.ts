@@ -53,7 +53,7 @@ type Program = 'score' | 'train';
 
 /** Opens the base and its sessions (each when first needed). Throws a UserError if the device named cannot start. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const base = openBase(options.base);
+  const base = await openBase(options.base);
   const started = await startDevice(base, options);
   const sessions: Partial<Record<Program, Session>> = { score: started.session };
   const sessionOf = async (program: Program): Promise<Session> => {
@@ -102,9 +102,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-function open(base: Base, options: EngineOptions, program: Program, device: Exclude<Device, 'auto'>): Promise<Session> {
+async function open(base: Base, options: EngineOptions, program: Program, device: Exclude<Device, 'auto'>): Promise<Session> {
   const graph = program === 'score' ? scoreGraph(base, options.trainable) : trainGraph(base, options.trainable);
-  const path = cacheGraph(base, encodeOnnx(graph, WEIGHTS_FILE));
+  const path = await cacheGraph(base, encodeOnnx(graph, WEIGHTS_FILE));
   return openSession(path, device, { threads: options.threads });
 }
 

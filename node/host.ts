@@ -1,0 +1,245 @@
+/**
+ * @file The one door to libp2p: a host with TCP, noise and yamux; direct streams for frames, gossipsub for what everybody
+ * needs. Everything that comes in has a limit and a deadline.
+ */
+import './polyfill.ts';
+import { type GossipSub, type GossipSubComponents, gossipsub } from '@chainsafe/libp2p-gossipsub';
+import { createTopicScoreParams } from '@chainsafe/libp2p-gossipsub/score';
+import { noise } from '@chainsafe/libp2p-noise';
+import { yamux } from '@chainsafe/libp2p-yamux';
+import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys';
+import { identify } from '@libp2p/identify';
+import { type IncomingStreamData, type PrivateKey, TopicValidatorResult } from '@libp2p/interface';
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { tcp } from '@libp2p/tcp';
+import { multiaddr } from '@multiformats/multiaddr';
+import * as lengthPrefixed from 'it-length-prefixed';
+import { pipe } from 'it-pipe';
+import { createLibp2p } from 'libp2p';
+import { codeOf, messageOf, UserError } from './errors.ts';
+
+export interface HostOptions {
+  /** An Ed25519 key as `generateKey` gives it. */
+  readonly key: Uint8Array;
+  /** Multiaddresses such as /ip4/0.0.0.0/tcp/4001; port 0 takes a free one. */
+  readonly listen: readonly string[];
+  readonly runId: string;
+  /** Frames longer than this are cut off. */
+  readonly maxFrameBytes: number;
+  /** The run's settings, served to whoever holds the invite. */
+  readonly describeRun: () => string;
+  readonly onFrame: (from: string, bytes: Uint8Array) => void;
+  readonly onOversized: (from: string) => void;
+  readonly onPeer: (id: string, up: boolean) => void;
+  /** Whether a published message is well formed; a bad one costs its sender. */
+  readonly validate: (from: string, bytes: Uint8Array) => boolean;
+}
+
+export interface Host {
+  readonly id: string;
+  /** Where it can be reached, with its id. */
+  addresses(): string[];
+  /** Connects; resolves to the id reached. Throws a UserError where nobody answers. */
+  dial(addresses: readonly string[], signal?: AbortSignal): Promise<string>;
+  /** Sends a frame on a stream of its own; false where it did not go out whole. */
+  send(to: string, bytes: Uint8Array): Promise<boolean>;
+  publish(bytes: Uint8Array): Promise<void>;
+  /** Closes the connection and takes no more from this peer. */
+  ban(id: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const SEND_DEADLINE_MS = 30_000;
+const DIAL_DEADLINE_MS = 10_000;
+const STOP_DEADLINE_MS = 3_000;
+const MAX_RUN_BYTES = 64 * 1024;
+const MAX_PUBLISHED_BYTES = 4096;
+const MAX_STREAMS = 256;
+/** How often gossipsub lets scores decay. */
+const SCORE_TICK_MS = 1000;
+const REJECT_HALF_LIFE_MS = 10 * 60_000;
+
+const frameProtocol = (runId: string): string => `/lorikeet/1/${runId}/frame`;
+const runProtocol = (runId: string): string => `/lorikeet/1/${runId}/run`;
+const topicOf = (runId: string): string => `lorikeet/1/${runId}`;
+
+/** A new Ed25519 key. */
+export async function generateKey(): Promise<Uint8Array> {
+  return privateKeyToProtobuf(await generateKeyPair('Ed25519'));
+}
+
+/** The peer id of a key. */
+export function idOfKey(key: Uint8Array): string {
+  return peerIdFromPrivateKey(privateKeyFromProtobuf(key)).toString();
+}
+
+/** Starts listening. Throws a UserError where an address cannot be had. */
+export async function createHost(options: HostOptions): Promise<Host> {
+  const { runId } = options;
+  const topic = topicOf(runId);
+  const node = await startNode(options, privateKeyFromProtobuf(options.key));
+  const banned = new Set<string>();
+  const stopping = new AbortController();
+  const pubsub = node.services.pubsub;
+
+  node.addEventListener('peer:connect', ({ detail }) => {
+    if (banned.has(detail.toString())) node.hangUp(detail).catch(() => {});
+    else options.onPeer(detail.toString(), true);
+  });
+  node.addEventListener('peer:disconnect', ({ detail }) => options.onPeer(detail.toString(), false));
+  pubsub.topicValidators.set(topic, (_source, message) => {
+    if (message.type !== 'signed' || message.data.length > MAX_PUBLISHED_BYTES) return TopicValidatorResult.Reject;
+    return options.validate(message.from.toString(), message.data) ? TopicValidatorResult.Accept : TopicValidatorResult.Reject;
+  });
+  pubsub.addEventListener('message', ({ detail }) => {
+    if (detail.type === 'signed' && !banned.has(detail.from.toString())) options.onFrame(detail.from.toString(), detail.data);
+  });
+  pubsub.subscribe(topic);
+
+  await node.handle(
+    frameProtocol(runId),
+    (incoming) => {
+      receiveFrame(incoming, options, banned).catch(() => {});
+    },
+    { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS },
+  );
+  await node.handle(runProtocol(runId), ({ stream }) => {
+    pipe([new TextEncoder().encode(options.describeRun())], (source) => lengthPrefixed.encode(source), stream).catch((error) => stream.abort(error));
+  });
+
+  return {
+    id: node.peerId.toString(),
+    addresses: () => node.getMultiaddrs().map(String),
+    dial: async (addresses, signal) => {
+      const deadline = anySignal(signal, stopping.signal, AbortSignal.timeout(DIAL_DEADLINE_MS));
+      const connection = await node.dial(addresses.map((a) => multiaddr(a)), { signal: deadline });
+      return connection.remotePeer.toString();
+    },
+    send: async (to, bytes) => {
+      if (banned.has(to)) return false;
+      const signal = anySignal(stopping.signal, AbortSignal.timeout(SEND_DEADLINE_MS));
+      try {
+        const stream = await node.dialProtocol(peerIdFromString(to), frameProtocol(runId), { signal });
+        const abort = (): void => stream.abort(new Error('deadline'));
+        signal.addEventListener('abort', abort, { once: true });
+        try {
+          await pipe([bytes], (source) => lengthPrefixed.encode(source, { maxDataLength: options.maxFrameBytes }), stream.sink);
+          await stream.close({ signal });
+        } finally {
+          signal.removeEventListener('abort', abort);
+        }
+        return true;
+      } catch {
+        return false; // the protocol reminds whoever matters
+      }
+    },
+    publish: async (bytes) => {
+      if (bytes.length > MAX_PUBLISHED_BYTES) throw new Error(`${bytes.length} bytes are too many to publish`);
+      await pubsub.publish(topic, bytes);
+    },
+    ban: async (id) => {
+      banned.add(id);
+      await node.hangUp(peerIdFromString(id)).catch(() => {});
+    },
+    stop: async () => {
+      stopping.abort();
+      await Promise.race([node.stop(), new Promise((resolve) => setTimeout(resolve, STOP_DEADLINE_MS).unref())]);
+    },
+  };
+}
+
+/** Asks whoever an invite names for the run's settings. Throws a UserError where nobody answers or the run is another. */
+export async function fetchRun(options: { key: Uint8Array; addresses: readonly string[]; runId: string }): Promise<string> {
+  const node = await createLibp2p({
+    privateKey: privateKeyFromProtobuf(options.key),
+    addresses: { listen: [] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+  });
+  const signal = AbortSignal.timeout(DIAL_DEADLINE_MS);
+  try {
+    const connection = await node.dial(options.addresses.map((a) => multiaddr(a)), { signal }).catch((error) => {
+      throw new UserError('unreachable', `invite: nobody answers at ${options.addresses.join(', ')} (${messageOf(error).split('\n')[0]}); is the peer running, and the address right?`);
+    });
+    const stream = await connection.newStream(runProtocol(options.runId), { signal }).catch((error) => {
+      throw new UserError('incompatible', `invite: ${connection.remotePeer} answers, but not for run ${options.runId} (${messageOf(error).split('\n')[0]}); ask for a fresh invite`);
+    });
+    for await (const message of lengthPrefixed.decode(stream.source, { maxDataLength: MAX_RUN_BYTES })) {
+      return new TextDecoder().decode(message.subarray());
+    }
+    throw new UserError('unreachable', 'invite: the connection closed before the run was described; try again');
+  } finally {
+    await node.stop();
+  }
+}
+
+async function receiveFrame({ stream, connection }: IncomingStreamData, options: HostOptions, banned: ReadonlySet<string>): Promise<void> {
+  const from = connection.remotePeer.toString();
+  if (banned.has(from)) return stream.abort(new Error('banned'));
+  const timer = setTimeout(() => stream.abort(new Error('deadline')), SEND_DEADLINE_MS);
+  try {
+    for await (const message of lengthPrefixed.decode(stream.source, { maxDataLength: options.maxFrameBytes })) {
+      options.onFrame(from, message.subarray());
+    }
+    await stream.close();
+  } catch (error) {
+    if ((error as Error).name === 'InvalidDataLengthError') options.onOversized(from);
+    stream.abort(error as Error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function startNode(options: HostOptions, privateKey: PrivateKey) {
+  const topic = topicOf(options.runId);
+  const pubsub = gossipsub({
+    allowedTopics: [topic],
+    decodeRpcLimits: {
+      maxSubscriptions: 16,
+      maxMessages: 256,
+      maxIhaveMessageIDs: 1024,
+      maxIwantMessageIDs: 1024,
+      maxIdontwantMessageIDs: 1024,
+      maxControlMessages: 256,
+      maxPeerInfos: 16,
+    },
+    maxInboundDataLength: 256 * 1024,
+    maxOutboundBufferSize: 4 * 1024 * 1024,
+    globalSignaturePolicy: 'StrictSign',
+    allowPublishToZeroTopicPeers: true,
+    fallbackToFloodsub: false,
+    emitSelf: false,
+    scoreParams: {
+      IPColocationFactorWhitelist: new Set(['127.0.0.1', '::1']),
+      topics: {
+        [topic]: createTopicScoreParams({
+          topicWeight: 1,
+          meshMessageDeliveriesWeight: 0,
+          meshFailurePenaltyWeight: 0,
+          invalidMessageDeliveriesWeight: -20,
+          invalidMessageDeliveriesDecay: 0.5 ** (SCORE_TICK_MS / REJECT_HALF_LIFE_MS),
+        }),
+      },
+    },
+  }) as unknown as (components: GossipSubComponents) => GossipSub;
+  try {
+    return await createLibp2p({
+      privateKey,
+      addresses: { listen: [...options.listen] },
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux()],
+      connectionManager: { inboundConnectionThreshold: 100, maxIncomingPendingConnections: 100, reconnectRetries: 0 },
+      services: { identify: identify(), pubsub },
+    });
+  } catch (error) {
+    const taken = codeOf(error) === 'EADDRINUSE' || /EADDRINUSE|listen/i.test(messageOf(error));
+    if (!taken) throw error;
+    throw new UserError('usage', `${options.listen.join(', ')}: cannot listen there (${messageOf(error).split('\n')[0]}); choose another --port`);
+  }
+}
+
+function anySignal(...signals: (AbortSignal | undefined)[]): AbortSignal {
+  return AbortSignal.any(signals.filter((s) => s !== undefined));
+}

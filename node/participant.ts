@@ -1,0 +1,195 @@
+/** @file One peer of a run on this machine: its texts, its state, its share of the trainer, its place in the swarm. */
+import type { CodecName } from '../protocol/codec.ts';
+import type { Metric } from '../protocol/events.ts';
+import type { Refusal } from '../protocol/frame.ts';
+import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
+import { messageOf } from './errors.ts';
+import { generateKey, idOfKey } from './host.ts';
+import { type Run } from './run.ts';
+import { createRuntime, type Traffic } from './runtime.ts';
+import type { Store } from './store.ts';
+import { type Accuracy, type EncodedExample, evaluate, trainRound } from './train/learner.ts';
+import type { Trainer } from './train/trainer.ts';
+
+export interface ParticipantOptions {
+  readonly run: Run;
+  readonly store: Store;
+  readonly trainer: Trainer;
+  readonly gold: readonly EncodedExample[];
+  /** Watched after each mixing; empty: nothing is. */
+  readonly development: readonly EncodedExample[];
+  readonly listen: readonly string[];
+  /** Whom to dial first, and again while nobody is connected. */
+  readonly bootstrap: readonly string[];
+  /** Names the peer's shuffles; by default its id. */
+  readonly name?: string;
+  readonly onChange?: (view: ParticipantView) => void;
+  readonly onNotice?: (line: string) => void;
+}
+
+/** What there is to see of a peer. */
+export interface ParticipantView {
+  readonly id: string;
+  round: number;
+  rounds: number;
+  phase: Peer['phase'];
+  /** Mean loss of the last local round. */
+  loss: number | null;
+  /** On development texts, of the last mixed adapter. */
+  accuracy: number | null;
+  /** Mean relative distance of the neighbours' adapters. */
+  distance: number | null;
+  neighbours: number;
+  late: number;
+  members: number;
+  sentBytes: number;
+  refused: Partial<Record<Refusal, number>>;
+}
+
+export interface Participant {
+  readonly id: string;
+  readonly view: ParticipantView;
+  readonly traffic: Traffic;
+  addresses(): string[];
+  /** The adapter as last mixed or trained. */
+  adapter(): Float32Array;
+  /** Resolves when the run is over; rejects when it cannot go on. */
+  readonly finished: Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Pause between attempts to reach the first peer again. */
+const BOOTSTRAP_PAUSE_MS = 3000;
+
+/** Starts (or resumes) a peer. Throws a UserError where the state is of another run or the port is taken. */
+export async function startParticipant(options: ParticipantOptions): Promise<Participant> {
+  const { run, store, onChange } = options;
+  const { settings, runId } = run;
+  const key = await store.key(generateKey);
+  const id = idOfKey(key);
+  const snapshot = store.readSnapshot(runId, settings.codec as CodecName);
+  const peer = snapshot ? restorePeer({ id, settings, snapshot }) : createPeer({ id, runId, settings, adapter: run.initial });
+  const view = createView(peer);
+  const changed = (): void => {
+    view.round = peer.round;
+    view.phase = peer.phase;
+    view.refused = peer.refused;
+    view.members = Object.values(peer.members).filter((m) => m.sequence >= 0 && m.state === 'joined').length + 1;
+    onChange?.(view);
+  };
+  const watch = createWatch(options, (accuracy) => {
+    view.accuracy = accuracy.share;
+    changed();
+  });
+  const runtime = await createRuntime({
+    peer,
+    key,
+    listen: options.listen,
+    describeRun: () => JSON.stringify(settings),
+    save: store.writeSnapshot,
+    train: async (round, adapter, steps) => {
+      changed();
+      const { vector, losses } = await trainRound({
+        trainer: options.trainer,
+        task: run.task,
+        settings,
+        labels: run.labels,
+        examples: options.gold,
+        peer: options.name ?? id,
+        round,
+        vector: adapter,
+        steps,
+      });
+      return { adapter: vector, stats: { loss: losses.reduce((a, b) => a + b, 0) / Math.max(1, losses.length) } };
+    },
+    onMetric: (metric) => {
+      noteMetric(view, metric, options.onNotice);
+      view.sentBytes = runtime.traffic.sentBytes;
+      if (metric.type === 'mixed') watch(metric.adapter);
+      changed();
+    },
+    onRefuse: changed,
+  });
+  const stopBootstrap = keepBootstrapped(options, peer, (addresses) => runtime.host.dial(addresses));
+  return {
+    id,
+    view,
+    traffic: runtime.traffic,
+    addresses: runtime.host.addresses,
+    adapter: () => peer.adapter,
+    finished: runtime.finished,
+    stop: async () => {
+      stopBootstrap();
+      await runtime.stop();
+      store.release();
+    },
+  };
+}
+
+function createView(peer: Peer): ParticipantView {
+  return {
+    id: peer.id,
+    round: peer.round,
+    rounds: peer.settings.rounds + peer.settings.closingRounds,
+    phase: peer.phase,
+    loss: null,
+    accuracy: null,
+    distance: null,
+    neighbours: 0,
+    late: 0,
+    members: 1,
+    sentBytes: 0,
+    refused: {},
+  };
+}
+
+function noteMetric(view: ParticipantView, metric: Metric, onNotice: ParticipantOptions['onNotice']): void {
+  switch (metric.type) {
+    case 'gathering':
+      break;
+    case 'trained':
+      view.loss = metric.loss;
+      break;
+    case 'mixed':
+      view.neighbours = metric.mixed;
+      view.distance = metric.distance;
+      view.late += metric.late;
+      break;
+    case 'skipped':
+      onNotice?.(`the others are at round ${metric.to}: skipped from ${metric.from}`);
+      break;
+    case 'abandoned':
+      onNotice?.(`round ${metric.round}: ${metric.edges} unfinished exchanges given up`);
+      break;
+    case 'diverged':
+      onNotice?.(`round ${metric.round}: training gave numbers that are not finite; kept the adapter from before`);
+      break;
+  }
+}
+
+/** Scores development texts with the latest mixed adapter; skips adapters that come while one is being scored. */
+function createWatch(options: ParticipantOptions, report: (accuracy: Accuracy) => void): (adapter: Float32Array) => void {
+  const { trainer, run, development } = options;
+  let busy = false;
+  return (vector) => {
+    if (busy || development.length === 0) return;
+    busy = true;
+    evaluate({ trainer, task: run.task, labels: run.labels, vector }, development)
+      .then(report)
+      .catch((error) => options.onNotice?.(`development texts could not be scored: ${messageOf(error)}`))
+      .finally(() => {
+        busy = false;
+      });
+  };
+}
+
+/** Dials the first peer at once, and again while nobody is connected. */
+function keepBootstrapped(options: ParticipantOptions, peer: Peer, dial: (addresses: readonly string[]) => Promise<string>): () => void {
+  if (options.bootstrap.length === 0) return () => {};
+  const attempt = (): void => {
+    if (!Object.values(peer.members).some((m) => m.connected)) dial(options.bootstrap).catch(() => {});
+  };
+  attempt();
+  const timer = setInterval(attempt, BOOTSTRAP_PAUSE_MS);
+  return () => clearInterval(timer);
+}

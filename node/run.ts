@@ -1,0 +1,63 @@
+/** @file A run as this machine opens it: settings, run id, base model, task, and the layout of the adapter. */
+import { createHash } from 'node:crypto';
+import { createPrng } from '../protocol/prng.ts';
+import { canonicalSettings, parseSettings, type RunSettings } from '../protocol/config.ts';
+import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../protocol/frame.ts';
+import { UserError } from './errors.ts';
+import { type Base, baseFolder, openBase } from './model/base.ts';
+import { initialLora, type LoraSpec } from './model/lora.ts';
+import { trainableTensors } from './model/program.ts';
+import type { ModelTensor } from './model/tensors.ts';
+import type { LabelWords } from './train/engine.ts';
+import { labelWords } from './train/learner.ts';
+import { createTask, type Task } from './train/task.ts';
+
+export interface Run {
+  readonly settings: RunSettings;
+  readonly runId: string;
+  readonly base: Base;
+  readonly task: Task;
+  readonly labels: LabelWords;
+  readonly lora: LoraSpec;
+  readonly tensors: readonly ModelTensor[];
+  /** The adapter everybody starts from. */
+  readonly initial: Float32Array;
+}
+
+export const sha256: Hash = (bytes) => createHash('sha256').update(bytes).digest().subarray(0, HASH_BYTES);
+
+/** The run id: the hash of every setting that alters what is computed. */
+export function runIdOf(settings: RunSettings): string {
+  return createHash('sha256').update(canonicalSettings(settings)).digest('hex').slice(0, RUN_ID_DIGITS);
+}
+
+/** Checks settings a user or a file gave. Throws a UserError that names the setting. */
+export function checkSettings(given: Readonly<Record<string, unknown>>, where: string): RunSettings {
+  const parsed = parseSettings(given);
+  if (!parsed.ok) throw new UserError('usage', `${where}: ${parsed.problem}`);
+  return parsed.settings;
+}
+
+/** Opens the base and the task of a run, filling in the base's hash. Throws a UserError if this machine's base is another. */
+export async function openRun(given: RunSettings): Promise<Run> {
+  const base = await openBase(given.base);
+  if (given.baseHash && given.baseHash !== base.sha256) {
+    throw new UserError('incompatible', `base ${given.base}: its sha256 is ${base.sha256.slice(0, 12)}..., the run wants ${given.baseHash.slice(0, 12)}...; fetch the same model and name its folder with --base`);
+  }
+  const settings: RunSettings = { ...given, baseHash: base.sha256 };
+  const { rank, alpha, targets } = settings;
+  const lora = { rank, alpha, targets };
+  const tensors = trainableTensors(base, { type: 'lora', lora });
+  const task = createTask(baseFolder(settings.base), settings, base.architecture.maxTokens);
+  const prior = priorOf(settings);
+  if (prior.length > 0 && prior.length !== task.classes.length) {
+    throw new UserError('usage', `labelPrior: ${prior.length} numbers; wanted one for each of ${task.classes.length} classes`);
+  }
+  const labels = labelWords(task, prior);
+  const initial = initialLora(tensors, createPrng(settings.seed).fork('lora-A').random);
+  return { settings, runId: runIdOf(settings), base, task, labels, lora, tensors, initial };
+}
+
+export function priorOf(settings: RunSettings): number[] {
+  return settings.labelPrior === '' ? [] : settings.labelPrior.split(',').map(Number);
+}

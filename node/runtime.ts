@@ -1,0 +1,158 @@
+/** @file Carries out a peer's effects on a real network, trainer and disk, first in, first out. Twin of sim/world.ts. */
+import type { CodecName } from '../protocol/codec.ts';
+import type { Effect, Event, Metric, TimerName, TrainStats } from '../protocol/events.ts';
+import { decodeFrame, maxFrameBytes, type Refusal } from '../protocol/frame.ts';
+import { type Peer, step } from '../protocol/peer.ts';
+import type { Snapshot } from '../protocol/snapshot.ts';
+import { createHost, type Host } from './host.ts';
+import { sha256 } from './run.ts';
+
+export interface RuntimeOptions {
+  readonly peer: Peer;
+  readonly key: Uint8Array;
+  readonly listen: readonly string[];
+  readonly describeRun: () => string;
+  /** Resolves when durable. */
+  readonly save: (snapshot: Snapshot) => Promise<void>;
+  readonly train: (round: number, adapter: Float32Array, steps: number) => Promise<{ adapter: Float32Array; stats: TrainStats }>;
+  readonly onMetric?: (metric: Metric) => void;
+  readonly onRefuse?: (id: string, code: Refusal) => void;
+}
+
+export interface Traffic {
+  /** Frames and announcements handed to the network, in bytes; framing and encryption come on top. */
+  sentBytes: number;
+  sentFrames: number;
+  receivedBytes: number;
+}
+
+export interface Runtime {
+  readonly host: Host;
+  readonly traffic: Traffic;
+  /** Resolves when the run is over for this peer or it was stopped; rejects if it cannot go on. */
+  readonly finished: Promise<void>;
+  /** Says goodbye, lets what was begun be saved, and closes the host. */
+  stop(): Promise<void>;
+}
+
+/** Starts the host, then the peer. */
+export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const { peer } = options;
+  const { promise: finished, resolve: finish, reject: fail } = Promise.withResolvers<void>();
+  const traffic: Traffic = { sentBytes: 0, sentFrames: 0, receivedBytes: 0 };
+  const timers = new Map<TimerName, NodeJS.Timeout>();
+  const queue: Event[] = [];
+  const early: Event[] = [];
+  let pumping: Promise<void> | null = null;
+  let state: 'starting' | 'running' | 'stopped' = 'starting';
+  const limits = { runId: peer.runId, count: peer.adapter.length, codec: peer.settings.codec as CodecName };
+
+  const push = (event: Event): void => {
+    if (state === 'stopped') return;
+    if (state === 'starting') early.push(event);
+    else {
+      queue.push(event);
+      pumping ??= pump().finally(() => {
+        pumping = null;
+      });
+    }
+  };
+  const halt = (): void => {
+    state = 'stopped';
+    for (const timer of timers.values()) clearTimeout(timer);
+  };
+  const pump = async (): Promise<void> => {
+    try {
+      for (let event = queue.shift(); event; event = queue.shift()) {
+        for (const effect of step(peer, event, { now: Date.now(), hash: sha256 })) await carryOut(effect);
+      }
+    } catch (error) {
+      halt();
+      fail(error);
+    }
+  };
+
+  const host = await createHost({
+    key: options.key,
+    listen: options.listen,
+    runId: peer.runId,
+    maxFrameBytes: maxFrameBytes(limits),
+    describeRun: options.describeRun,
+    onFrame: (from, bytes) => {
+      traffic.receivedBytes += bytes.length;
+      push({ type: 'frame', from, bytes });
+    },
+    onOversized: (from) => push({ type: 'oversized', from }),
+    onPeer: (id, up) => push({ type: 'peer', id, up }),
+    validate: (_from, bytes) => decodeFrame(bytes, limits, sha256).ok,
+  });
+
+  const carryOut = async (effect: Effect): Promise<void> => {
+    switch (effect.type) {
+      case 'save':
+        return options.save(effect.snapshot);
+      case 'train':
+        options.train(effect.round, effect.adapter, effect.steps).then(
+          ({ adapter, stats }) => push({ type: 'trained', round: effect.round, adapter, stats }),
+          (error) => {
+            if (state === 'stopped') return;
+            halt();
+            fail(error);
+          },
+        );
+        return;
+      case 'send':
+        count(effect.bytes);
+        host.send(effect.to, effect.bytes).catch(fail);
+        return;
+      case 'publish':
+        count(effect.bytes);
+        host.publish(effect.bytes).catch(() => {}); // nobody to publish to yet: the next announcement follows
+        return;
+      case 'timer':
+        clearTimeout(timers.get(effect.name));
+        timers.set(effect.name, setTimeout(() => push({ type: 'timer', name: effect.name }), Math.max(0, effect.at - Date.now())));
+        return;
+      case 'dial':
+        host.dial(effect.addresses).catch(() => push({ type: 'peer', id: effect.id, up: false }));
+        return;
+      case 'drop':
+        await host.ban(effect.id);
+        return;
+      case 'refuse':
+        options.onRefuse?.(effect.id, effect.code);
+        return;
+      case 'report':
+        options.onMetric?.(effect.metric);
+        return;
+      case 'finish':
+        finish();
+        return;
+    }
+  };
+  const count = (bytes: Uint8Array): void => {
+    traffic.sentBytes += bytes.length;
+    traffic.sentFrames += 1;
+  };
+
+  state = 'running';
+  push({ type: 'start', addresses: host.addresses() });
+  for (const event of early) push(event);
+  return {
+    host,
+    traffic,
+    finished,
+    stop: async () => {
+      if (state === 'running') {
+        push({ type: 'stop' });
+        await pumping;
+        await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS)); // lets the goodbye leave
+      }
+      halt();
+      await host.stop();
+      finish();
+    },
+  };
+}
+
+const GOODBYE_MS = 50;

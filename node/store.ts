@@ -1,0 +1,118 @@
+/** @file A peer's state folder: run settings, key (0600), snapshot, port; one process at a time. */
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CodecName } from '../protocol/codec.ts';
+import type { RunSettings } from '../protocol/config.ts';
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../protocol/snapshot.ts';
+import { writeFileAtomic } from './atomic.ts';
+import { codeOf, messageOf, UserError } from './errors.ts';
+import { checkSettings, sha256 } from './run.ts';
+
+export interface Saved {
+  readonly settings: RunSettings;
+  readonly port: number;
+  /** Addresses of the peer this one was invited by; none for the first. */
+  readonly bootstrap: readonly string[];
+}
+
+export interface Store {
+  readonly folder: string;
+  readRun(): Saved | null;
+  writeRun(saved: Saved): Promise<void>;
+  /** The key, made by `create` the first time. */
+  key(create: () => Promise<Uint8Array>): Promise<Uint8Array>;
+  /** The last whole snapshot, or null. Throws a UserError if it is torn or of another run. */
+  readSnapshot(runId: string, codec: CodecName): Snapshot | null;
+  writeSnapshot(snapshot: Snapshot): Promise<void>;
+  /** Lets another process in. */
+  release(): void;
+}
+
+const FILES = { run: 'run.json', key: 'key', snapshot: 'snapshot.bin', lock: 'lock' } as const;
+
+/** Opens (or makes) a state folder and locks it. Throws a UserError if it cannot be written or another process holds it. */
+export function openStore(folder: string): Store {
+  const path = (file: keyof typeof FILES): string => join(folder, FILES[file]);
+  const failed = (what: string, error: unknown): UserError =>
+    new UserError('storage', `${what}: ${messageOf(error)}; free the disk or choose another --state`);
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw failed(folder, error);
+  }
+  takeLock(path('lock'), failed);
+  const write = (file: keyof typeof FILES, bytes: Uint8Array | string, mode?: number): Promise<void> =>
+    writeFileAtomic(path(file), bytes, mode).catch((error) => {
+      throw failed(path(file), error);
+    });
+  return {
+    folder,
+    readRun: () => readRun(path('run')),
+    writeRun: (saved) => write('run', `${JSON.stringify(saved, null, 2)}\n`),
+    key: async (create) => {
+      if (existsSync(path('key'))) return readFileSync(path('key'));
+      const key = await create();
+      await write('key', key, 0o600);
+      return key;
+    },
+    readSnapshot: (runId, codec) => readSnapshot(path('snapshot'), runId, codec),
+    writeSnapshot: (snapshot) => write('snapshot', encodeSnapshot(snapshot, sha256)),
+    release: () => rmSync(path('lock'), { force: true }),
+  };
+}
+
+/** What a state folder says of its run, or null. For commands that only look. */
+export function readRun(path: string): Saved | null {
+  if (!existsSync(path)) return null;
+  try {
+    const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
+    return { ...saved, settings: checkSettings(saved.settings, path) };
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError('storage', `${path}: not a run (${messageOf(error)}); remove the folder to start afresh`);
+  }
+}
+
+/** Looks into a state folder without locking it. */
+export function peekStore(folder: string): { saved: Saved; snapshot: (runId: string) => Snapshot | null } {
+  const saved = readRun(join(folder, FILES.run));
+  if (!saved) throw new UserError('usage', `${folder}: no state of a peer; wanted the folder that "lorikeet up" or "join" named`);
+  return { saved, snapshot: (runId) => readSnapshot(join(folder, FILES.snapshot), runId, saved.settings.codec as CodecName) };
+}
+
+function readSnapshot(path: string, runId: string, codec: CodecName): Snapshot | null {
+  if (!existsSync(path)) return null;
+  const snapshot = decodeSnapshot(readFileSync(path), codec, sha256);
+  if (!snapshot) throw new UserError('storage', `${path}: torn or altered; remove it to start this peer afresh`);
+  if (snapshot.runId !== runId) throw new UserError('incompatible', `${path}: of run ${snapshot.runId}; this run is ${runId}; choose another --state`);
+  return snapshot;
+}
+
+/** A file that names the process that holds the folder; one left by a dead process is taken over. */
+function takeLock(path: string, failed: (what: string, error: unknown) => UserError): void {
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      const file = openSync(path, 'wx');
+      writeSync(file, String(process.pid));
+      closeSync(file);
+      return;
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw failed(path, error);
+      const holder = Number(readFileSync(path, 'utf8'));
+      if (holder === process.pid || isRunning(holder)) {
+        throw new UserError('storage', `${path}: process ${holder} uses this state; stop it or choose another --state`);
+      }
+      rmSync(path, { force: true });
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}

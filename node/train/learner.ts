@@ -1,0 +1,100 @@
+/** @file What one peer does with its own texts: a round of local steps, and scoring. Pure in adapter, data, seed and round. */
+import type { RunSettings } from '../../protocol/config.ts';
+import { createPrng } from '../../protocol/prng.ts';
+import type { AdamWSettings } from '../model/adamw.ts';
+import { packBatch, type Sequence, type TrainBatch, withTargets } from './batch.ts';
+import type { Example } from './data.ts';
+import type { LabelWords, TrainResult } from './engine.ts';
+import type { Task } from './task.ts';
+import type { Trainer } from './trainer.ts';
+
+export interface EncodedExample {
+  readonly sequence: Sequence;
+  readonly y: number;
+}
+
+export interface Accuracy {
+  readonly correct: number;
+  readonly count: number;
+  readonly share: number;
+}
+
+/** Texts tokenised between other work: the main thread is given back after each slice. */
+export async function encodeTexts(task: Task, texts: readonly string[]): Promise<Sequence[]> {
+  const sequences: Sequence[] = [];
+  for (let at = 0; at < texts.length; at += 256) {
+    for (const text of texts.slice(at, at + 256)) sequences.push(task.encode(text));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return sequences;
+}
+
+export async function encodeExamples(task: Task, examples: readonly Example[]): Promise<EncodedExample[]> {
+  const sequences = await encodeTexts(task, examples.map((e) => e.text));
+  return examples.map(({ y }, i) => ({ sequence: sequences[i]!, y }));
+}
+
+/** The label words of a task, their prior (one mean logit a word; empty: none) taken off. */
+export function labelWords(task: Task, prior: readonly number[]): LabelWords {
+  return { ids: task.labelIds, bias: task.labelIds.map((_, k) => -(prior[k] ?? 0)) };
+}
+
+/** Mean logit of each label word over texts: contextual calibration, Zhao et al. 2021, on real texts. */
+export async function measurePrior(trainer: Trainer, task: Task, vector: Float32Array, sequences: readonly Sequence[]): Promise<number[]> {
+  const logits = await trainer.score({ vector, sequences, labels: labelWords(task, []), padId: task.padId });
+  return task.labelIds.map((_, k) => logits.reduce((sum, row) => sum + row[k]!, 0) / logits.length);
+}
+
+export interface RoundOptions {
+  readonly trainer: Trainer;
+  readonly task: Task;
+  readonly settings: RunSettings;
+  readonly labels: LabelWords;
+  readonly examples: readonly EncodedExample[];
+  /** Whose shuffle: peers draw differently. */
+  readonly peer: string;
+  readonly round: number;
+  readonly vector: Float32Array;
+  readonly steps: number;
+  readonly onStep?: (loss: number) => void;
+}
+
+/** `steps` AdamW steps on labelled examples. A peer without examples changes nothing. */
+export async function trainRound(options: RoundOptions): Promise<TrainResult> {
+  const { trainer, vector, labels, settings, onStep } = options;
+  const batches = roundBatches(options);
+  if (batches.length === 0) return { vector, losses: [] };
+  return trainer.train({ vector, batches, labels, optimiser: optimiserOf(settings) }, onStep);
+}
+
+/** The batches of a round: shuffled passes over the examples, drawn from seed, peer and round alone. */
+export function roundBatches(options: Omit<RoundOptions, 'trainer' | 'vector' | 'labels' | 'onStep'>): TrainBatch[] {
+  const { examples, settings, task, peer, round, steps } = options;
+  if (examples.length === 0) return [];
+  const size = Math.min(settings.batchSize, examples.length);
+  const prng = createPrng(settings.seed).fork('batches').fork(peer).fork(round);
+  let order: number[] = [];
+  return Array.from({ length: steps }, () => {
+    while (order.length < size) order = [...order, ...prng.shuffle(examples.map((_, i) => i))];
+    const chosen = order.slice(0, size).map((i) => examples[i]!);
+    order = order.slice(size);
+    const targets = chosen.map(({ y }) => ({ distribution: task.classes.map((_, k) => (k === y ? 1 : 0)), weight: 1 / size, temperature: 1 }));
+    return withTargets(packBatch(chosen.map((e) => e.sequence), task.padId), targets);
+  });
+}
+
+export function optimiserOf(settings: RunSettings): AdamWSettings {
+  const { learningRate, weightDecay, clipNorm } = settings;
+  return { learningRate, weightDecay, clipNorm: clipNorm === 0 ? Number.POSITIVE_INFINITY : clipNorm };
+}
+
+/** The share of examples whose class has the largest logit. */
+export async function evaluate(
+  options: { trainer: Trainer; task: Task; labels: LabelWords; vector: Float32Array; signal?: AbortSignal; onProgress?: (done: number, total: number) => void },
+  examples: readonly EncodedExample[],
+): Promise<Accuracy> {
+  const { trainer, task, ...request } = options;
+  const rows = await trainer.score({ ...request, padId: task.padId, sequences: examples.map((e) => e.sequence) });
+  const correct = rows.filter((row, i) => row.indexOf(Math.max(...row)) === examples[i]!.y).length;
+  return { correct, count: examples.length, share: correct / Math.max(1, examples.length) };
+}

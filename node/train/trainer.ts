@@ -1,0 +1,103 @@
+/** @file The trainer as the main thread sees it: jobs go to one worker thread and one session, whoever asks for them. */
+import { Worker } from 'node:worker_threads';
+import { UserError } from '../errors.ts';
+import { type Batch, packForScoring, type Sequence } from './batch.ts';
+import type { EngineOptions, LabelWords, TrainJob, TrainResult } from './engine.ts';
+import type { Job, Reply } from './worker.ts';
+
+export interface Trainer {
+  readonly device: string;
+  /** A line for the user where `--device auto` fell back. */
+  readonly notice: string | null;
+  train(job: TrainJob, onStep?: (loss: number) => void): Promise<TrainResult>;
+  /** Logits of the label words, a row a sequence in their order. Gives way to other jobs between batches. */
+  score(request: ScoreRequest): Promise<Float32Array[]>;
+  /** Finishes the job at hand and ends the thread. */
+  stop(): Promise<void>;
+}
+
+export interface ScoreRequest {
+  readonly vector: Float32Array;
+  readonly sequences: readonly Sequence[];
+  readonly labels: LabelWords;
+  readonly padId: number;
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+interface Waiting {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly onStep?: ((loss: number) => void) | undefined;
+}
+
+/** Batches of one scoring job, so that a long evaluation does not hold up training. */
+const BATCHES_A_JOB = 8;
+
+/** Starts the worker. Throws a UserError if the base cannot be read or the device cannot start. */
+export async function createTrainer(options: EngineOptions): Promise<Trainer> {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: options });
+  const waiting = new Map<number, Waiting>();
+  let count = 0;
+  const failAll = (error: Error): void => {
+    for (const { reject } of waiting.values()) reject(error);
+    waiting.clear();
+  };
+  const ready = await new Promise<{ device: string; notice: string | null }>((resolve, reject) => {
+    worker.on('error', (error) => {
+      reject(error);
+      failAll(error as Error);
+    });
+    worker.on('exit', () => failAll(new Error('the trainer has stopped')));
+    worker.on('message', (reply: Reply) => {
+      if (reply.type === 'ready') resolve(reply);
+      else if (reply.type === 'failed') reject(reply.mistake ? new UserError(reply.mistake, reply.message) : new Error(reply.message));
+      else settle(waiting, reply);
+    });
+  });
+  const ask = <T>(job: Job, onStep?: (loss: number) => void): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const id = count++;
+      waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, onStep });
+      worker.postMessage({ id, job });
+    });
+  return {
+    device: ready.device,
+    notice: ready.notice,
+    train: (job, onStep) => ask({ type: 'train', ...job }, onStep),
+    score: (request) => scoreAll(request, (batches) => ask({ type: 'score', vector: request.vector, batches, labels: request.labels })),
+    stop: async () => {
+      const exited = new Promise((resolve) => worker.once('exit', resolve));
+      await ask({ type: 'stop' }).catch(() => {});
+      await exited;
+    },
+  };
+}
+
+function settle(waiting: Map<number, Waiting>, reply: Extract<Reply, { id: number }>): void {
+  const asked = waiting.get(reply.id);
+  if (!asked) return;
+  if (reply.type === 'step') return asked.onStep?.(reply.loss);
+  waiting.delete(reply.id);
+  if (reply.type === 'result') asked.resolve(reply.result);
+  else asked.reject(new Error(reply.message));
+}
+
+async function scoreAll(request: ScoreRequest, score: (batches: Batch[]) => Promise<Float32Array[]>): Promise<Float32Array[]> {
+  const { sequences, labels, padId, onProgress, signal } = request;
+  const packed = packForScoring(sequences, padId);
+  const rows = new Array<Float32Array>(sequences.length);
+  for (let at = 0, done = 0; at < packed.length; at += BATCHES_A_JOB) {
+    signal?.throwIfAborted();
+    const group = packed.slice(at, at + BATCHES_A_JOB);
+    const logits = await score(group.map((p) => p.batch));
+    group.forEach(({ order }, i) => {
+      order.forEach((index, row) => {
+        rows[index] = logits[i]!.slice(row * labels.ids.length, (row + 1) * labels.ids.length);
+      });
+      done += order.length;
+    });
+    onProgress?.(done, sequences.length);
+  }
+  return rows;
+}

@@ -1,0 +1,131 @@
+/** @file Reads and writes little-endian binary. A reader never reads past its end: it turns `failed` and gives zeros. */
+
+export class Writer {
+  private bytes: Uint8Array = new Uint8Array(256);
+  private view = new DataView(this.bytes.buffer);
+  private length = 0;
+
+  u8(x: number): this {
+    const at = this.grow(1); // may move the view
+    this.view.setUint8(at, x);
+    return this;
+  }
+
+  u16(x: number): this {
+    const at = this.grow(2); // may move the view
+    this.view.setUint16(at, x, true);
+    return this;
+  }
+
+  u32(x: number): this {
+    const at = this.grow(4); // may move the view
+    this.view.setUint32(at, x, true);
+    return this;
+  }
+
+  /** An integer up to 2^53. */
+  u53(x: number): this {
+    return this.u32(x % 2 ** 32).u32(Math.floor(x / 2 ** 32));
+  }
+
+  raw(bytes: Uint8Array): this {
+    const at = this.grow(bytes.length);
+    this.bytes.set(bytes, at);
+    return this;
+  }
+
+  /** Text of ASCII characters, length first. */
+  ascii(text: string): this {
+    this.u16(text.length);
+    return this.raw(Uint8Array.from(text, (c) => c.charCodeAt(0) & 127));
+  }
+
+  finish(): Uint8Array {
+    return this.bytes.slice(0, this.length);
+  }
+
+  private grow(count: number): number {
+    const at = this.length;
+    this.length += count;
+    if (this.length > this.bytes.length) {
+      const larger = new Uint8Array(Math.max(this.length, 2 * this.bytes.length));
+      larger.set(this.bytes);
+      this.bytes = larger;
+      this.view = new DataView(larger.buffer);
+    }
+    return at;
+  }
+}
+
+export class Reader {
+  failed = false;
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  u8(): number {
+    const at = this.take(1);
+    return this.failed ? 0 : this.view.getUint8(at);
+  }
+
+  u16(): number {
+    const at = this.take(2);
+    return this.failed ? 0 : this.view.getUint16(at, true);
+  }
+
+  u32(): number {
+    const at = this.take(4);
+    return this.failed ? 0 : this.view.getUint32(at, true);
+  }
+
+  u53(): number {
+    const low = this.u32();
+    const high = this.u32();
+    if (high >= 2 ** 21) this.failed = true;
+    return low + high * 2 ** 32;
+  }
+
+  raw(count: number): Uint8Array {
+    const at = this.take(count);
+    return this.failed ? new Uint8Array() : this.bytes.subarray(at, at + count);
+  }
+
+  ascii(): string {
+    const bytes = this.raw(this.u16());
+    if (bytes.some((b) => b < 32 || b > 126)) this.failed = true;
+    return String.fromCharCode(...bytes);
+  }
+
+  /** Whether everything was read and nothing was missing. */
+  done(): boolean {
+    return !this.failed && this.at === this.bytes.length;
+  }
+
+  private take(count: number): number {
+    const at = this.at;
+    if (at + count > this.bytes.length) this.failed = true;
+    else this.at += count;
+    return at;
+  }
+}
+
+const HEX = '0123456789abcdef';
+
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const b of bytes) text += HEX[b >> 4]! + HEX[b & 15]!;
+  return text;
+}
+
+export function fromHex(text: string): Uint8Array {
+  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((x, i) => x === b[i]);
+}

@@ -1,0 +1,60 @@
+/** @file What happens to a peer, and what a peer wants done. Effects are carried out first in, first out. */
+import type { Refusal } from './frame.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export type TimerName = 'round' | 'retry' | 'announce';
+
+export interface TrainStats {
+  /** Mean loss over the round's steps. */
+  readonly loss: number;
+}
+
+export type Event =
+  | { readonly type: 'start'; readonly addresses: readonly string[] }
+  /** Someone wants this peer to stop: it says goodbye. */
+  | { readonly type: 'stop' }
+  | { readonly type: 'timer'; readonly name: TimerName }
+  | { readonly type: 'frame'; readonly from: string; readonly bytes: Uint8Array }
+  /** Someone sent more than any frame holds; it was cut off. */
+  | { readonly type: 'oversized'; readonly from: string }
+  /** The answer to a train effect. */
+  | { readonly type: 'trained'; readonly round: number; readonly adapter: Float32Array; readonly stats: TrainStats }
+  /** A connection opened; or closed, or could not be had. */
+  | { readonly type: 'peer'; readonly id: string; readonly up: boolean };
+
+export type Effect =
+  /** Durable before any later effect is carried out; a failure stops the peer. */
+  | { readonly type: 'save'; readonly snapshot: Snapshot }
+  | { readonly type: 'train'; readonly round: number; readonly adapter: Float32Array; readonly steps: number }
+  | { readonly type: 'send'; readonly to: string; readonly bytes: Uint8Array }
+  /** To everybody, signed. */
+  | { readonly type: 'publish'; readonly bytes: Uint8Array }
+  /** Replaces an earlier timer of the name. */
+  | { readonly type: 'timer'; readonly name: TimerName; readonly at: number }
+  | { readonly type: 'dial'; readonly id: string; readonly addresses: readonly string[] }
+  | { readonly type: 'drop'; readonly id: string }
+  | { readonly type: 'refuse'; readonly id: string; readonly code: Refusal }
+  | { readonly type: 'report'; readonly metric: Metric }
+  /** Nothing is left to do; the driver may stop. */
+  | { readonly type: 'finish' };
+
+export type Metric =
+  | { readonly type: 'gathering'; readonly members: number; readonly wanted: number }
+  | { readonly type: 'trained'; readonly round: number; readonly loss: number }
+  | {
+      readonly type: 'mixed';
+      readonly round: number;
+      readonly adapter: Float32Array;
+      /** Neighbours drawn, mixed in, and left for later. */
+      readonly neighbours: number;
+      readonly mixed: number;
+      readonly late: number;
+      /** Mean relative distance of the neighbours' adapters from what was sent to them; null without any. */
+      readonly distance: number | null;
+    }
+  /** Rounds skipped because the others were further on. */
+  | { readonly type: 'skipped'; readonly from: number; readonly to: number }
+  /** Exchanges given up because too many were open: their part of the mean is lost. */
+  | { readonly type: 'abandoned'; readonly round: number; readonly edges: number }
+  /** Training gave numbers that are not finite; the round goes on with the adapter from before. */
+  | { readonly type: 'diverged'; readonly round: number };

@@ -1,0 +1,173 @@
+/** @file The messages between peers: a fixed header and a body, with every limit checked before anything is allocated. */
+import { fromHex, equalBytes, Reader, toHex, Writer } from './bytes.ts';
+import { type CodecName, CODECS, codecById } from './codec.ts';
+
+export const PROTOCOL_VERSION = 1;
+/** Hex digits of a run id: 128 bits of its hash. */
+export const RUN_ID_DIGITS = 32;
+export const HASH_BYTES = 16;
+
+const MAGIC = 0x4b4c; // "LK"
+export const HEADER_BYTES = 2 + 1 + 1 + 16 + 4 + 8 + 4 + HASH_BYTES;
+const MAX_ADDRESSES = 16;
+/** Of one `peers` frame. */
+export const MAX_ACQUAINTANCES = 16;
+const MAX_ADDRESS_CHARACTERS = 200;
+const MAX_SMALL_BODY_BYTES = 16 * MAX_ADDRESSES * MAX_ADDRESS_CHARACTERS;
+
+/** A digest of at least HASH_BYTES bytes; native in Node, memoised in a simulator. */
+export type Hash = (bytes: Uint8Array) => Uint8Array;
+
+export type MemberState = 'joined' | 'finished' | 'left';
+const MEMBER_STATES: readonly MemberState[] = ['joined', 'finished', 'left'];
+
+/** What a frame says; `round` is the exchange it is about, or for `announce` the sender's own. */
+export type Message =
+  /** Everybody hears it: the sender is here, at this round, and can be dialled at these addresses. */
+  | { readonly type: 'announce'; readonly round: number; readonly state: MemberState; readonly addresses: readonly string[] }
+  /** Others the sender is connected to; hearsay, so good for dialling only. */
+  | { readonly type: 'peers'; readonly round: number; readonly peers: readonly Acquaintance[] }
+  /** The sender's adapter of a round, for those it wants to mix with. */
+  | { readonly type: 'data'; readonly round: number; readonly degree: number; readonly codec: CodecName; readonly count: number; readonly payload: Uint8Array }
+  /** The receiver's adapter of that round is mixed in, and saved. */
+  | { readonly type: 'ack'; readonly round: number }
+  /** There is no such exchange here. */
+  | { readonly type: 'nack'; readonly round: number }
+  /** A reminder: my adapter of that round waits for your ack. */
+  | { readonly type: 'have'; readonly round: number }
+  /** A reminder: I wait for your adapter of that round. */
+  | { readonly type: 'want'; readonly round: number };
+
+export interface Acquaintance {
+  readonly id: string;
+  readonly addresses: readonly string[];
+}
+
+export interface Frame {
+  readonly message: Message;
+  /** Rises with every frame of a sender, across restarts. */
+  readonly sequence: number;
+}
+
+const KINDS: readonly Message['type'][] = ['announce', 'peers', 'data', 'ack', 'nack', 'have', 'want'];
+
+/** Why a frame was refused. */
+export type Refusal =
+  | 'malformed'
+  | 'oversized'
+  | 'wrong-version'
+  | 'wrong-run'
+  | 'bad-hash'
+  | 'wrong-shape'
+  | 'not-finite'
+  | 'huge-norm'
+  | 'stale-round'
+  | 'stale-sequence'
+  | 'beyond-the-run'
+  | 'inbox-full'
+  | 'too-many-members';
+
+export interface FrameLimits {
+  readonly runId: string;
+  /** Elements of the run's vector. */
+  readonly count: number;
+  readonly codec: CodecName;
+}
+
+/** The largest frame of a run; a stream is cut off beyond it. */
+export function maxFrameBytes(limits: FrameLimits): number {
+  return HEADER_BYTES + Math.max(MAX_SMALL_BODY_BYTES, 7 + CODECS[limits.codec].size(limits.count));
+}
+
+export function encodeFrame(frame: Frame, runId: string, hash: Hash): Uint8Array {
+  const body = encodeBody(frame.message);
+  return new Writer()
+    .u16(MAGIC)
+    .u8(PROTOCOL_VERSION)
+    .u8(KINDS.indexOf(frame.message.type) + 1)
+    .raw(fromHex(runId))
+    .u32(frame.message.round)
+    .u53(frame.sequence)
+    .u32(body.length)
+    .raw(hash(body).subarray(0, HASH_BYTES))
+    .raw(body)
+    .finish();
+}
+
+export type DecodedFrame = { readonly ok: true; readonly frame: Frame } | { readonly ok: false; readonly code: Refusal };
+
+/** Reads a frame of this run. Any cut, flipped or random byte gives a refusal, never a throw. */
+export function decodeFrame(bytes: Uint8Array, limits: FrameLimits, hash: Hash): DecodedFrame {
+  const refuse = (code: Refusal): DecodedFrame => ({ ok: false, code });
+  if (bytes.length > maxFrameBytes(limits)) return refuse('oversized');
+  const reader = new Reader(bytes);
+  if (reader.u16() !== MAGIC) return refuse('malformed');
+  if (reader.u8() !== PROTOCOL_VERSION) return refuse(reader.failed ? 'malformed' : 'wrong-version');
+  const kind = KINDS[reader.u8() - 1];
+  const runId = toHex(reader.raw(RUN_ID_DIGITS / 2));
+  const round = reader.u32();
+  const sequence = reader.u53();
+  const bodyBytes = reader.u32();
+  const digest = reader.raw(HASH_BYTES);
+  if (reader.failed || !kind || bytes.length !== HEADER_BYTES + bodyBytes) return refuse('malformed');
+  if (runId !== limits.runId) return refuse('wrong-run');
+  const body = bytes.subarray(HEADER_BYTES);
+  if (!equalBytes(hash(body).subarray(0, HASH_BYTES), digest)) return refuse('bad-hash');
+  const message = decodeBody(kind, round, body, limits);
+  return typeof message === 'string' ? refuse(message) : { ok: true, frame: { message, sequence } };
+}
+
+function encodeBody(message: Message): Uint8Array {
+  const writer = new Writer();
+  if (message.type === 'announce') {
+    writeAddresses(writer.u8(MEMBER_STATES.indexOf(message.state)), message.addresses);
+  } else if (message.type === 'peers') {
+    const peers = message.peers.slice(0, MAX_ACQUAINTANCES);
+    writer.u8(peers.length);
+    for (const { id, addresses } of peers) writeAddresses(writer.ascii(id), addresses);
+  } else if (message.type === 'data') {
+    writer.u16(message.degree).u8(CODECS[message.codec].id).u32(message.count).raw(message.payload);
+  }
+  return writer.finish();
+}
+
+function decodeBody(kind: Message['type'], round: number, body: Uint8Array, limits: FrameLimits): Message | Refusal {
+  const reader = new Reader(body);
+  switch (kind) {
+    case 'announce': {
+      const state = MEMBER_STATES[reader.u8()];
+      const addresses = readAddresses(reader);
+      return state && reader.done() ? { type: 'announce', round, state, addresses } : 'malformed';
+    }
+    case 'peers': {
+      const count = reader.u8();
+      if (count > MAX_ACQUAINTANCES) return 'malformed';
+      const peers = Array.from({ length: count }, () => ({ id: reader.ascii(), addresses: readAddresses(reader) }));
+      return reader.done() ? { type: 'peers', round, peers } : 'malformed';
+    }
+    case 'data': {
+      const [degree, codec, count] = [reader.u16(), codecById(reader.u8()), reader.u32()];
+      if (reader.failed || degree === 0) return 'malformed';
+      if (codec !== limits.codec || count !== limits.count) return 'wrong-shape';
+      const payload = reader.raw(CODECS[codec].size(count));
+      return reader.done() ? { type: 'data', round, degree, codec, count, payload } : 'wrong-shape';
+    }
+    case 'ack':
+    case 'nack':
+    case 'have':
+    case 'want':
+      return reader.done() ? { type: kind, round } : 'malformed';
+  }
+}
+
+function writeAddresses(writer: Writer, addresses: readonly string[]): void {
+  const fitting = addresses.filter((a) => a.length <= MAX_ADDRESS_CHARACTERS).slice(0, MAX_ADDRESSES);
+  writer.u8(fitting.length);
+  for (const address of fitting) writer.ascii(address);
+}
+
+function readAddresses(reader: Reader): string[] {
+  const count = reader.u8();
+  if (count > MAX_ADDRESSES) reader.failed = true;
+  return Array.from({ length: reader.failed ? 0 : count }, () => reader.ascii().slice(0, MAX_ADDRESS_CHARACTERS));
+}

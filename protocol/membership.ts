@@ -1,0 +1,59 @@
+/** @file Who is in the run, as far as this peer has heard: announcements signed by their author, and open connections. */
+import type { MemberState } from './frame.ts';
+
+export interface Member {
+  readonly id: string;
+  state: MemberState;
+  /** The highest round heard of it. */
+  round: number;
+  sequence: number;
+  addresses: readonly string[];
+  /** When it was last heard (ms). */
+  heardAt: number;
+  connected: boolean;
+  /** Whether a dial has been asked for since it was last seen connected. */
+  dialled: boolean;
+}
+
+/** Keyed by id. */
+export type Members = Record<string, Member>;
+
+export const MAX_MEMBERS = 20_000;
+
+/** The member, added if there is room. */
+export function memberOf(members: Members, id: string, now: number): Member | null {
+  const known = members[id];
+  if (known) return known;
+  if (Object.keys(members).length >= MAX_MEMBERS) return null;
+  const member: Member = { id, state: 'joined', round: 0, sequence: -1, addresses: [], heardAt: now, connected: false, dialled: false };
+  members[id] = member;
+  return member;
+}
+
+/** Members that announce at the configured pause; more make it longer, so that what each hears a second stays bounded. */
+const UNHURRIED_MEMBERS = 16;
+
+/** The pause between announcements (ms). */
+export function announcementPause(members: Members, pauseMs: number): number {
+  return Math.round(pauseMs * Math.max(1, Object.keys(members).length / UNHURRIED_MEMBERS));
+}
+
+/** Ids of those who take part in rounds: announced, not gone, not silent for too long. Sorted. */
+export function liveMembers(members: Members, now: number, timing: { timeoutMs: number; pauseMs: number }): string[] {
+  const timeoutMs = Math.max(timing.timeoutMs, 3 * announcementPause(members, timing.pauseMs));
+  return Object.values(members)
+    .filter((m) => m.sequence >= 0 && m.state === 'joined' && (m.connected || now - m.heardAt <= timeoutMs))
+    .map((m) => m.id)
+    .sort();
+}
+
+/**
+ * The round to go to next: the one asked for, unless more than half of the others are two or more ahead; then the lower
+ * median of theirs, since nobody is left to mix with before it. Never beyond `last`.
+ */
+export function catchUp(round: number, others: readonly number[], last: number): number {
+  if (others.length === 0) return round;
+  const sorted = [...others].sort((a, b) => a - b);
+  const median = sorted[Math.floor((sorted.length - 1) / 2)]!;
+  return median > round + 1 ? Math.max(round, Math.min(median, last)) : round;
+}

@@ -1,0 +1,127 @@
+/** @file What a peer does with a frame: check, refuse with a counted code, or take it in. */
+import { CODECS, type CodecName } from './codec.ts';
+import { decodeFrame, type Message, type Refusal } from './frame.ts';
+import { type Member, memberOf } from './membership.ts';
+import { dial, type Outbox, type Peer, parcelKey, sendData, totalRounds } from './peer.ts';
+import { norm } from './vector.ts';
+
+/** Refusals no honest peer of this run earns; after this many the connection is dropped. */
+const MAX_STRIKES = 16;
+/** Up to this many connections are made without need, so that announcements find their way. */
+const EAGER_CONNECTIONS = 16;
+/** Adapters held for rounds to come, from all senders. */
+const MAX_PARCELS = 256;
+const HONEST: readonly Refusal[] = ['stale-round', 'stale-sequence', 'inbox-full', 'too-many-members'];
+
+/** Takes in a frame from an authenticated sender. */
+export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox): void {
+  const codec = peer.settings.codec as CodecName;
+  const decoded = decodeFrame(bytes, { runId: peer.runId, count: peer.adapter.length, codec }, out.hash);
+  if (!decoded.ok) return refuse(peer, from, decoded.code, out);
+  const { message, sequence } = decoded.frame;
+  if (message.round > totalRounds(peer.settings)) return refuse(peer, from, 'beyond-the-run', out);
+  const member = memberOf(peer.members, from, out.now);
+  if (!member) return refuse(peer, from, 'too-many-members', out);
+  member.heardAt = out.now;
+  if (message.type !== 'nack' && message.type !== 'want') member.round = Math.max(member.round, message.round);
+  switch (message.type) {
+    case 'announce':
+      return announced(peer, member, message, sequence, out);
+    case 'peers':
+      return introduced(peer, message, out);
+    case 'data':
+      return data(peer, from, message, out);
+    case 'ack':
+      return acknowledged(peer, from, message.round);
+    case 'nack':
+      return declined(peer, from, message.round);
+    case 'have':
+      return offered(peer, from, message.round, out);
+    case 'want':
+      return wanted(peer, from, message.round, out);
+  }
+}
+
+/** Counts a refusal; drops who has earned too many. */
+export function refuse(peer: Peer, from: string, code: Refusal, out: Outbox): void {
+  peer.refused[code] = (peer.refused[code] ?? 0) + 1;
+  out.effects.push({ type: 'refuse', id: from, code });
+  if (HONEST.includes(code)) return;
+  peer.strikes[from] = (peer.strikes[from] ?? 0) + 1;
+  if (peer.strikes[from] === MAX_STRIKES) out.effects.push({ type: 'drop', id: from });
+}
+
+type Of<T extends Message['type']> = Extract<Message, { type: T }>;
+
+function announced(peer: Peer, member: Member, message: Of<'announce'>, sequence: number, out: Outbox): void {
+  if (sequence <= member.sequence) return refuse(peer, member.id, 'stale-sequence', out);
+  member.sequence = sequence;
+  member.state = message.state;
+  member.addresses = message.addresses;
+  meet(peer, member, out);
+}
+
+/** Others to get to know; what is said of them is not believed, only tried. */
+function introduced(peer: Peer, message: Of<'peers'>, out: Outbox): void {
+  for (const { id, addresses } of message.peers) {
+    if (id === peer.id) continue;
+    const member = memberOf(peer.members, id, out.now);
+    if (!member) return;
+    if (member.sequence < 0) member.addresses = addresses;
+    meet(peer, member, out);
+  }
+}
+
+/** Connects to someone new while there are few connections; later on, neighbours are dialled when they are drawn. */
+export function meet(peer: Peer, member: Member, out: Outbox): void {
+  if (member.connected || member.dialled || member.state !== 'joined' || member.addresses.length === 0) return;
+  const connected = Object.values(peer.members).filter((m) => m.connected || m.dialled).length;
+  if (connected < EAGER_CONNECTIONS) dial(member, out);
+}
+
+function data(peer: Peer, from: string, message: Of<'data'>, out: Outbox): void {
+  const { round } = message;
+  const exchange = peer.exchanges.find((e) => e.round === round);
+  const edge = exchange?.edges[from];
+  if (edge?.received) return out.send(from, { type: 'ack', round }); // again: their copy of our ack was lost
+  if (!edge && round <= peer.exchanged) {
+    refuse(peer, from, 'stale-round', out);
+    return out.send(from, { type: 'nack', round });
+  }
+  const key = parcelKey(round, from);
+  if (peer.inbox[key]) return;
+  const waiting = Object.values(peer.inbox);
+  const ofSender = waiting.filter((parcel) => parcel.from === from).length;
+  if (waiting.length >= MAX_PARCELS || ofSender >= peer.settings.maxOpenRounds) return refuse(peer, from, 'inbox-full', out);
+  const vector = CODECS[message.codec].decode(message.payload, message.count);
+  if (!vector) return refuse(peer, from, 'not-finite', out);
+  if (peer.settings.maxNorm > 0 && norm(vector) > peer.settings.maxNorm) return refuse(peer, from, 'huge-norm', out);
+  peer.inbox[key] = { from, round, degree: message.degree, vector };
+}
+
+function acknowledged(peer: Peer, from: string, round: number): void {
+  const edge = peer.exchanges.find((e) => e.round === round)?.edges[from];
+  if (edge) edge.acknowledged = true;
+}
+
+/** The other end has no such exchange: it did not draw us, or has finished it. Either way nothing is left to do. */
+function declined(peer: Peer, from: string, round: number): void {
+  const exchange = peer.exchanges.find((e) => e.round === round);
+  if (!exchange?.edges[from]) return;
+  if (!peer.inbox[parcelKey(round, from)]) delete exchange.edges[from];
+  else exchange.edges[from].acknowledged = true;
+}
+
+function offered(peer: Peer, from: string, round: number, out: Outbox): void {
+  const edge = peer.exchanges.find((e) => e.round === round)?.edges[from];
+  if (edge?.received) return out.send(from, { type: 'ack', round });
+  if (peer.inbox[parcelKey(round, from)]) return;
+  if (!edge && round <= peer.exchanged) return out.send(from, { type: 'nack', round });
+  out.send(from, { type: 'want', round });
+}
+
+function wanted(peer: Peer, from: string, round: number, out: Outbox): void {
+  const exchange = peer.exchanges.find((e) => e.round === round);
+  if (exchange?.edges[from]) return sendData(peer, exchange, from, out);
+  if (round <= peer.exchanged) out.send(from, { type: 'nack', round });
+}

@@ -1,0 +1,72 @@
+/** @file What a peer must find again after a crash, as bytes: torn, cut or altered ones are refused. */
+import { equalBytes, Reader, Writer } from './bytes.ts';
+import { type CodecName, CODECS } from './codec.ts';
+import type { Exchange } from './exchange.ts';
+import { HASH_BYTES, type Hash } from './frame.ts';
+
+export type Phase = 'gathering' | 'training' | 'exchanging' | 'finished';
+const PHASES: readonly Phase[] = ['gathering', 'training', 'exchanging', 'finished'];
+
+/** The durable part of a peer. Vectors are immutable once here, so a snapshot holds references. */
+export interface Snapshot {
+  readonly runId: string;
+  /** How often the peer has started; part of every sequence number. */
+  readonly boot: number;
+  readonly round: number;
+  /** The newest round whose exchange was opened; -1: none. */
+  readonly exchanged: number;
+  readonly phase: Phase;
+  readonly adapter: Float32Array;
+  /** What rounding left over, sent next time. */
+  readonly residual: Float32Array;
+  readonly exchanges: readonly Exchange[];
+}
+
+const MAGIC = 0x534b4c31; // "1LKS"
+
+export function encodeSnapshot(snapshot: Snapshot, hash: Hash): Uint8Array {
+  const writer = new Writer().u32(MAGIC).ascii(snapshot.runId).u53(snapshot.boot).u32(snapshot.round);
+  writer.u32(snapshot.exchanged + 1).u8(PHASES.indexOf(snapshot.phase)).u32(snapshot.adapter.length);
+  writer.raw(CODECS.f32.encode(snapshot.adapter)).raw(CODECS.f32.encode(snapshot.residual));
+  writer.u16(snapshot.exchanges.length);
+  for (const { round, degree, payload, edges } of snapshot.exchanges) {
+    const ids = Object.keys(edges).sort();
+    writer.u32(round).u16(degree).u32(payload.length).raw(payload).u16(ids.length);
+    for (const id of ids) writer.ascii(id).u8((edges[id]!.received ? 1 : 0) + (edges[id]!.acknowledged ? 2 : 0));
+  }
+  const body = writer.finish();
+  const out = new Uint8Array(body.length + HASH_BYTES);
+  out.set(body);
+  out.set(hash(body).subarray(0, HASH_BYTES), body.length);
+  return out;
+}
+
+/** The snapshot, or null where the bytes are not whole. */
+export function decodeSnapshot(bytes: Uint8Array, codec: CodecName, hash: Hash): Snapshot | null {
+  if (bytes.length < HASH_BYTES) return null;
+  const body = bytes.subarray(0, bytes.length - HASH_BYTES);
+  if (!equalBytes(hash(body).subarray(0, HASH_BYTES), bytes.subarray(body.length))) return null;
+  const reader = new Reader(body);
+  if (reader.u32() !== MAGIC) return null;
+  const runId = reader.ascii();
+  const [boot, round, exchanged, phase, count] = [reader.u53(), reader.u32(), reader.u32() - 1, PHASES[reader.u8()], reader.u32()];
+  const adapter = CODECS.f32.decode(reader.raw(4 * count), count);
+  const residual = CODECS.f32.decode(reader.raw(4 * count), count);
+  if (!phase || !adapter || !residual) return null;
+  const exchanges: Exchange[] = [];
+  for (let left = reader.u16(); left > 0; left--) {
+    const [exchangeRound, degree] = [reader.u32(), reader.u16()];
+    const payload = reader.raw(reader.u32()).slice();
+    const sent = CODECS[codec].decode(payload, count);
+    if (!sent) return null;
+    const edges: Exchange['edges'] = {};
+    for (let more = reader.u16(); more > 0; more--) {
+      const id = reader.ascii();
+      const flags = reader.u8();
+      edges[id] = { received: (flags & 1) > 0, acknowledged: (flags & 2) > 0 };
+    }
+    exchanges.push({ round: exchangeRound, degree, payload, sent, edges });
+  }
+  if (!reader.done()) return null;
+  return { runId, boot, round, exchanged, phase, adapter, residual, exchanges };
+}
