@@ -89,10 +89,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
   node.addEventListener('peer:disconnect', ({ detail }) => options.onPeer(detail.toString(), false));
   pubsub.topicValidators.set(topic, (_source, message) => {
     if (message.type !== 'signed' || message.data.length > MAX_PUBLISHED_BYTES) return TopicValidatorResult.Reject;
-    return options.validate(message.from.toString(), message.data) ? TopicValidatorResult.Accept : TopicValidatorResult.Reject;
+    return options.validate(message.from.toString(), message.data)
+      ? TopicValidatorResult.Accept
+      : TopicValidatorResult.Reject;
   });
   pubsub.addEventListener('message', ({ detail }) => {
-    if (detail.type === 'signed' && !banned.has(detail.from.toString())) options.onFrame(detail.from.toString(), detail.data);
+    if (detail.type === 'signed' && !banned.has(detail.from.toString()))
+      options.onFrame(detail.from.toString(), detail.data);
   });
   pubsub.subscribe(topic);
 
@@ -104,7 +107,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
     { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS },
   );
   await node.handle(runProtocol(runId), ({ stream }) => {
-    pipe([new TextEncoder().encode(options.describeRun())], (source) => lengthPrefixed.encode(source), stream).catch((error) => stream.abort(error));
+    pipe([new TextEncoder().encode(options.describeRun())], (source) => lengthPrefixed.encode(source), stream).catch(
+      (error) => stream.abort(error),
+    );
   });
 
   return {
@@ -112,7 +117,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
     addresses: () => node.getMultiaddrs().map(String),
     dial: async (addresses, signal) => {
       const deadline = anySignal(signal, stopping.signal, AbortSignal.timeout(DIAL_DEADLINE_MS));
-      const connection = await node.dial(addresses.map((a) => multiaddr(a)), { signal: deadline });
+      const connection = await node.dial(
+        addresses.map((a) => multiaddr(a)),
+        { signal: deadline },
+      );
       return connection.remotePeer.toString();
     },
     send: async (to, bytes) => {
@@ -123,7 +131,11 @@ export async function createHost(options: HostOptions): Promise<Host> {
         const abort = (): void => stream.abort(new Error('deadline'));
         signal.addEventListener('abort', abort, { once: true });
         try {
-          await pipe([bytes], (source) => lengthPrefixed.encode(source, { maxDataLength: options.maxFrameBytes }), stream.sink);
+          await pipe(
+            [bytes],
+            (source) => lengthPrefixed.encode(source, { maxDataLength: options.maxFrameBytes }),
+            stream.sink,
+          );
           await stream.close({ signal });
         } finally {
           signal.removeEventListener('abort', abort);
@@ -149,7 +161,11 @@ export async function createHost(options: HostOptions): Promise<Host> {
 }
 
 /** Asks whoever an invite names for the run's settings. Throws a UserError where nobody answers or the run is another. */
-export async function fetchRun(options: { key: Uint8Array; addresses: readonly string[]; runId: string }): Promise<string> {
+export async function fetchRun(options: {
+  key: Uint8Array;
+  addresses: readonly string[];
+  runId: string;
+}): Promise<string> {
   const node = await createLibp2p({
     privateKey: privateKeyFromProtobuf(options.key),
     addresses: { listen: [] },
@@ -159,11 +175,22 @@ export async function fetchRun(options: { key: Uint8Array; addresses: readonly s
   });
   const signal = AbortSignal.timeout(DIAL_DEADLINE_MS);
   try {
-    const connection = await node.dial(options.addresses.map((a) => multiaddr(a)), { signal }).catch((error) => {
-      throw new UserError('unreachable', `invite: nobody answers at ${options.addresses.join(', ')} (${messageOf(error).split('\n')[0]}); is the peer running, and the address right?`);
-    });
+    const connection = await node
+      .dial(
+        options.addresses.map((a) => multiaddr(a)),
+        { signal },
+      )
+      .catch((error) => {
+        throw new UserError(
+          'unreachable',
+          `invite: nobody answers at ${options.addresses.join(', ')} (${messageOf(error).split('\n')[0]}); is the peer running, and the address right?`,
+        );
+      });
     const stream = await connection.newStream(runProtocol(options.runId), { signal }).catch((error) => {
-      throw new UserError('incompatible', `invite: ${connection.remotePeer} answers, but not for run ${options.runId} (${messageOf(error).split('\n')[0]}); ask for a fresh invite`);
+      throw new UserError(
+        'incompatible',
+        `invite: ${connection.remotePeer} answers, but not for run ${options.runId} (${messageOf(error).split('\n')[0]}); ask for a fresh invite`,
+      );
     });
     for await (const message of lengthPrefixed.decode(stream.source, { maxDataLength: MAX_RUN_BYTES })) {
       return new TextDecoder().decode(message.subarray());
@@ -174,7 +201,11 @@ export async function fetchRun(options: { key: Uint8Array; addresses: readonly s
   }
 }
 
-async function receiveFrame({ stream, connection }: IncomingStreamData, options: HostOptions, banned: ReadonlySet<string>): Promise<void> {
+async function receiveFrame(
+  { stream, connection }: IncomingStreamData,
+  options: HostOptions,
+  banned: ReadonlySet<string>,
+): Promise<void> {
   const from = connection.remotePeer.toString();
   if (banned.has(from)) return stream.abort(new Error('banned'));
   const timer = setTimeout(() => stream.abort(new Error('deadline')), SEND_DEADLINE_MS);
@@ -236,7 +267,10 @@ async function startNode(options: HostOptions, privateKey: PrivateKey) {
   } catch (error) {
     const taken = codeOf(error) === 'EADDRINUSE' || /EADDRINUSE|listen/i.test(messageOf(error));
     if (!taken) throw error;
-    throw new UserError('usage', `${options.listen.join(', ')}: cannot listen there (${messageOf(error).split('\n')[0]}); choose another --port`);
+    throw new UserError(
+      'usage',
+      `${options.listen.join(', ')}: cannot listen there (${messageOf(error).split('\n')[0]}); choose another --port`,
+    );
   }
 }
 

@@ -17,9 +17,14 @@ export function formatInvite(invite: Invite): string {
 export function parseInvite(text: string): Invite {
   const [places = '', runId = ''] = text.trim().split('#');
   const addresses = places.split(',').filter((a) => a !== '');
-  const wellFormed = addresses.length > 0 && addresses.every((a) => /^\/(ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/\d+\/p2p\/[A-Za-z0-9]+$/.test(a) && validHost(a));
+  const wellFormed =
+    addresses.length > 0 &&
+    addresses.every((a) => /^\/(ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/\d+\/p2p\/[A-Za-z0-9]+$/.test(a) && validHost(a));
   if (!wellFormed || !new RegExp(`^[0-9a-f]{${RUN_ID_DIGITS}}$`).test(runId)) {
-    throw new UserError('usage', `invite: got "${text.slice(0, 80)}"; wanted /ip4/HOST/tcp/PORT/p2p/ID#RUN as "lorikeet up" prints it`);
+    throw new UserError(
+      'usage',
+      `invite: got "${text.slice(0, 80)}"; wanted /ip4/HOST/tcp/PORT/p2p/ID#RUN as "lorikeet up" prints it`,
+    );
   }
   return { addresses, runId };
 }

@@ -5,7 +5,7 @@ import type { Refusal } from '../protocol/frame.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { messageOf } from './errors.ts';
 import { generateKey, idOfKey } from './host.ts';
-import { type Run } from './run.ts';
+import type { Run } from './run.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import type { Store } from './store.ts';
 import { type Accuracy, type EncodedExample, evaluate, trainRound } from './train/learner.ts';
@@ -68,7 +68,9 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const key = await store.key(generateKey);
   const id = idOfKey(key);
   const snapshot = store.readSnapshot(runId, settings.codec as CodecName);
-  const peer = snapshot ? restorePeer({ id, settings, snapshot }) : createPeer({ id, runId, settings, adapter: run.initial });
+  const peer = snapshot
+    ? restorePeer({ id, settings, snapshot })
+    : createPeer({ id, runId, settings, adapter: run.initial });
   const view = createView(peer);
   const changed = (): void => {
     view.round = peer.round;
@@ -168,7 +170,10 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
 }
 
 /** Scores development texts with the latest mixed adapter; skips adapters that come while one is being scored. */
-function createWatch(options: ParticipantOptions, report: (accuracy: Accuracy) => void): (adapter: Float32Array) => void {
+function createWatch(
+  options: ParticipantOptions,
+  report: (accuracy: Accuracy) => void,
+): (adapter: Float32Array) => void {
   const { trainer, run, development } = options;
   let busy = false;
   return (vector) => {
@@ -184,7 +189,11 @@ function createWatch(options: ParticipantOptions, report: (accuracy: Accuracy) =
 }
 
 /** Dials the first peer at once, and again while nobody is connected. */
-function keepBootstrapped(options: ParticipantOptions, peer: Peer, dial: (addresses: readonly string[]) => Promise<string>): () => void {
+function keepBootstrapped(
+  options: ParticipantOptions,
+  peer: Peer,
+  dial: (addresses: readonly string[]) => Promise<string>,
+): () => void {
   if (options.bootstrap.length === 0) return () => {};
   const attempt = (): void => {
     if (!Object.values(peer.members).some((m) => m.connected)) dial(options.bootstrap).catch(() => {});

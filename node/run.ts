@@ -1,8 +1,8 @@
 /** @file A run as this machine opens it: settings, run id, base model, task, and the layout of the adapter. */
 import { createHash } from 'node:crypto';
-import { createPrng } from '../protocol/prng.ts';
 import { canonicalSettings, parseSettings, type RunSettings } from '../protocol/config.ts';
 import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../protocol/frame.ts';
+import { createPrng } from '../protocol/prng.ts';
 import { UserError } from './errors.ts';
 import { type Base, baseFolder, openBase } from './model/base.ts';
 import { initialLora, type LoraSpec } from './model/lora.ts';
@@ -42,7 +42,10 @@ export function checkSettings(given: Readonly<Record<string, unknown>>, where: s
 export async function openRun(given: RunSettings): Promise<Run> {
   const base = await openBase(given.base);
   if (given.baseHash && given.baseHash !== base.sha256) {
-    throw new UserError('incompatible', `base ${given.base}: its sha256 is ${base.sha256.slice(0, 12)}..., the run wants ${given.baseHash.slice(0, 12)}...; fetch the same model and name its folder with --base`);
+    throw new UserError(
+      'incompatible',
+      `base ${given.base}: its sha256 is ${base.sha256.slice(0, 12)}..., the run wants ${given.baseHash.slice(0, 12)}...; fetch the same model and name its folder with --base`,
+    );
   }
   const settings: RunSettings = { ...given, baseHash: base.sha256 };
   const { rank, alpha, targets } = settings;
@@ -51,7 +54,10 @@ export async function openRun(given: RunSettings): Promise<Run> {
   const task = createTask(baseFolder(settings.base), settings, base.architecture.maxTokens);
   const prior = priorOf(settings);
   if (prior.length > 0 && prior.length !== task.classes.length) {
-    throw new UserError('usage', `labelPrior: ${prior.length} numbers; wanted one for each of ${task.classes.length} classes`);
+    throw new UserError(
+      'usage',
+      `labelPrior: ${prior.length} numbers; wanted one for each of ${task.classes.length} classes`,
+    );
   }
   const labels = labelWords(task, prior);
   const initial = initialLora(tensors, createPrng(settings.seed).fork('lora-A').random);

@@ -14,7 +14,11 @@ export interface RuntimeOptions {
   readonly describeRun: () => string;
   /** Resolves when durable. */
   readonly save: (snapshot: Snapshot) => Promise<void>;
-  readonly train: (round: number, adapter: Float32Array, steps: number) => Promise<{ adapter: Float32Array; stats: TrainStats }>;
+  readonly train: (
+    round: number,
+    adapter: Float32Array,
+    steps: number,
+  ) => Promise<{ adapter: Float32Array; stats: TrainStats }>;
   readonly onMetric?: (metric: Metric) => void;
   readonly onRefuse?: (id: string, code: Refusal) => void;
 }
@@ -111,7 +115,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         return;
       case 'timer':
         clearTimeout(timers.get(effect.name));
-        timers.set(effect.name, setTimeout(() => push({ type: 'timer', name: effect.name }), Math.max(0, effect.at - Date.now())));
+        timers.set(
+          effect.name,
+          setTimeout(() => push({ type: 'timer', name: effect.name }), Math.max(0, effect.at - Date.now())),
+        );
         return;
       case 'dial':
         host.dial(effect.addresses).catch(() => push({ type: 'peer', id: effect.id, up: false }));

@@ -76,15 +76,23 @@ export function readRun(path: string): Saved | null {
 /** Looks into a state folder without locking it. */
 export function peekStore(folder: string): { saved: Saved; snapshot: (runId: string) => Snapshot | null } {
   const saved = readRun(join(folder, FILES.run));
-  if (!saved) throw new UserError('usage', `${folder}: no state of a peer; wanted the folder that "lorikeet up" or "join" named`);
-  return { saved, snapshot: (runId) => readSnapshot(join(folder, FILES.snapshot), runId, saved.settings.codec as CodecName) };
+  if (!saved)
+    throw new UserError('usage', `${folder}: no state of a peer; wanted the folder that "lorikeet up" or "join" named`);
+  return {
+    saved,
+    snapshot: (runId) => readSnapshot(join(folder, FILES.snapshot), runId, saved.settings.codec as CodecName),
+  };
 }
 
 function readSnapshot(path: string, runId: string, codec: CodecName): Snapshot | null {
   if (!existsSync(path)) return null;
   const snapshot = decodeSnapshot(readFileSync(path), codec, sha256);
   if (!snapshot) throw new UserError('storage', `${path}: torn or altered; remove it to start this peer afresh`);
-  if (snapshot.runId !== runId) throw new UserError('incompatible', `${path}: of run ${snapshot.runId}; this run is ${runId}; choose another --state`);
+  if (snapshot.runId !== runId)
+    throw new UserError(
+      'incompatible',
+      `${path}: of run ${snapshot.runId}; this run is ${runId}; choose another --state`,
+    );
   return snapshot;
 }
 

@@ -36,54 +36,193 @@ const LABELS = /^[^=,]+=[^=,\s]+(,[^=,]+=[^=,\s]+)+$/;
 const NUMBERS = /^(-?\d+(\.\d+)?(e-?\d+)?(,|$))*$/;
 
 export const SETTINGS = {
-  base: text('lorikeet-mini', 'base model: the bundled one, or a Hugging Face folder', 'it ships with the package', false),
-  baseHash: text('', 'sha256 of the base; filled in by the first peer', 'peers of one run must share every weight', true, /^([0-9a-f]{64})?$/, '64 hex digits'),
-  prompt: text('{text} it was {mask} .', 'cloze prompt around a text', 'the prompt of PET for reviews (Schick and Schuetze 2021)', true, /\{text\}.*\{mask\}|\{mask\}.*\{text\}/s, 'a text with {text} and {mask}'),
-  labels: text('negative=terrible,positive=great', 'classes and the one-token word that stands for each', 'sentiment is the running example', true, LABELS, 'class=word,class=word,...'),
-  labelPrior: text('', 'mean logit of each label word on unlabelled text, subtracted; empty: measured by the first peer', 'without it a base leans to one word (Zhao et al. 2021, contextual calibration)', true, NUMBERS, 'numbers separated by commas'),
-  maxTokens: integer(96, 8, 4096, 'longest prompt; texts are cut to fit', 'the bundled base was trained on 96 positions', true, { unit: 'tokens' }),
+  base: text(
+    'lorikeet-mini',
+    'base model: the bundled one, or a Hugging Face folder',
+    'it ships with the package',
+    false,
+  ),
+  baseHash: text(
+    '',
+    'sha256 of the base; filled in by the first peer',
+    'peers of one run must share every weight',
+    true,
+    /^([0-9a-f]{64})?$/,
+    '64 hex digits',
+  ),
+  prompt: text(
+    '{text} it was {mask} .',
+    'cloze prompt around a text',
+    'the prompt of PET for reviews (Schick and Schuetze 2021)',
+    true,
+    /\{text\}.*\{mask\}|\{mask\}.*\{text\}/s,
+    'a text with {text} and {mask}',
+  ),
+  labels: text(
+    'negative=terrible,positive=great',
+    'classes and the one-token word that stands for each',
+    'sentiment is the running example',
+    true,
+    LABELS,
+    'class=word,class=word,...',
+  ),
+  labelPrior: text(
+    '',
+    'mean logit of each label word on unlabelled text, subtracted; empty: measured by the first peer',
+    'without it a base leans to one word (Zhao et al. 2021, contextual calibration)',
+    true,
+    NUMBERS,
+    'numbers separated by commas',
+  ),
+  maxTokens: integer(
+    96,
+    8,
+    4096,
+    'longest prompt; texts are cut to fit',
+    'the bundled base was trained on 96 positions',
+    true,
+    { unit: 'tokens' },
+  ),
   rank: integer(8, 1, 256, 'LoRA rank', 'the usual choice for query and value (Hu et al. 2021)', true),
-  alpha: number(16, 1e-6, 4096, 'LoRA alpha; the update is scaled by alpha / rank', 'twice the rank, as is usual', true),
-  targets: text('query,value', 'layers that get an adapter: all, or ends of module names', 'the pair Hu et al. 2021 recommend', true, /^[\w.]+(,\s*[\w.]+)*$/, 'all, or names separated by commas'),
-  seed: text('1', 'seed of the common start of A and of every shuffle', 'same seed, same run', true, /^[\x21-\x7e]{1,64}$/, 'up to 64 printable characters'),
+  alpha: number(
+    16,
+    1e-6,
+    4096,
+    'LoRA alpha; the update is scaled by alpha / rank',
+    'twice the rank, as is usual',
+    true,
+  ),
+  targets: text(
+    'query,value',
+    'layers that get an adapter: all, or ends of module names',
+    'the pair Hu et al. 2021 recommend',
+    true,
+    /^[\w.]+(,\s*[\w.]+)*$/,
+    'all, or names separated by commas',
+  ),
+  seed: text(
+    '1',
+    'seed of the common start of A and of every shuffle',
+    'same seed, same run',
+    true,
+    /^[\x21-\x7e]{1,64}$/,
+    'up to 64 printable characters',
+  ),
   rounds: integer(12, 1, 1_000_000, 'rounds of training', 'enough for a few labels a peer', true),
-  closingRounds: integer(2, 0, 1000, 'rounds at the end that mix without training', 'two bring the peers together', true),
+  closingRounds: integer(
+    2,
+    0,
+    1000,
+    'rounds at the end that mix without training',
+    'two bring the peers together',
+    true,
+  ),
   localSteps: integer(5, 1, 100_000, 'optimiser steps a peer takes a round', 'sixty steps in all by default', true),
   batchSize: integer(16, 1, 4096, 'examples of one step', 'one pass over 8 labels of each of two classes', true),
-  learningRate: number(3e-4, 0, 1, 'AdamW learning rate', 'best of 3e-4, 1e-3 and 2e-3 on development texts of the demo, 3 seeds', true),
+  learningRate: number(
+    3e-4,
+    0,
+    1,
+    'AdamW learning rate',
+    'best of 3e-4, 1e-3 and 2e-3 on development texts of the demo, 3 seeds',
+    true,
+  ),
   weightDecay: number(0.01, 0, 1, 'AdamW decoupled weight decay', "AdamW's own default", true),
-  clipNorm: number(1, 0, 1e9, 'largest global norm of a gradient', 'small batches spike', true, { zero: 'no clipping' }),
-  schedule: choice('random-regular', SCHEDULE_NAMES, 'who mixes with whom', 'a fresh random graph needs 8-9 rounds for 1e-3, whatever the size', true),
+  clipNorm: number(1, 0, 1e9, 'largest global norm of a gradient', 'small batches spike', true, {
+    zero: 'no clipping',
+  }),
+  schedule: choice(
+    'random-regular',
+    SCHEDULE_NAMES,
+    'who mixes with whom',
+    'a fresh random graph needs 8-9 rounds for 1e-3, whatever the size',
+    true,
+  ),
   degree: integer(4, 2, 64, 'neighbours a round of random-regular (even)', 'four suffice at any size', true),
-  codec: choice('int8', CODEC_NAMES, 'how adapters are packed', 'a quarter of f32; what rounding leaves is sent next time', true),
-  maxNorm: number(1000, 0, 1e30, 'largest L2 norm of an adapter that is believed', 'a fresh adapter has a norm of about 5', true, { zero: 'any' }),
-  minPeers: integer(2, 1, 100_000, 'peers to wait for before round 0', 'one peer alone has nobody to mix with', false, { unit: 'peers' }),
-  roundDeadlineMs: integer(60_000, 50, 86_400_000, 'longest wait for neighbours; what comes later is mixed in later', 'a round never stalls', false, { unit: 'ms' }),
-  retryMs: integer(3000, 20, 3_600_000, 'pause between reminders about unfinished exchanges', 'a reminder is 60 bytes', false, { unit: 'ms' }),
-  announceMs: integer(5000, 50, 3_600_000, 'pause between membership announcements', 'everybody hears everybody, so they must be rare', false, { unit: 'ms' }),
-  memberTimeoutMs: integer(30_000, 100, 86_400_000, 'silence after which a member counts as gone', 'six announcements', false, { unit: 'ms' }),
+  codec: choice(
+    'int8',
+    CODEC_NAMES,
+    'how adapters are packed',
+    'a quarter of f32; what rounding leaves is sent next time',
+    true,
+  ),
+  maxNorm: number(
+    1000,
+    0,
+    1e30,
+    'largest L2 norm of an adapter that is believed',
+    'a fresh adapter has a norm of about 5',
+    true,
+    { zero: 'any' },
+  ),
+  minPeers: integer(2, 1, 100_000, 'peers to wait for before round 0', 'one peer alone has nobody to mix with', false, {
+    unit: 'peers',
+  }),
+  roundDeadlineMs: integer(
+    60_000,
+    50,
+    86_400_000,
+    'longest wait for neighbours; what comes later is mixed in later',
+    'a round never stalls',
+    false,
+    { unit: 'ms' },
+  ),
+  retryMs: integer(
+    3000,
+    20,
+    3_600_000,
+    'pause between reminders about unfinished exchanges',
+    'a reminder is 60 bytes',
+    false,
+    { unit: 'ms' },
+  ),
+  announceMs: integer(
+    5000,
+    50,
+    3_600_000,
+    'pause between membership announcements',
+    'everybody hears everybody, so they must be rare',
+    false,
+    { unit: 'ms' },
+  ),
+  memberTimeoutMs: integer(
+    30_000,
+    100,
+    86_400_000,
+    'silence after which a member counts as gone',
+    'six announcements',
+    false,
+    { unit: 'ms' },
+  ),
   maxOpenRounds: integer(4, 1, 64, 'rounds whose exchanges may be unfinished at once', 'bounds memory and disk', false),
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof SETTINGS;
-export type RunSettings = { readonly [K in SettingName]: (typeof SETTINGS)[K]['default'] extends number ? number : string };
+export type RunSettings = {
+  readonly [K in SettingName]: (typeof SETTINGS)[K]['default'] extends number ? number : string;
+};
 
-export type Parsed = { readonly ok: true; readonly settings: RunSettings } | { readonly ok: false; readonly problem: string };
+export type Parsed =
+  | { readonly ok: true; readonly settings: RunSettings }
+  | { readonly ok: false; readonly problem: string };
 
 /** Checks given settings (numbers may be text) and fills in the defaults; the problem names setting, got and wanted. */
 export function parseSettings(given: Readonly<Record<string, unknown>>): Parsed {
   const settings: Record<string, number | string> = {};
   for (const name of Object.keys(given)) {
-    if (!(name in SETTINGS)) return { ok: false, problem: `${name}: no such setting; wanted one of ${Object.keys(SETTINGS).join(', ')}` };
+    if (!(name in SETTINGS))
+      return { ok: false, problem: `${name}: no such setting; wanted one of ${Object.keys(SETTINGS).join(', ')}` };
   }
   for (const [name, setting] of Object.entries(SETTINGS) as [string, Setting][]) {
     const raw = given[name];
     const value = raw === undefined ? setting.default : readSetting(setting, raw);
-    if (value === null) return { ok: false, problem: `${name}: got ${JSON.stringify(raw)}; wanted ${wantedOf(setting)}` };
+    if (value === null)
+      return { ok: false, problem: `${name}: got ${JSON.stringify(raw)}; wanted ${wantedOf(setting)}` };
     settings[name] = value;
   }
   const parsed = settings as RunSettings;
-  if (parsed.degree % 2 === 1) return { ok: false, problem: `degree: got ${parsed.degree}; wanted an even number (the graph is made of rings)` };
+  if (parsed.degree % 2 === 1)
+    return { ok: false, problem: `degree: got ${parsed.degree}; wanted an even number (the graph is made of rings)` };
   return { ok: true, settings: parsed };
 }
 
@@ -114,16 +253,53 @@ export function wantedOf(setting: Setting): string {
   return `${kind}${setting.unit ? ` of ${setting.unit}` : ''} from ${setting.min} to ${setting.max}${zero}`;
 }
 
-function text(value: string, about: string, why: string, arithmetic: boolean, pattern?: RegExp, wanted?: string): TextSetting & { default: string } {
-  return { type: 'text', default: value, about, why, arithmetic, ...(pattern ? { pattern } : {}), ...(wanted ? { wanted } : {}) };
+function text(
+  value: string,
+  about: string,
+  why: string,
+  arithmetic: boolean,
+  pattern?: RegExp,
+  wanted?: string,
+): TextSetting & { default: string } {
+  return {
+    type: 'text',
+    default: value,
+    about,
+    why,
+    arithmetic,
+    ...(pattern ? { pattern } : {}),
+    ...(wanted ? { wanted } : {}),
+  };
 }
 type Bounds = { unit?: string; zero?: string };
-function integer(value: number, min: number, max: number, about: string, why: string, arithmetic: boolean, more: Bounds = {}): NumberSetting {
+function integer(
+  value: number,
+  min: number,
+  max: number,
+  about: string,
+  why: string,
+  arithmetic: boolean,
+  more: Bounds = {},
+): NumberSetting {
   return { type: 'integer', default: value, min, max, about, why, arithmetic, ...more };
 }
-function number(value: number, min: number, max: number, about: string, why: string, arithmetic: boolean, more: Bounds = {}): NumberSetting {
+function number(
+  value: number,
+  min: number,
+  max: number,
+  about: string,
+  why: string,
+  arithmetic: boolean,
+  more: Bounds = {},
+): NumberSetting {
   return { type: 'number', default: value, min, max, about, why, arithmetic, ...more };
 }
-function choice(value: string, choices: readonly string[], about: string, why: string, arithmetic: boolean): ChoiceSetting {
+function choice(
+  value: string,
+  choices: readonly string[],
+  about: string,
+  why: string,
+  arithmetic: boolean,
+): ChoiceSetting {
   return { type: 'choice', default: value, choices, about, why, arithmetic };
 }

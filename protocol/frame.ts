@@ -1,6 +1,6 @@
 /** @file The messages between peers: a fixed header and a body, with every limit checked before anything is allocated. */
-import { fromHex, equalBytes, Reader, toHex, Writer } from './bytes.ts';
-import { type CodecName, CODECS, codecById } from './codec.ts';
+import { equalBytes, fromHex, Reader, toHex, Writer } from './bytes.ts';
+import { CODECS, type CodecName, codecById } from './codec.ts';
 
 export const PROTOCOL_VERSION = 1;
 /** Hex digits of a run id: 128 bits of its hash. */
@@ -24,11 +24,23 @@ const MEMBER_STATES: readonly MemberState[] = ['joined', 'finished', 'left'];
 /** What a frame says; `round` is the exchange it is about, or for `announce` the sender's own. */
 export type Message =
   /** Everybody hears it: the sender is here, at this round, and can be dialled at these addresses. */
-  | { readonly type: 'announce'; readonly round: number; readonly state: MemberState; readonly addresses: readonly string[] }
+  | {
+      readonly type: 'announce';
+      readonly round: number;
+      readonly state: MemberState;
+      readonly addresses: readonly string[];
+    }
   /** Others the sender is connected to; hearsay, so good for dialling only. */
   | { readonly type: 'peers'; readonly round: number; readonly peers: readonly Acquaintance[] }
   /** The sender's adapter of a round, for those it wants to mix with. */
-  | { readonly type: 'data'; readonly round: number; readonly degree: number; readonly codec: CodecName; readonly count: number; readonly payload: Uint8Array }
+  | {
+      readonly type: 'data';
+      readonly round: number;
+      readonly degree: number;
+      readonly codec: CodecName;
+      readonly count: number;
+      readonly payload: Uint8Array;
+    }
   /** The receiver's adapter of that round is mixed in, and saved. */
   | { readonly type: 'ack'; readonly round: number }
   /** There is no such exchange here. */
@@ -94,7 +106,9 @@ export function encodeFrame(frame: Frame, runId: string, hash: Hash): Uint8Array
     .finish();
 }
 
-export type DecodedFrame = { readonly ok: true; readonly frame: Frame } | { readonly ok: false; readonly code: Refusal };
+export type DecodedFrame =
+  | { readonly ok: true; readonly frame: Frame }
+  | { readonly ok: false; readonly code: Refusal };
 
 /** Reads a frame of this run. Any cut, flipped or random byte gives a refusal, never a throw. */
 export function decodeFrame(bytes: Uint8Array, limits: FrameLimits, hash: Hash): DecodedFrame {

@@ -25,7 +25,16 @@ export function memberOf(members: Members, id: string, now: number): Member | nu
   const known = members[id];
   if (known) return known;
   if (Object.keys(members).length >= MAX_MEMBERS) return null;
-  const member: Member = { id, state: 'joined', round: 0, sequence: -1, addresses: [], heardAt: now, connected: false, dialled: false };
+  const member: Member = {
+    id,
+    state: 'joined',
+    round: 0,
+    sequence: -1,
+    addresses: [],
+    heardAt: now,
+    connected: false,
+    dialled: false,
+  };
   members[id] = member;
   return member;
 }

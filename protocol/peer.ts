@@ -2,8 +2,9 @@
  * @file The heart: what a peer decides. `step(peer, event, context)` changes the plain object `peer` and gives the effects
  * to carry out, in order. No clock, no dice, no sockets: a network and a simulator run the same code.
  */
-import type { RunSettings } from './config.ts';
+
 import type { CodecName } from './codec.ts';
+import type { RunSettings } from './config.ts';
 import type { Effect, Event, TrainStats } from './events.ts';
 import { closeFinished, type Exchange, openExchange, type Parcel } from './exchange.ts';
 import { encodeFrame, type Hash, MAX_ACQUAINTANCES, type MemberState, type Message, type Refusal } from './frame.ts';
@@ -174,12 +175,17 @@ function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
 function announceAgain(peer: Peer, out: Outbox): void {
   out.announce();
   for (const id of Object.keys(peer.members).sort()) meet(peer, peer.members[id]!, out);
-  out.effects.push({ type: 'timer', name: 'announce', at: out.now + announcementPause(peer.members, peer.settings.announceMs) });
+  out.effects.push({
+    type: 'timer',
+    name: 'announce',
+    at: out.now + announcementPause(peer.members, peer.settings.announceMs),
+  });
 }
 
 /** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
 function advance(peer: Peer, out: Outbox): void {
-  while (peer.phase === 'exchanging' && (out.now >= peer.deadlineAt || awaited(peer).length === 0)) finishExchange(peer, out);
+  while (peer.phase === 'exchanging' && (out.now >= peer.deadlineAt || awaited(peer).length === 0))
+    finishExchange(peer, out);
   if (peer.phase === 'gathering') gather(peer, out);
   if (peer.phase === 'finished') {
     mixInbox(peer, out);
@@ -266,7 +272,9 @@ function awaited(peer: Peer): string[] {
 function finishExchange(peer: Peer, out: Outbox): void {
   const round = peer.round;
   const current = peer.exchanges.find((e) => e.round === round);
-  const late = Object.keys(current?.edges ?? {}).filter((id) => !current?.edges[id]!.received && !peer.inbox[parcelKey(round, id)]);
+  const late = Object.keys(current?.edges ?? {}).filter(
+    (id) => !current?.edges[id]!.received && !peer.inbox[parcelKey(round, id)],
+  );
   const mixed = mixParcels(peer);
   out.effects.push({
     type: 'report',
@@ -300,19 +308,25 @@ interface Mixed {
 
 /** Adds every parcel whose exchange is open, in a fixed order; leaves those of rounds to come. */
 function mixParcels(peer: Peer): Mixed[] {
-  const ready = Object.keys(peer.inbox).sort().flatMap((key): Mixed[] => {
-    const parcel = peer.inbox[key]!;
-    if (parcel.round > peer.exchanged) return [];
-    delete peer.inbox[key];
-    const found = peer.exchanges.find((e) => e.round === parcel.round);
-    return found?.edges[parcel.from] && !found.edges[parcel.from]!.received ? [{ parcel, exchange: found }] : [];
-  });
+  const ready = Object.keys(peer.inbox)
+    .sort()
+    .flatMap((key): Mixed[] => {
+      const parcel = peer.inbox[key]!;
+      if (parcel.round > peer.exchanged) return [];
+      delete peer.inbox[key];
+      const found = peer.exchanges.find((e) => e.round === parcel.round);
+      return found?.edges[parcel.from] && !found.edges[parcel.from]!.received ? [{ parcel, exchange: found }] : [];
+    });
   const contributions = ready.map(({ parcel, exchange: { degree, sent } }): Contribution => {
     return { weight: edgeWeight(degree, parcel.degree), theirs: parcel.vector, mine: sent };
   });
   assertConvex(ready, contributions);
   if (ready.length > 0) peer.adapter = mix(peer.adapter, contributions);
-  for (const { parcel, exchange: { edges } } of ready) edges[parcel.from]!.received = true;
+  for (const {
+    parcel,
+    exchange: { edges },
+  } of ready)
+    edges[parcel.from]!.received = true;
   return ready;
 }
 
@@ -331,7 +345,9 @@ function acknowledge(mixed: readonly Mixed[], out: Outbox): void {
 
 function meanDistance(mixed: readonly Mixed[]): number | null {
   if (mixed.length === 0) return null;
-  const each = mixed.map(({ parcel, exchange: { sent } }) => distance(parcel.vector, sent) / Math.max(norm(sent), 1e-30));
+  const each = mixed.map(
+    ({ parcel, exchange: { sent } }) => distance(parcel.vector, sent) / Math.max(norm(sent), 1e-30),
+  );
   return each.reduce((a, b) => a + b, 0) / each.length;
 }
 

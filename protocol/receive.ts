@@ -92,7 +92,8 @@ function data(peer: Peer, from: string, message: Of<'data'>, out: Outbox): void 
   if (peer.inbox[key]) return;
   const waiting = Object.values(peer.inbox);
   const ofSender = waiting.filter((parcel) => parcel.from === from).length;
-  if (waiting.length >= MAX_PARCELS || ofSender >= peer.settings.maxOpenRounds) return refuse(peer, from, 'inbox-full', out);
+  if (waiting.length >= MAX_PARCELS || ofSender >= peer.settings.maxOpenRounds)
+    return refuse(peer, from, 'inbox-full', out);
   const vector = CODECS[message.codec].decode(message.payload, message.count);
   if (!vector) return refuse(peer, from, 'not-finite', out);
   if (peer.settings.maxNorm > 0 && norm(vector) > peer.settings.maxNorm) return refuse(peer, from, 'huge-norm', out);

@@ -1,6 +1,6 @@
 /** @file What a peer must find again after a crash, as bytes: torn, cut or altered ones are refused. */
 import { equalBytes, Reader, Writer } from './bytes.ts';
-import { type CodecName, CODECS } from './codec.ts';
+import { CODECS, type CodecName } from './codec.ts';
 import type { Exchange } from './exchange.ts';
 import { HASH_BYTES, type Hash } from './frame.ts';
 
@@ -26,7 +26,10 @@ const MAGIC = 0x534b4c31; // "1LKS"
 
 export function encodeSnapshot(snapshot: Snapshot, hash: Hash): Uint8Array {
   const writer = new Writer().u32(MAGIC).ascii(snapshot.runId).u53(snapshot.boot).u32(snapshot.round);
-  writer.u32(snapshot.exchanged + 1).u8(PHASES.indexOf(snapshot.phase)).u32(snapshot.adapter.length);
+  writer
+    .u32(snapshot.exchanged + 1)
+    .u8(PHASES.indexOf(snapshot.phase))
+    .u32(snapshot.adapter.length);
   writer.raw(CODECS.f32.encode(snapshot.adapter)).raw(CODECS.f32.encode(snapshot.residual));
   writer.u16(snapshot.exchanges.length);
   for (const { round, degree, payload, edges } of snapshot.exchanges) {
@@ -49,7 +52,13 @@ export function decodeSnapshot(bytes: Uint8Array, codec: CodecName, hash: Hash):
   const reader = new Reader(body);
   if (reader.u32() !== MAGIC) return null;
   const runId = reader.ascii();
-  const [boot, round, exchanged, phase, count] = [reader.u53(), reader.u32(), reader.u32() - 1, PHASES[reader.u8()], reader.u32()];
+  const [boot, round, exchanged, phase, count] = [
+    reader.u53(),
+    reader.u32(),
+    reader.u32() - 1,
+    PHASES[reader.u8()],
+    reader.u32(),
+  ];
   const adapter = CODECS.f32.decode(reader.raw(4 * count), count);
   const residual = CODECS.f32.decode(reader.raw(4 * count), count);
   if (!phase || !adapter || !residual) return null;

@@ -48,14 +48,29 @@ async function benchStep(workspace: string): Promise<unknown> {
     const rate = (flops: number, ms: number): number => Number((flops / ms / 1e6).toFixed(1));
     results[name] = {
       shape,
-      step: { ms: round(train), gflops: rate(step.trainFlops, train), share_of_gemm: round((step.trainFlops / train) * (plain / gemm.flops)) },
-      forward: { ms: round(score), gflops: rate(step.scoreFlops, score), share_of_gemm: round((step.scoreFlops / score) * (plain / gemm.flops)) },
+      step: {
+        ms: round(train),
+        gflops: rate(step.trainFlops, train),
+        share_of_gemm: round((step.trainFlops / train) * (plain / gemm.flops)),
+      },
+      forward: {
+        ms: round(score),
+        gflops: rate(step.scoreFlops, score),
+        share_of_gemm: round((step.scoreFlops / score) * (plain / gemm.flops)),
+      },
       gemm: { size: GEMM_SIZE, ms: round(plain), gflops: rate(gemm.flops, plain) },
     };
     await step.release();
   }
   await gemm.release();
-  return { bench: 'step', cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version, rounds: ROUNDS, ...results };
+  return {
+    bench: 'step',
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    node: process.version,
+    rounds: ROUNDS,
+    ...results,
+  };
 }
 
 async function stepOf(folder: string, shape: ModelShape) {
@@ -69,7 +84,11 @@ async function stepOf(folder: string, shape: ModelShape) {
     positions: [Math.floor(random() * shape.tokens)],
   }));
   const batch = packBatch(sequences, 0);
-  const targets = sequences.map((_, i) => ({ distribution: i % 2 ? [0, 1] : [1, 0], weight: 1 / shape.batch, temperature: 1 }));
+  const targets = sequences.map((_, i) => ({
+    distribution: i % 2 ? [0, 1] : [1, 0],
+    weight: 1 / shape.batch,
+    temperature: 1,
+  }));
   const job = {
     vector,
     batches: [withTargets(batch, targets)],
@@ -99,7 +118,10 @@ async function plainGemm(workspace: string) {
   const path = join(workspace, 'gemm.onnx');
   writeFileSync(path, encodeOnnx(g, 'gemm.bin'));
   const session = await openSession(path, 'cpu', { prepack: true });
-  const feeds = { x: { data: Float32Array.from({ length: n * n }, random), dims: [n, n] }, row: { data: BigInt64Array.of(0n), dims: [] } };
+  const feeds = {
+    x: { data: Float32Array.from({ length: n * n }, random), dims: [n, n] },
+    row: { data: BigInt64Array.of(0n), dims: [] },
+  };
   return { run: () => session.run(feeds, ['y']), flops: 2 * n ** 3, release: session.release };
 }
 
@@ -152,7 +174,8 @@ const BENCHES: Readonly<Record<string, (workspace: string) => Promise<unknown>>>
 
 async function main(name: string | undefined): Promise<void> {
   const bench = BENCHES[name ?? ''];
-  if (!bench) throw new UserError('usage', `bench: got ${name ?? 'nothing'}; wanted one of ${Object.keys(BENCHES).join(', ')}`);
+  if (!bench)
+    throw new UserError('usage', `bench: got ${name ?? 'nothing'}; wanted one of ${Object.keys(BENCHES).join(', ')}`);
   const workspace = mkdtempSync(join(tmpdir(), 'lorikeet-bench-'));
   process.env.LORIKEET_CACHE = workspace;
   try {

@@ -52,31 +52,56 @@ export async function runCase(folder: string): Promise<Report> {
   const engine = await createEngine({ base: folder, trainable, device: 'cpu', threads: 1 });
 
   const sequences = spec.input_ids.map((row, i) => ({
-    ids: row.slice(0, spec.attention_mask[i]!.reduce((a, b) => a + b, 0)),
+    ids: row.slice(
+      0,
+      spec.attention_mask[i]!.reduce((a, b) => a + b, 0),
+    ),
     positions: [spec.position[i]!],
   }));
   const batch = packBatch(sequences, 0, spec.input_ids[0]!.length);
   const vocabulary = expected.tensors.get('logits_base')!.shape[1]!;
-  const every: LabelWords = { ids: Array.from({ length: vocabulary }, (_, i) => i), bias: new Array(vocabulary).fill(0) };
+  const every: LabelWords = {
+    ids: Array.from({ length: vocabulary }, (_, i) => i),
+    bias: new Array(vocabulary).fill(0),
+  };
   const words: LabelWords = { ids: spec.verbalizer, bias: spec.verbalizer.map(() => 0) };
   const share = 1 / sequences.length;
   const soft = rowsOf(want('soft_labels'), spec.verbalizer.length);
-  const hardBatch = withTargets(batch, spec.hard_labels.map((y) => target(spec.verbalizer.map((_, k) => (k === y ? 1 : 0)), share)));
-  const softBatch = withTargets(batch, soft.map((p) => target(p, share)));
+  const hardBatch = withTargets(
+    batch,
+    spec.hard_labels.map((y) =>
+      target(
+        spec.verbalizer.map((_, k) => (k === y ? 1 : 0)),
+        share,
+      ),
+    ),
+  );
+  const softBatch = withTargets(
+    batch,
+    soft.map((p) => target(p, share)),
+  );
 
   const errors: Record<string, number> = {};
   const gradientErrors: Record<string, number> = {};
   const score = async (vector: Float32Array): Promise<Float32Array> => (await engine.score(vector, [batch], every))[0]!;
   errors.logitsBase = relative(await score(new Float32Array(initial.length)), want('logits_base'));
   errors.logitsAdapter = relative(await score(initial), want('logits_adapter'));
-  for (const [kind, b, loss] of [['hard', hardBatch, spec.loss_hard], ['soft', softBatch, spec.loss_soft]] as const) {
+  for (const [kind, b, loss] of [
+    ['hard', hardBatch, spec.loss_hard],
+    ['soft', softBatch, spec.loss_soft],
+  ] as const) {
     const got = await engine.gradient(initial, b, words);
     errors[`${kind}Loss`] = Math.abs(got.loss - loss) / Math.abs(loss);
-    const wanted = (name: string): Float32Array => want(`grad_${kind}.${peftKey(name).replace(/\.weight$/, '.default.weight')}`);
+    const wanted = (name: string): Float32Array =>
+      want(`grad_${kind}.${peftKey(name).replace(/\.weight$/, '.default.weight')}`);
     Object.assign(gradientErrors, compareGradients(got.gradient, tensors, wanted, kind));
   }
   const steps = spec.adamw.losses.map(() => hardBatch);
-  const optimiser = { learningRate: spec.adamw.lr, weightDecay: spec.adamw.weight_decay, clipNorm: Number.POSITIVE_INFINITY };
+  const optimiser = {
+    learningRate: spec.adamw.lr,
+    weightDecay: spec.adamw.weight_decay,
+    clipNorm: Number.POSITIVE_INFINITY,
+  };
   const trained = await engine.train({ vector: initial, batches: steps, labels: words, optimiser });
   errors.adamwLosses = relative(Float32Array.from(trained.losses), Float32Array.from(spec.adamw.losses));
   errors.logitsTrained = relative(await score(trained.vector), want('logits_trained'));
@@ -87,14 +112,21 @@ export async function runCase(folder: string): Promise<Report> {
   if (spec.full_loss_hard !== undefined) {
     const full = await fullGradient(folder, hardBatch, words);
     errors.fullLoss = Math.abs(full.loss - spec.full_loss_hard) / spec.full_loss_hard;
-    Object.assign(gradientErrors, compareGradients(full.gradient, full.tensors, (name) => want(`full_grad.${name}`), 'full'));
+    Object.assign(
+      gradientErrors,
+      compareGradients(full.gradient, full.tensors, (name) => want(`full_grad.${name}`), 'full'),
+    );
   }
   const [worstGradient, gradient] = Object.entries(gradientErrors).sort((a, b) => b[1] - a[1])[0]!;
   const ok = Object.values(errors).every((e) => e <= VALUE_TOLERANCE) && gradient <= GRADIENT_TOLERANCE;
   return { case: folder, ok, errors: { ...errors, gradient }, worstGradient };
 }
 
-async function fullGradient(folder: string, batch: Parameters<Awaited<ReturnType<typeof createEngine>>['gradient']>[1], words: LabelWords) {
+async function fullGradient(
+  folder: string,
+  batch: Parameters<Awaited<ReturnType<typeof createEngine>>['gradient']>[1],
+  words: LabelWords,
+) {
   const engine = await createEngine({ base: folder, trainable: { type: 'full' }, device: 'cpu', threads: 1 });
   const base = await openBase(folder);
   const result = await engine.gradient(baseVector(base), batch, words);
@@ -133,7 +165,11 @@ function compareGradients(
   );
 }
 
-async function readBack(vector: Float32Array, tensors: ReturnType<typeof trainableTensors>, lora: ReturnType<typeof readPeftConfig>): Promise<number> {
+async function readBack(
+  vector: Float32Array,
+  tensors: ReturnType<typeof trainableTensors>,
+  lora: ReturnType<typeof readPeftConfig>,
+): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'lorikeet-conformance-'));
   try {
     await writePeft(folder, { vector, tensors, lora, base: 'conformance' });
@@ -146,7 +182,8 @@ async function readBack(vector: Float32Array, tensors: ReturnType<typeof trainab
 }
 
 async function main(folders: readonly string[]): Promise<void> {
-  if (folders.length === 0) throw new UserError('usage', 'conformance: no case folder given; wanted DIR... such as test/fixtures/bert-qv');
+  if (folders.length === 0)
+    throw new UserError('usage', 'conformance: no case folder given; wanted DIR... such as test/fixtures/bert-qv');
   for (const folder of folders) {
     const report = await runCase(folder);
     console.log(JSON.stringify(report));

@@ -2,13 +2,14 @@
  * @file Many peers in virtual time: an event heap drives the very `step` that the network runs, over a network that
  * delays, loses, repeats and reorders. Twin of node/runtime.ts.
  */
+
+import type { CodecName } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import type { Effect, Event, Metric, TimerName } from '../protocol/events.ts';
 import { HASH_BYTES, type Hash } from '../protocol/frame.ts';
 import { createPeer, type Peer, restorePeer, step } from '../protocol/peer.ts';
 import { createPrng, hash32 } from '../protocol/prng.ts';
 import { decodeSnapshot, encodeSnapshot } from '../protocol/snapshot.ts';
-import type { CodecName } from '../protocol/codec.ts';
 import { createHeap } from './heap.ts';
 
 export interface WorldOptions {
@@ -54,7 +55,12 @@ export interface World {
   setNetwork(faults: { loss: number; duplication: number }): void;
 }
 
-type Happening = { readonly to: number; readonly life: number | null; readonly event: Event; readonly timer?: { name: TimerName; at: number } };
+type Happening = {
+  readonly to: number;
+  readonly life: number | null;
+  readonly event: Event;
+  readonly timer?: { name: TimerName; at: number };
+};
 
 /** A quick digest for virtual time: not for security. */
 export const quickHash: Hash = (bytes) => {
@@ -85,17 +91,29 @@ export function createWorld(options: WorldOptions): World {
   }));
   let now = 0;
   let trace = 0;
-  const between = ([low, high]: readonly [number, number], prng: typeof network): number => Math.round(low + prng.random() * (high - low));
+  const between = ([low, high]: readonly [number, number], prng: typeof network): number =>
+    Math.round(low + prng.random() * (high - low));
 
   const deliver = (from: number, to: number, bytes: Uint8Array): void => {
     const copies = network.random() < faults.loss ? 0 : network.random() < faults.duplication ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      heap.push(now + between(latencyMs, network), { to, life: null, event: { type: 'frame', from: ids[from]!, bytes } });
+      heap.push(now + between(latencyMs, network), {
+        to,
+        life: null,
+        event: { type: 'frame', from: ids[from]!, bytes },
+      });
     }
   };
   const connect = (a: number, b: number, up: boolean): void => {
-    for (const [to, from] of [[a, b], [b, a]] as const) {
-      heap.push(now + between(latencyMs, network), { to, life: seats[to]!.life, event: { type: 'peer', id: ids[from]!, up } });
+    for (const [to, from] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      heap.push(now + between(latencyMs, network), {
+        to,
+        life: seats[to]!.life,
+        event: { type: 'peer', id: ids[from]!, up },
+      });
     }
   };
 
@@ -119,12 +137,21 @@ export function createWorld(options: WorldOptions): World {
         break;
       case 'timer':
         seat.timers[effect.name] = effect.at;
-        heap.push(effect.at, { to: index, life: seat.life, event: { type: 'timer', name: effect.name }, timer: effect });
+        heap.push(effect.at, {
+          to: index,
+          life: seat.life,
+          event: { type: 'timer', name: effect.name },
+          timer: effect,
+        });
         break;
       case 'dial': {
         const to = ids.indexOf(effect.id);
         const up = seats[to]!.alive;
-        heap.push(now + between(latencyMs, network), { to: index, life: seat.life, event: { type: 'peer', id: effect.id, up } });
+        heap.push(now + between(latencyMs, network), {
+          to: index,
+          life: seat.life,
+          event: { type: 'peer', id: effect.id, up },
+        });
         break;
       }
       case 'report':
@@ -139,7 +166,9 @@ export function createWorld(options: WorldOptions): World {
     }
   };
   const happen = (index: number, event: Event): void => {
-    trace = hash32(`${trace}|${now}|${index}|${event.type}|${event.type === 'frame' ? hash32(String(quickHash(event.bytes))) : ''}`);
+    trace = hash32(
+      `${trace}|${now}|${index}|${event.type}|${event.type === 'frame' ? hash32(String(quickHash(event.bytes))) : ''}`,
+    );
     for (const effect of step(seats[index]!.peer, event, { now, hash: quickHash })) carryOut(index, effect);
   };
   const start = (index: number): void => {
@@ -178,7 +207,11 @@ export function createWorld(options: WorldOptions): World {
       seat.life += 1;
       seats.forEach((other, i) => {
         if (i !== index && other.alive) {
-          heap.push(now + between(latencyMs, network), { to: i, life: other.life, event: { type: 'peer', id: ids[index]!, up: false } });
+          heap.push(now + between(latencyMs, network), {
+            to: i,
+            life: other.life,
+            event: { type: 'peer', id: ids[index]!, up: false },
+          });
         }
       });
     },

@@ -11,7 +11,8 @@ type Rule = (g: Graph, node: Node, grads: readonly (Value | null)[]) => readonly
 
 /** d loss / d each of `wrt`, of their shapes; zeros where the loss does not depend on one. `loss` is a scalar. */
 export function gradients(g: Graph, loss: Value, wrt: readonly Value[]): Value[] {
-  if (loss.shape.length !== 0) throw new GraphError('gradients', `the loss must be a scalar, is [${loss.shape}]`, [loss]);
+  if (loss.shape.length !== 0)
+    throw new GraphError('gradients', `the loss must be a scalar, is [${loss.shape}]`, [loss]);
   const active = dependents(g, wrt);
   const grads = new Map<Value, Value>([[loss, scalar(g, 1, loss.dtype)]]);
   for (const node of g.nodes.slice().reverse()) {
@@ -101,7 +102,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   Gemm: (g, node, grads) => gemmGradient(g, node, first(grads)),
   Transpose: unary((g, _x, y, d) => {
     const perm = y.producer!.attributes.perm as readonly number[];
-    return op.Transpose(g, d, perm.map((_, i) => perm.indexOf(i)));
+    return op.Transpose(
+      g,
+      d,
+      perm.map((_, i) => perm.indexOf(i)),
+    );
   }),
   Reshape: (g, node, grads) => [op.Reshape(g, first(grads), node.inputs[0]!.shape), null],
   Squeeze: (g, node, grads) => [op.Unsqueeze(g, first(grads), axesOf(g, node)), null],
@@ -109,7 +114,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   Expand: (_g, _node, grads) => [first(grads), null],
   Concat: (g, node, grads) => {
     const axis = node.attributes.axis as number;
-    return op.Split(g, first(grads), node.inputs.map((v) => v.shape[axis] as number), axis);
+    return op.Split(
+      g,
+      first(grads),
+      node.inputs.map((v) => v.shape[axis] as number),
+      axis,
+    );
   },
   Split: (g, node, grads) => {
     const pieces = grads.map((d, i) => d ?? op.Expand(g, scalar(g, 0, node.outputs[i]!.dtype), node.outputs[i]!));
@@ -212,7 +222,11 @@ function axesOf(g: Graph, node: Node): number[] {
 /** The number of elements of a tensor as a scalar of its dtype. */
 function elementCount(g: Graph, x: Value): Value {
   if (x.shape.every((dim) => typeof dim === 'number')) {
-    return scalar(g, (x.shape as number[]).reduce((a, b) => a * b, 1), x.dtype);
+    return scalar(
+      g,
+      (x.shape as number[]).reduce((a, b) => a * b, 1),
+      x.dtype,
+    );
   }
   const size = emit(g, 'Size', [x], {}, [{ dtype: 'int64', shape: [] }])[0]!;
   return op.Cast(g, size, x.dtype);

@@ -61,11 +61,11 @@ export function constant(
   data: Float32Array | Float64Array | BigInt64Array,
   shape: readonly number[],
 ): Value {
-  const dtype: DType =
-    data instanceof Float32Array ? 'float32' : data instanceof Float64Array ? 'float64' : 'int64';
+  const dtype: DType = data instanceof Float32Array ? 'float32' : data instanceof Float64Array ? 'float64' : 'int64';
   const count = shape.reduce((a, b) => a * b, 1);
   if (count !== data.length) throw new GraphError('constant', `${data.length} numbers for shape [${shape}]`, []);
-  const key = data.length <= 16 ? `constant|${dtype}|${shape}|${Array.from(data as ArrayLike<number | bigint>, String)}` : null;
+  const key =
+    data.length <= 16 ? `constant|${dtype}|${shape}|${Array.from(data as ArrayLike<number | bigint>, String)}` : null;
   const known = key === null ? undefined : graph.cache.get(key);
   if (known) return known[0]!;
   const value: Value = { name: `c${graph.initializers.size}`, dtype, shape, producer: null };

@@ -22,7 +22,10 @@ function encodeGraph(graph: Graph, externalData: string): Message {
   });
   // A graph output is a tensor name; an identity gives each the name it was declared with.
   for (const { name, value } of graph.outputs) {
-    message.message(1, new Message().string(1, value.name).string(2, name).string(3, `out_${name}`).string(4, 'Identity'));
+    message.message(
+      1,
+      new Message().string(1, value.name).string(2, name).string(3, `out_${name}`).string(4, 'Identity'),
+    );
   }
   message.string(2, 'step');
   for (const [value, data] of graph.initializers) message.message(5, encodeTensor(value, data, externalData));
@@ -91,11 +94,16 @@ class Message {
   }
 
   string(field: number, text: string): this {
-    return this.bytes(field, Uint8Array.from(text, (c) => c.charCodeAt(0)));
+    return this.bytes(
+      field,
+      Uint8Array.from(text, (c) => c.charCodeAt(0)),
+    );
   }
 
   bytes(field: number, bytes: Uint8Array): this {
-    return this.varint(BigInt((field << 3) | 2)).varint(BigInt(bytes.length)).push(bytes);
+    return this.varint(BigInt((field << 3) | 2))
+      .varint(BigInt(bytes.length))
+      .push(bytes);
   }
 
   message(field: number, message: Message): this {

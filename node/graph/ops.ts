@@ -1,5 +1,15 @@
 /** @file One builder per ONNX operator, named as ONNX names it (opset 20): checks operands, infers the shape, appends. */
-import { type Attribute, type DType, type Dim, emit, type Graph, GraphError, int64s, type Shape, type Value } from './graph.ts';
+import {
+  type Attribute,
+  type Dim,
+  type DType,
+  emit,
+  type Graph,
+  GraphError,
+  int64s,
+  type Shape,
+  type Value,
+} from './graph.ts';
 import { broadcast, product, sameShape } from './shape.ts';
 
 // ---- elementwise
@@ -41,7 +51,8 @@ export function Cast(g: Graph, x: Value, to: DType): Value {
 
 /** Matrix product over the last two axes, the others broadcast. [..., M, K] x [..., K, N] -> [..., M, N]. */
 export function MatMul(g: Graph, a: Value, b: Value): Value {
-  if (a.shape.length < 2 || b.shape.length < 2) throw new GraphError('MatMul', 'operands need two axes or more', [a, b]);
+  if (a.shape.length < 2 || b.shape.length < 2)
+    throw new GraphError('MatMul', 'operands need two axes or more', [a, b]);
   const [m, k] = a.shape.slice(-2) as [Dim, Dim];
   const [k2, n] = b.shape.slice(-2) as [Dim, Dim];
   const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
@@ -79,9 +90,21 @@ export function Gemm(g: Graph, a: Value, b: Value, c: Value | null, options: Gem
 export function Transpose(g: Graph, x: Value, perm: readonly number[]): Value {
   if (perm.length !== x.shape.length) throw new GraphError('Transpose', `perm [${perm}] for shape [${x.shape}]`, [x]);
   const inner = x.producer?.op === 'Transpose' ? (x.producer.attributes.perm as readonly number[]) : null;
-  if (inner) return Transpose(g, x.producer!.inputs[0]!, perm.map((axis) => inner[axis]!));
+  if (inner)
+    return Transpose(
+      g,
+      x.producer!.inputs[0]!,
+      perm.map((axis) => inner[axis]!),
+    );
   if (perm.every((axis, i) => axis === i)) return x;
-  return one(g, 'Transpose', [x], { perm }, x.dtype, perm.map((axis) => x.shape[axis]!));
+  return one(
+    g,
+    'Transpose',
+    [x],
+    { perm },
+    x.dtype,
+    perm.map((axis) => x.shape[axis]!),
+  );
 }
 
 /** Same elements, another shape. Named sizes are kept, inferred, or read off the input that carries them. */
@@ -100,7 +123,8 @@ export function Reshape(g: Graph, x: Value, shape: Shape): Value {
 
 export function Expand(g: Graph, x: Value, like: Value): Value {
   if (sameShape(x.shape, like.shape)) return x;
-  if (!sameShape(broadcast(x.shape, like.shape) ?? [], like.shape)) throw new GraphError('Expand', mismatch(x, like), [x, like]);
+  if (!sameShape(broadcast(x.shape, like.shape) ?? [], like.shape))
+    throw new GraphError('Expand', mismatch(x, like), [x, like]);
   return one(g, 'Expand', [x, Shape(g, like)], {}, x.dtype, like.shape);
 }
 
@@ -119,7 +143,14 @@ export function Unsqueeze(g: Graph, x: Value, axes: readonly number[]): Value {
 
 export function Squeeze(g: Graph, x: Value, axes: readonly number[]): Value {
   if (axes.some((axis) => x.shape[axis] !== 1)) throw new GraphError('Squeeze', `axes [${axes}] of [${x.shape}]`, [x]);
-  return one(g, 'Squeeze', [x, int64s(g, axes)], {}, x.dtype, x.shape.filter((_, i) => !axes.includes(i)));
+  return one(
+    g,
+    'Squeeze',
+    [x, int64s(g, axes)],
+    {},
+    x.dtype,
+    x.shape.filter((_, i) => !axes.includes(i)),
+  );
 }
 
 /** Joins along an axis; the other axes must agree. */
@@ -134,7 +165,14 @@ export function Concat(g: Graph, xs: readonly Value[], axis: number): Value {
   const sizes = xs.map((v) => v.shape[axis]!);
   if (sizes.some((s) => typeof s !== 'number')) throw new GraphError('Concat', 'the joined sizes must be numbers', xs);
   const total = (sizes as number[]).reduce((a, b) => a + b, 0);
-  return one(g, 'Concat', xs, { axis }, first.dtype, first.shape.map((dim, i) => (i === axis ? total : dim)));
+  return one(
+    g,
+    'Concat',
+    xs,
+    { axis },
+    first.dtype,
+    first.shape.map((dim, i) => (i === axis ? total : dim)),
+  );
 }
 
 /** Cuts along an axis into pieces of the given sizes. */

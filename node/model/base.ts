@@ -118,7 +118,11 @@ function placesOf(architecture: Architecture): Map<string, WeightPlace> {
   return places;
 }
 
-async function writeWeights(cache: string, file: SafetensorsFile, places: ReadonlyMap<string, WeightPlace>): Promise<void> {
+async function writeWeights(
+  cache: string,
+  file: SafetensorsFile,
+  places: ReadonlyMap<string, WeightPlace>,
+): Promise<void> {
   const path = join(cache, WEIGHTS_FILE);
   const size = Math.max(...[...places.values()].map((p) => p.offset + Math.ceil(p.byteLength / ALIGNMENT) * ALIGNMENT));
   if (existsSync(path) && statSync(path).size === size) return;
@@ -134,6 +138,14 @@ async function storing(path: string, write: () => Promise<void>): Promise<void> 
   try {
     await write();
   } catch (error) {
-    throw new UserError('storage', `${path}: cannot be written (${messageOf(error)}); set LORIKEET_CACHE to a folder with room`);
+    throw new UserError(
+      'storage',
+      `${path}: cannot be written (${messageOf(error)}); set LORIKEET_CACHE to a folder with room`,
+    );
   }
+}
+
+/** The version in package.json. */
+export function packageVersion(): string {
+  return (JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }).version;
 }

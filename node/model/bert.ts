@@ -31,7 +31,8 @@ export function createBert(reader: ConfigReader): Architecture {
     types: reader.integer('type_vocab_size'),
     epsilon: reader.number('layer_norm_eps'),
   };
-  if (config.hidden % config.heads !== 0) reader.fail(`hidden_size ${config.hidden} is no multiple of ${config.heads} heads`);
+  if (config.hidden % config.heads !== 0)
+    reader.fail(`hidden_size ${config.hidden} is no multiple of ${config.heads} heads`);
   return {
     maxTokens: config.positions,
     parameters: parametersOf(config),
@@ -58,7 +59,10 @@ function linearsOf(c: BertConfig): Linear[] {
 }
 
 function parametersOf(c: BertConfig): Parameter[] {
-  const table = (name: string, rows: number): Parameter => ({ name: `bert.embeddings.${name}.weight`, shape: [rows, c.hidden] });
+  const table = (name: string, rows: number): Parameter => ({
+    name: `bert.embeddings.${name}.weight`,
+    shape: [rows, c.hidden],
+  });
   const norm = (module: string): Parameter[] => [
     { name: `${module}.LayerNorm.weight`, shape: [c.hidden] },
     { name: `${module}.LayerNorm.bias`, shape: [c.hidden] },
@@ -67,7 +71,10 @@ function parametersOf(c: BertConfig): Parameter[] {
     { name: `${module}.weight`, shape: [outputs, inputs] },
     { name: `${module}.bias`, shape: [outputs] },
   ]);
-  const normed = Array.from({ length: c.layers }, (_, i) => [`${layerName(i)}.attention.output`, `${layerName(i)}.output`]);
+  const normed = Array.from({ length: c.layers }, (_, i) => [
+    `${layerName(i)}.attention.output`,
+    `${layerName(i)}.output`,
+  ]);
   return [
     table('word_embeddings', c.vocabulary),
     table('position_embeddings', c.positions),
@@ -103,7 +110,9 @@ function forward(c: BertConfig, w: Weights, inputs: ModelInputs): Value {
   }
   const transformed = norm(c, w, HEAD, op.Gelu(g, w.linear(x, `${HEAD}.dense`)));
   const labels = op.Gather(g, words, inputs.labelIds);
-  return op.Gemm(g, transformed, labels, op.Gather(g, w.parameter('cls.predictions.bias'), inputs.labelIds), { transB: true });
+  return op.Gemm(g, transformed, labels, op.Gather(g, w.parameter('cls.predictions.bias'), inputs.labelIds), {
+    transB: true,
+  });
 }
 
 function embed(c: BertConfig, w: Weights, inputs: ModelInputs, words: Value): Value {

@@ -25,12 +25,17 @@ export function readArchitecture(folder: string): Architecture {
   try {
     config = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new UserError('usage', `${folder}: not a model folder, config.json cannot be read (${messageOf(error)}); wanted a Hugging Face folder with config.json, model.safetensors and tokenizer.json`);
+    throw new UserError(
+      'usage',
+      `${folder}: not a model folder, config.json cannot be read (${messageOf(error)}); wanted a Hugging Face folder with config.json, model.safetensors and tokenizer.json`,
+    );
   }
   const reader = createReader(path, config);
   const name = (config.architectures as string[] | undefined)?.[0] ?? '(none)';
   const create = ARCHITECTURES[name];
-  return create ? create(reader) : reader.fail(`architecture ${name} is not known; wanted one of ${Object.keys(ARCHITECTURES).join(', ')}`);
+  return create
+    ? create(reader)
+    : reader.fail(`architecture ${name} is not known; wanted one of ${Object.keys(ARCHITECTURES).join(', ')}`);
 }
 
 function createReader(path: string, config: Record<string, unknown>): ConfigReader {
@@ -39,7 +44,9 @@ function createReader(path: string, config: Record<string, unknown>): ConfigRead
   };
   const number = (key: string): number => {
     const value = config[key];
-    return typeof value === 'number' && Number.isFinite(value) ? value : fail(`${key} is ${JSON.stringify(value)}; wanted a number`);
+    return typeof value === 'number' && Number.isFinite(value)
+      ? value
+      : fail(`${key} is ${JSON.stringify(value)}; wanted a number`);
   };
   return {
     fail,
@@ -50,7 +57,8 @@ function createReader(path: string, config: Record<string, unknown>): ConfigRead
     },
     expect: (key, allowed, fallback) => {
       const value = config[key] ?? fallback;
-      if (!allowed.includes(value)) fail(`${key} is ${JSON.stringify(value)}; only ${allowed.map(String).join(', ')} is supported`);
+      if (!allowed.includes(value))
+        fail(`${key} is ${JSON.stringify(value)}; only ${allowed.map(String).join(', ')} is supported`);
     },
   };
 }

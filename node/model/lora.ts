@@ -16,7 +16,8 @@ export interface LoraSpec {
 export function targetedLinears(architecture: Architecture, targets: string): Linear[] {
   if (targets === 'all') return [...architecture.linears];
   const names = targets.split(',').map((name) => name.trim());
-  const matches = (linear: Linear, name: string): boolean => linear.module === name || linear.module.endsWith(`.${name}`);
+  const matches = (linear: Linear, name: string): boolean =>
+    linear.module === name || linear.module.endsWith(`.${name}`);
   for (const name of names) {
     if (architecture.linears.some((linear) => matches(linear, name))) continue;
     const known = [...new Set(architecture.linears.map((l) => l.module.split('.').at(-1)))].join(', ');

@@ -22,7 +22,10 @@ export function readPeftConfig(folder: string): LoraSpec {
   try {
     config = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new UserError('usage', `${folder}: not an adapter folder, ${CONFIG} cannot be read (${messageOf(error)}); wanted what "lorikeet export" or PEFT writes`);
+    throw new UserError(
+      'usage',
+      `${folder}: not an adapter folder, ${CONFIG} cannot be read (${messageOf(error)}); wanted what "lorikeet export" or PEFT writes`,
+    );
   }
   const fail = (problem: string): never => {
     throw new UserError('usage', `${path}: ${problem}`);
@@ -32,9 +35,11 @@ export function readPeftConfig(folder: string): LoraSpec {
     if (config[key]) fail(`${key} is set; only plain LoRA is supported`);
   }
   for (const key of ['rank_pattern', 'alpha_pattern']) {
-    if (Object.keys((config[key] as object | null) ?? {}).length) fail(`${key} is set; only one rank and alpha is supported`);
+    if (Object.keys((config[key] as object | null) ?? {}).length)
+      fail(`${key} is set; only one rank and alpha is supported`);
   }
-  if ((config.bias ?? 'none') !== 'none' || config.modules_to_save) fail('biases or whole modules are trained; only LoRA factors are supported');
+  if ((config.bias ?? 'none') !== 'none' || config.modules_to_save)
+    fail('biases or whole modules are trained; only LoRA factors are supported');
   const [rank, alpha, targets] = [config.r, config.lora_alpha, config.target_modules];
   if (typeof rank !== 'number' || typeof alpha !== 'number') return fail('r or lora_alpha is no number');
   if (targets === 'all-linear') return { rank, alpha, targets: 'all' };
@@ -50,13 +55,18 @@ export function readPeftVector(folder: string, tensors: readonly ModelTensor[]):
   for (const { name, rows, cols, offset } of tensors) {
     const entry = file.tensors.get(peftKey(name));
     if (entry && String(entry.shape) !== `${rows},${cols}`) {
-      throw new UserError('incompatible', `${file.path}: ${peftKey(name)} is [${entry.shape}]; this base wants [${rows},${cols}]`);
+      throw new UserError(
+        'incompatible',
+        `${file.path}: ${peftKey(name)} is [${entry.shape}]; this base wants [${rows},${cols}]`,
+      );
     }
     vector.set(tensorData(file, peftKey(name)), offset);
     left.delete(peftKey(name));
   }
-  if (left.size) throw new UserError('incompatible', `${file.path}: ${[...left][0]} fits no targeted layer of this base`);
-  if (!vector.every(Number.isFinite)) throw new UserError('incompatible', `${file.path}: holds numbers that are not finite`);
+  if (left.size)
+    throw new UserError('incompatible', `${file.path}: ${[...left][0]} fits no targeted layer of this base`);
+  if (!vector.every(Number.isFinite))
+    throw new UserError('incompatible', `${file.path}: holds numbers that are not finite`);
   return vector;
 }
 
@@ -75,7 +85,8 @@ export async function writePeft(folder: string, adapter: PeftAdapter): Promise<v
     shape: [rows, cols],
     data: adapter.vector.subarray(offset, offset + rows * cols),
   }));
-  const targets = adapter.lora.targets === 'all' ? modulesOf(adapter.tensors) : adapter.lora.targets.split(',').map((t) => t.trim());
+  const targets =
+    adapter.lora.targets === 'all' ? modulesOf(adapter.tensors) : adapter.lora.targets.split(',').map((t) => t.trim());
   const config = {
     peft_type: 'LORA',
     task_type: null,
@@ -99,7 +110,10 @@ export async function writePeft(folder: string, adapter: PeftAdapter): Promise<v
     await writeFileAtomic(join(folder, WEIGHTS), encodeSafetensors(named, { format: 'pt' }));
     await writeFileAtomic(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
   } catch (error) {
-    throw new UserError('storage', `${folder}: the adapter cannot be written (${messageOf(error)}); choose another folder with -o`);
+    throw new UserError(
+      'storage',
+      `${folder}: the adapter cannot be written (${messageOf(error)}); choose another folder with -o`,
+    );
   }
 }
 

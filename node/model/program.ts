@@ -2,8 +2,9 @@
  * @file The graphs that run: `score` (logits of the label words) and `train` (loss, gradients, clipping and AdamW in one
  * graph), for a LoRA adapter or for every weight, from the same forward pass.
  */
-import { createGraph, external, type Graph, input, output, prune, type Value } from '../graph/graph.ts';
+
 import { gradients } from '../graph/grad.ts';
+import { createGraph, external, type Graph, input, output, prune, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { adamW } from './adamw.ts';
 import { type ModelInputs, SIZES, type Weights } from './architecture.ts';
@@ -53,7 +54,11 @@ export function trainGraph(base: Base, trainable: Trainable): Graph {
   return prune(g);
 }
 
-function forward(g: Graph, base: Base, trainable: Trainable): { logits: Value; vector: Value; pieces: readonly Value[] } {
+function forward(
+  g: Graph,
+  base: Base,
+  trainable: Trainable,
+): { logits: Value; vector: Value; pieces: readonly Value[] } {
   const tensors = trainableTensors(base, trainable);
   const inputs = modelInputs(g);
   const labelBias = input(g, 'label_bias', 'float32', [SIZES.labels]);
@@ -109,4 +114,3 @@ function logSumExp(g: Graph, x: Value): Value {
   const max = op.ReduceMax(g, x, [1], true);
   return op.Add(g, max, op.Log(g, op.ReduceSum(g, op.Exp(g, op.Sub(g, x, max)), [1], true)));
 }
-

@@ -51,7 +51,8 @@ export function parseSafetensors(bytes: Uint8Array, path: string): SafetensorsFi
     const [begin, end] = [8 + headerBytes + data_offsets[0], 8 + headerBytes + data_offsets[1]];
     const count = shape.reduce((a, b) => a * b, 1);
     const size = BYTES[dtype];
-    if (end > bytes.length || begin > end || (size !== undefined && end - begin !== count * size)) bad(`tensor ${name}`);
+    if (end > bytes.length || begin > end || (size !== undefined && end - begin !== count * size))
+      bad(`tensor ${name}`);
     tensors.set(name, { dtype, shape, begin, end });
   }
   return { path, bytes, tensors, metadata: (header.__metadata__ ?? {}) as Record<string, string> };

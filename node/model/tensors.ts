@@ -31,5 +31,10 @@ export function fullTensors(parameters: readonly Parameter[]): ModelTensor[] {
 
 /** Cuts the vector [P] into one flat piece per tensor. */
 export function splitVector(g: Graph, vector: Value, tensors: readonly ModelTensor[]): readonly Value[] {
-  return op.Split(g, vector, tensors.map((t) => t.rows * t.cols), 0);
+  return op.Split(
+    g,
+    vector,
+    tensors.map((t) => t.rows * t.cols),
+    0,
+  );
 }

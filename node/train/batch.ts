@@ -86,10 +86,17 @@ export function packForScoring(sequences: readonly Sequence[], padId: number): P
   const packed: Packed[] = [];
   for (let at = 0; at < order.length; ) {
     let count = 1;
-    const fits = (n: number): boolean => at + n <= order.length && n * bucketOf(sequences[order[at + n - 1]!]!.ids.length) <= SCORE_BATCH_TOKENS;
+    const fits = (n: number): boolean =>
+      at + n <= order.length && n * bucketOf(sequences[order[at + n - 1]!]!.ids.length) <= SCORE_BATCH_TOKENS;
     while (fits(count + 1)) count++;
     const slice = order.slice(at, at + count);
-    packed.push({ batch: packBatch(slice.map((i) => sequences[i]!), padId), order: slice });
+    packed.push({
+      batch: packBatch(
+        slice.map((i) => sequences[i]!),
+        padId,
+      ),
+      order: slice,
+    });
     at += count;
   }
   return packed;

@@ -15,10 +15,17 @@ export interface Row {
 export function readRows(path: string): Row[] {
   const name = path.replace(/\.gz$/, '');
   const content = readText(path);
-  const read = name.endsWith('.tsv') ? readTsv : name.endsWith('.csv') ? readCsv : /\.jsonl?$|\.ndjson$/.test(name) ? readJsonl : null;
+  const read = name.endsWith('.tsv')
+    ? readTsv
+    : name.endsWith('.csv')
+      ? readCsv
+      : /\.jsonl?$|\.ndjson$/.test(name)
+        ? readJsonl
+        : null;
   if (!read) throw new UserError('usage', `${path}: unknown kind of file; wanted .tsv, .csv or .jsonl (plain or .gz)`);
   const rows = read(content, path);
-  if (rows.length === 0) throw new UserError('usage', `${path}: holds no rows; wanted a text a row and an optional label`);
+  if (rows.length === 0)
+    throw new UserError('usage', `${path}: holds no rows; wanted a text a row and an optional label`);
   return rows;
 }
 
@@ -36,7 +43,8 @@ export function splitRows(
       continue;
     }
     const y = task.classOf(label);
-    if (y === null) fail(path, line, `label "${label}"; wanted ${task.classes.join(', ')} or 0 to ${task.classes.length - 1}`);
+    if (y === null)
+      fail(path, line, `label "${label}"; wanted ${task.classes.join(', ')} or 0 to ${task.classes.length - 1}`);
     else labelled.push({ text, y });
   }
   return { labelled, unlabelled };
@@ -68,11 +76,19 @@ function readTsv(content: string, path: string): Row[] {
 
 function readCsv(content: string, path: string): Row[] {
   try {
-    const records = parse(content, { bom: true, info: true, relax_column_count: true, skip_empty_lines: true }) as unknown as {
+    const records = parse(content, {
+      bom: true,
+      info: true,
+      relax_column_count: true,
+      skip_empty_lines: true,
+    }) as unknown as {
       record: string[];
       info: { lines: number };
     }[];
-    return fromTable(records.map(({ record, info }) => ({ cells: record, line: info.lines })), path);
+    return fromTable(
+      records.map(({ record, info }) => ({ cells: record, line: info.lines })),
+      path,
+    );
   } catch (error) {
     if (error instanceof UserError) throw error;
     const line = (error as { lines?: number }).lines ?? 1;
@@ -90,7 +106,8 @@ function readJsonl(content: string, path: string): Row[] {
       return fail(path, i + 1, 'not JSON');
     }
     const { text, label } = (value ?? {}) as { text?: unknown; label?: unknown };
-    if (label !== undefined && label !== null && typeof label !== 'string' && typeof label !== 'number') fail(path, i + 1, 'label is neither text nor number');
+    if (label !== undefined && label !== null && typeof label !== 'string' && typeof label !== 'number')
+      fail(path, i + 1, 'label is neither text nor number');
     return [row(text, label ?? null, path, i + 1)];
   });
 }
@@ -98,11 +115,22 @@ function readJsonl(content: string, path: string): Row[] {
 /** Rows of a table whose first row names the columns `text` and, where there are labels, `label`. */
 function fromTable(table: readonly { cells: readonly string[]; line: number }[], path: string): Row[] {
   const [header, ...body] = table;
-  const names = (header?.cells ?? []).map((cell) => cell.trim().toLowerCase().replace(/^\ufeff/, ''));
+  const names = (header?.cells ?? []).map((cell) =>
+    cell
+      .trim()
+      .toLowerCase()
+      .replace(/^\ufeff/, ''),
+  );
   const [textColumn, labelColumn] = [names.indexOf('text'), names.indexOf('label')];
-  if (textColumn < 0) fail(path, 1, `columns are ${names.slice(0, 5).join(', ') || 'none'}; wanted a header with text and, where there are labels, label`);
+  if (textColumn < 0)
+    fail(
+      path,
+      1,
+      `columns are ${names.slice(0, 5).join(', ') || 'none'}; wanted a header with text and, where there are labels, label`,
+    );
   return body.map(({ cells, line }) => {
-    if (cells.length !== names.length) fail(path, line, `${cells.length} columns; wanted ${names.length} as in the header`);
+    if (cells.length !== names.length)
+      fail(path, line, `${cells.length} columns; wanted ${names.length} as in the header`);
     return row(cells[textColumn], labelColumn < 0 ? null : cells[labelColumn]!, path, line);
   });
 }

@@ -3,7 +3,7 @@ import { messageOf, UserError } from '../errors.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
 import { type AdamWSettings, adamWFeeds } from '../model/adamw.ts';
 import { type Base, cacheGraph, openBase, WEIGHTS_FILE } from '../model/base.ts';
-import { scoreGraph, type Trainable, trainGraph, trainableTensors } from '../model/program.ts';
+import { scoreGraph, type Trainable, trainableTensors, trainGraph } from '../model/program.ts';
 import { elementCount } from '../model/tensors.ts';
 import type { Batch, TrainBatch } from './batch.ts';
 import { type Device, type Feed, listDevices, openSession, type Session, type TensorData } from './session.ts';
@@ -45,7 +45,11 @@ export interface Engine {
   /** AdamW from zero moments over the batches, one step each. */
   train(job: TrainJob, onStep?: (loss: number) => void): Promise<TrainResult>;
   /** The gradient of one batch's loss, and the loss. */
-  gradient(vector: Float32Array, batch: TrainBatch, labels: LabelWords): Promise<{ gradient: Float32Array; loss: number }>;
+  gradient(
+    vector: Float32Array,
+    batch: TrainBatch,
+    labels: LabelWords,
+  ): Promise<{ gradient: Float32Array; loss: number }>;
   release(): Promise<void>;
 }
 
@@ -93,7 +97,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     gradient: async (vector, batch, labels) => {
       const state = { vector, first: new Float32Array(size), second: new Float32Array(size) };
       const still = { learningRate: 0, weightDecay: 0, clipNorm: Number.POSITIVE_INFINITY };
-      const out = await (await sessionOf('train')).run(trainFeeds(batch, labels, state, adamWFeeds(still, 1)), ['loss', 'gradient']);
+      const out = await (await sessionOf('train')).run(trainFeeds(batch, labels, state, adamWFeeds(still, 1)), [
+        'loss',
+        'gradient',
+      ]);
       return { gradient: out.gradient as Float32Array, loss: scalarOf(out.loss) };
     },
     release: async () => {
@@ -102,7 +109,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-async function open(base: Base, options: EngineOptions, program: Program, device: Exclude<Device, 'auto'>): Promise<Session> {
+async function open(
+  base: Base,
+  options: EngineOptions,
+  program: Program,
+  device: Exclude<Device, 'auto'>,
+): Promise<Session> {
   const graph = program === 'score' ? scoreGraph(base, options.trainable) : trainGraph(base, options.trainable);
   const path = await cacheGraph(base, encodeOnnx(graph, WEIGHTS_FILE));
   return openSession(path, device, { threads: options.threads });
@@ -125,7 +137,10 @@ async function startDevice(
       failures.push(`${device} cannot start (${messageOf(error).split('\n')[0]!.slice(0, 120)})`);
     }
   }
-  throw new UserError('usage', `--device ${options.device}: ${failures.join('; ')}; wanted one of auto, ${listDevices().join(', ')}`);
+  throw new UserError(
+    'usage',
+    `--device ${options.device}: ${failures.join('; ')}; wanted one of auto, ${listDevices().join(', ')}`,
+  );
 }
 
 interface TrainState {
@@ -134,7 +149,12 @@ interface TrainState {
   readonly second: Float32Array;
 }
 
-function trainFeeds(batch: TrainBatch, labels: LabelWords, state: TrainState, scalars: Record<string, number>): Record<string, Feed> {
+function trainFeeds(
+  batch: TrainBatch,
+  labels: LabelWords,
+  state: TrainState,
+  scalars: Record<string, number>,
+): Record<string, Feed> {
   const rows = batch.batch * batch.rows;
   const flat = [state.vector.length];
   const feeds: Record<string, Feed> = {

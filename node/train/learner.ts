@@ -30,7 +30,10 @@ export async function encodeTexts(task: Task, texts: readonly string[]): Promise
 }
 
 export async function encodeExamples(task: Task, examples: readonly Example[]): Promise<EncodedExample[]> {
-  const sequences = await encodeTexts(task, examples.map((e) => e.text));
+  const sequences = await encodeTexts(
+    task,
+    examples.map((e) => e.text),
+  );
   return examples.map(({ y }, i) => ({ sequence: sequences[i]!, y }));
 }
 
@@ -40,7 +43,12 @@ export function labelWords(task: Task, prior: readonly number[]): LabelWords {
 }
 
 /** Mean logit of each label word over texts: contextual calibration, Zhao et al. 2021, on real texts. */
-export async function measurePrior(trainer: Trainer, task: Task, vector: Float32Array, sequences: readonly Sequence[]): Promise<number[]> {
+export async function measurePrior(
+  trainer: Trainer,
+  task: Task,
+  vector: Float32Array,
+  sequences: readonly Sequence[],
+): Promise<number[]> {
   const logits = await trainer.score({ vector, sequences, labels: labelWords(task, []), padId: task.padId });
   return task.labelIds.map((_, k) => logits.reduce((sum, row) => sum + row[k]!, 0) / logits.length);
 }
@@ -78,8 +86,18 @@ export function roundBatches(options: Omit<RoundOptions, 'trainer' | 'vector' | 
     while (order.length < size) order = [...order, ...prng.shuffle(examples.map((_, i) => i))];
     const chosen = order.slice(0, size).map((i) => examples[i]!);
     order = order.slice(size);
-    const targets = chosen.map(({ y }) => ({ distribution: task.classes.map((_, k) => (k === y ? 1 : 0)), weight: 1 / size, temperature: 1 }));
-    return withTargets(packBatch(chosen.map((e) => e.sequence), task.padId), targets);
+    const targets = chosen.map(({ y }) => ({
+      distribution: task.classes.map((_, k) => (k === y ? 1 : 0)),
+      weight: 1 / size,
+      temperature: 1,
+    }));
+    return withTargets(
+      packBatch(
+        chosen.map((e) => e.sequence),
+        task.padId,
+      ),
+      targets,
+    );
   });
 }
 
@@ -90,7 +108,14 @@ export function optimiserOf(settings: RunSettings): AdamWSettings {
 
 /** The share of examples whose class has the largest logit. */
 export async function evaluate(
-  options: { trainer: Trainer; task: Task; labels: LabelWords; vector: Float32Array; signal?: AbortSignal; onProgress?: (done: number, total: number) => void },
+  options: {
+    trainer: Trainer;
+    task: Task;
+    labels: LabelWords;
+    vector: Float32Array;
+    signal?: AbortSignal;
+    onProgress?: (done: number, total: number) => void;
+  },
   examples: readonly EncodedExample[],
 ): Promise<Accuracy> {
   const { trainer, task, ...request } = options;

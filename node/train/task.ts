@@ -31,7 +31,8 @@ export function createTask(folder: string, spec: TaskSpec, maxPositions: number)
   const tokenizer = openTokenizer(folder);
   const special = (name: string): number => {
     const id = tokenizer.token_to_id(name);
-    if (id === undefined) throw new UserError('usage', `${folder}: the tokenizer has no ${name} token; wanted one of a BERT`);
+    if (id === undefined)
+      throw new UserError('usage', `${folder}: the tokenizer has no ${name} token; wanted one of a BERT`);
     return id;
   };
   const [cls, sep, mask, padId] = [special('[CLS]'), special('[SEP]'), special('[MASK]'), special('[PAD]')];
@@ -40,7 +41,10 @@ export function createTask(folder: string, spec: TaskSpec, maxPositions: number)
   const labelIds = labels.map(([, word]) => {
     const ids = plain(word);
     if (ids.length === 1 && ids[0] !== tokenizer.token_to_id('[UNK]')) return ids[0]!;
-    throw new UserError('usage', `labels: "${word}" is ${ids.length} tokens of this base's vocabulary; wanted a word that is one token`);
+    throw new UserError(
+      'usage',
+      `labels: "${word}" is ${ids.length} tokens of this base's vocabulary; wanted a word that is one token`,
+    );
   });
   const parts = spec.prompt.split(/(\{text\}|\{mask\})/);
   const fixed = parts.map((part) => (part === '{text}' ? null : part === '{mask}' ? [mask] : plain(part.trim())));
@@ -49,7 +53,11 @@ export function createTask(folder: string, spec: TaskSpec, maxPositions: number)
   }
   const overhead = 2 + fixed.reduce((sum, ids) => sum + (ids?.length ?? 0), 0);
   const room = Math.min(spec.maxTokens, maxPositions) - overhead;
-  if (room < 1) throw new UserError('usage', `maxTokens: ${spec.maxTokens} leaves no room for a text; the prompt alone takes ${overhead}`);
+  if (room < 1)
+    throw new UserError(
+      'usage',
+      `maxTokens: ${spec.maxTokens} leaves no room for a text; the prompt alone takes ${overhead}`,
+    );
   const classes = labels.map(([name]) => name);
   return {
     classes,
@@ -74,6 +82,9 @@ function openTokenizer(folder: string): Tokenizer {
   try {
     return new Tokenizer(read('tokenizer.json'), read('tokenizer_config.json'));
   } catch (error) {
-    throw new UserError('usage', `${folder}: no tokenizer can be read (${messageOf(error)}); wanted tokenizer.json and tokenizer_config.json`);
+    throw new UserError(
+      'usage',
+      `${folder}: no tokenizer can be read (${messageOf(error)}); wanted tokenizer.json and tokenizer_config.json`,
+    );
   }
 }

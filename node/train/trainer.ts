@@ -51,7 +51,8 @@ export async function createTrainer(options: EngineOptions): Promise<Trainer> {
     worker.on('exit', () => failAll(new Error('the trainer has stopped')));
     worker.on('message', (reply: Reply) => {
       if (reply.type === 'ready') resolve(reply);
-      else if (reply.type === 'failed') reject(reply.mistake ? new UserError(reply.mistake, reply.message) : new Error(reply.message));
+      else if (reply.type === 'failed')
+        reject(reply.mistake ? new UserError(reply.mistake, reply.message) : new Error(reply.message));
       else settle(waiting, reply);
     });
   });
@@ -65,7 +66,8 @@ export async function createTrainer(options: EngineOptions): Promise<Trainer> {
     device: ready.device,
     notice: ready.notice,
     train: (job, onStep) => ask({ type: 'train', ...job }, onStep),
-    score: (request) => scoreAll(request, (batches) => ask({ type: 'score', vector: request.vector, batches, labels: request.labels })),
+    score: (request) =>
+      scoreAll(request, (batches) => ask({ type: 'score', vector: request.vector, batches, labels: request.labels })),
     stop: async () => {
       const exited = new Promise((resolve) => worker.once('exit', resolve));
       await ask({ type: 'stop' }).catch(() => {});
@@ -83,7 +85,10 @@ function settle(waiting: Map<number, Waiting>, reply: Extract<Reply, { id: numbe
   else asked.reject(new Error(reply.message));
 }
 
-async function scoreAll(request: ScoreRequest, score: (batches: Batch[]) => Promise<Float32Array[]>): Promise<Float32Array[]> {
+async function scoreAll(
+  request: ScoreRequest,
+  score: (batches: Batch[]) => Promise<Float32Array[]>,
+): Promise<Float32Array[]> {
   const { sequences, labels, padId, onProgress, signal } = request;
   const packed = packForScoring(sequences, padId);
   const rows = new Array<Float32Array>(sequences.length);

@@ -6,8 +6,18 @@ import { createEngine, type Engine, type LabelWords, type TrainJob } from './eng
 
 export type Job =
   | ({ readonly type: 'train' } & TrainJob)
-  | { readonly type: 'score'; readonly vector: Float32Array; readonly batches: readonly Batch[]; readonly labels: LabelWords }
-  | { readonly type: 'gradient'; readonly vector: Float32Array; readonly batch: TrainBatch; readonly labels: LabelWords }
+  | {
+      readonly type: 'score';
+      readonly vector: Float32Array;
+      readonly batches: readonly Batch[];
+      readonly labels: LabelWords;
+    }
+  | {
+      readonly type: 'gradient';
+      readonly vector: Float32Array;
+      readonly batch: TrainBatch;
+      readonly labels: LabelWords;
+    }
   | { readonly type: 'stop' };
 
 export type Reply =

@@ -1,0 +1,43 @@
+/** @file Reads the flags commands share, and turns Ctrl-C into an AbortSignal. */
+import { UserError } from '../errors.ts';
+import { DEVICES, type Device } from '../train/session.ts';
+
+export type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+/** An integer flag. Throws a UserError outside its bounds. */
+export function integerFlag(flags: Flags, name: string, min: number, max: number): number {
+  const value = Number(flags[name]);
+  if (flags[name] === '' || !Number.isInteger(value) || value < min || value > max) {
+    throw new UserError(
+      'usage',
+      `--${name}: got ${JSON.stringify(flags[name])}; wanted an integer from ${min} to ${max}`,
+    );
+  }
+  return value;
+}
+
+export function deviceFlags(flags: Flags): { device: Device; threads: number } {
+  const device = DEVICES.find((name) => name === flags.device);
+  if (!device)
+    throw new UserError('usage', `--device: got ${JSON.stringify(flags.device)}; wanted ${DEVICES.join(' | ')}`);
+  return { device, threads: integerFlag(flags, 'threads', 0, 1024) };
+}
+
+/** Aborts on the first Ctrl-C or SIGTERM; a second one ends the process at once. */
+export function interruptSignal(onInterrupt: () => void): { signal: AbortSignal; dispose: () => void } {
+  const controller = new AbortController();
+  const handle = (): void => {
+    if (controller.signal.aborted) process.exit(130);
+    onInterrupt();
+    controller.abort();
+  };
+  process.on('SIGINT', handle);
+  process.on('SIGTERM', handle);
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      process.off('SIGINT', handle);
+      process.off('SIGTERM', handle);
+    },
+  };
+}

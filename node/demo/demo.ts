@@ -1,0 +1,285 @@
+/** @file The demo: real peers on this machine learn together from reviews each keeps to itself; then everything is compared. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CODECS, type CodecName } from '../../protocol/codec.ts';
+import type { RunSettings } from '../../protocol/config.ts';
+import { disagreement, mean } from '../../protocol/vector.ts';
+import { writeAdapter } from '../adapter.ts';
+import { type Participant, type ParticipantView, startParticipant } from '../participant.ts';
+import { openRun, type Run } from '../run.ts';
+import { openStore } from '../store.ts';
+import {
+  type EncodedExample,
+  encodeExamples,
+  encodeTexts,
+  evaluate,
+  labelWords,
+  measurePrior,
+  trainRound,
+} from '../train/learner.ts';
+import type { Device } from '../train/session.ts';
+import { createTrainer, type Trainer } from '../train/trainer.ts';
+import { type Reviews, splitReviews } from './reviews.ts';
+
+export interface DemoOptions {
+  readonly peers: number;
+  readonly goldPerClass: number;
+  readonly settings: RunSettings;
+  /** Where the shared adapter is left. */
+  readonly out: string;
+  readonly device: Device;
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  readonly onPeers: (peers: readonly DemoPeer[], disagreement: number) => void;
+  readonly onProgress: (label: string, done: number, total: number) => void;
+  readonly onNotice: (line: string) => void;
+}
+
+export interface DemoPeer {
+  readonly name: string;
+  readonly kind: string;
+  readonly view: ParticipantView;
+}
+
+export interface Spread {
+  readonly mean: number;
+  readonly worst: number;
+}
+
+export interface DemoResult {
+  readonly seed: string;
+  readonly peers: number;
+  readonly rounds: number;
+  readonly closingRounds: number;
+  readonly localSteps: number;
+  readonly goldPerPeer: number;
+  readonly testExamples: number;
+  /** Shares of the test texts classified rightly. */
+  readonly accuracy: {
+    readonly base: number;
+    readonly baseCalibrated: number;
+    readonly alone: Spread;
+    readonly swarm: Spread;
+    readonly swarmAverage: number;
+    readonly pooled: number;
+  };
+  readonly disagreement: number;
+  readonly bytesPerPeerAndRound: number;
+  /** The same graph and codec with every weight of the base in place of the adapter. */
+  readonly bytesFullParameter: number;
+  readonly seconds: number;
+  readonly secondsSwarm: number;
+  readonly device: string;
+  readonly adapter: string;
+}
+
+/** Runs the demo. Peers listen on loopback only; their states are in a temporary folder that is removed. */
+export async function runDemo(options: DemoOptions): Promise<DemoResult> {
+  const began = performance.now();
+  const reviews = splitReviews({
+    seed: options.settings.seed,
+    peers: options.peers,
+    goldPerClass: options.goldPerClass,
+  });
+  const bare = await openRun(options.settings);
+  const trainer = await createTrainer({
+    base: options.settings.base,
+    trainable: { type: 'lora', lora: bare.lora },
+    device: options.device,
+    threads: options.threads,
+  });
+  try {
+    if (trainer.notice) options.onNotice(trainer.notice);
+    const run = await calibrate(bare, trainer, reviews);
+    const gold = await Promise.all(reviews.shares.map((share) => encodeExamples(run.task, share.gold)));
+    const swarm = await runSwarm(options, run, trainer, reviews, gold);
+    const alone = await trainAlone(options, run, trainer, gold);
+    const pooled = await trainWithout(options, run, trainer, { name: 'pooled', label: 'pooled training' }, gold.flat());
+    const test = await encodeExamples(run.task, reviews.test);
+    const average = mean(swarm.adapters);
+    const accuracy = await scoreAll(options, bare, run, trainer, test, {
+      swarm: swarm.adapters,
+      average,
+      alone,
+      pooled,
+    });
+    await writeAdapter(options.out, { run, vector: average });
+    return {
+      seed: run.settings.seed,
+      peers: options.peers,
+      rounds: run.settings.rounds,
+      closingRounds: run.settings.closingRounds,
+      localSteps: run.settings.localSteps,
+      goldPerPeer: 2 * options.goldPerClass,
+      testExamples: test.length,
+      accuracy,
+      disagreement: disagreement(swarm.adapters),
+      bytesPerPeerAndRound: swarm.bytes,
+      bytesFullParameter: swarm.bytes * fullParameterRatio(run),
+      seconds: (performance.now() - began) / 1000,
+      secondsSwarm: swarm.seconds,
+      device: trainer.device,
+      adapter: options.out,
+    };
+  } finally {
+    await trainer.stop();
+  }
+}
+
+/** The first peer measures the label prior on texts of its own; it becomes part of the run. */
+async function calibrate(bare: Run, trainer: Trainer, reviews: Reviews): Promise<Run> {
+  const texts = await encodeTexts(
+    bare.task,
+    reviews.shares[0]!.unlabelled.slice(0, 200).map((e) => e.text),
+  );
+  const prior = await measurePrior(trainer, bare.task, bare.initial, texts);
+  return openRun({ ...bare.settings, labelPrior: prior.map((x) => x.toFixed(4)).join(',') });
+}
+
+interface SwarmOutcome {
+  readonly adapters: Float32Array[];
+  /** Per peer and round. */
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+async function runSwarm(
+  options: DemoOptions,
+  run: Run,
+  trainer: Trainer,
+  reviews: Reviews,
+  gold: readonly (readonly EncodedExample[])[],
+): Promise<SwarmOutcome> {
+  const began = performance.now();
+  const folder = await mkdtemp(join(tmpdir(), 'lorikeet-demo-'));
+  const development = await encodeExamples(run.task, reviews.development);
+  const participants: Participant[] = [];
+  const peers: DemoPeer[] = [];
+  const changed = (): void => {
+    if (peers.length === options.peers) options.onPeers(peers, disagreement(participants.map((p) => p.adapter())));
+  };
+  try {
+    for (const [i, share] of reviews.shares.entries()) {
+      const participant = await startParticipant({
+        run,
+        store: openStore(join(folder, `peer-${i + 1}`)),
+        trainer,
+        gold: gold[i]!,
+        development,
+        listen: ['/ip4/127.0.0.1/tcp/0'],
+        bootstrap: participants[0]?.addresses() ?? [],
+        name: `peer ${i + 1}`,
+        onChange: changed,
+        onNotice: (line) => options.onNotice(`peer ${i + 1}: ${line}`),
+      });
+      participants.push(participant);
+      peers.push({ name: `peer ${i + 1}`, kind: share.kind, view: participant.view });
+    }
+    await abortable(Promise.all(participants.map((p) => p.finished)), options.signal);
+    changed();
+    const rounds = run.settings.rounds + run.settings.closingRounds;
+    const sent = participants.reduce((sum, p) => sum + p.traffic.sentBytes, 0);
+    const adapters = participants.map((p) => p.adapter());
+    return { adapters, bytes: sent / participants.length / rounds, seconds: (performance.now() - began) / 1000 };
+  } finally {
+    await Promise.all(participants.map((p) => p.stop()));
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Each peer with its own labels and nobody else: as many steps as in the swarm. */
+async function trainAlone(
+  options: DemoOptions,
+  run: Run,
+  trainer: Trainer,
+  gold: readonly (readonly EncodedExample[])[],
+): Promise<Float32Array[]> {
+  const adapters: Float32Array[] = [];
+  for (const [i, examples] of gold.entries()) {
+    const baseline = { name: `peer ${i + 1}`, label: `peer ${i + 1} of ${gold.length} alone` };
+    adapters.push(await trainWithout(options, run, trainer, baseline, examples));
+  }
+  return adapters;
+}
+
+async function trainWithout(
+  options: DemoOptions,
+  run: Run,
+  trainer: Trainer,
+  { name, label }: { name: string; label: string },
+  examples: readonly EncodedExample[],
+): Promise<Float32Array> {
+  const { settings, task, labels } = run;
+  let vector = run.initial;
+  for (let round = 0; round < settings.rounds; round++) {
+    options.signal.throwIfAborted();
+    const trained = await trainRound({
+      trainer,
+      task,
+      settings,
+      labels,
+      examples,
+      peer: name,
+      round,
+      vector,
+      steps: settings.localSteps,
+    });
+    vector = trained.vector;
+    options.onProgress(label, round + 1, settings.rounds);
+  }
+  return vector;
+}
+
+interface Trained {
+  readonly swarm: readonly Float32Array[];
+  readonly average: Float32Array;
+  readonly alone: readonly Float32Array[];
+  readonly pooled: Float32Array;
+}
+
+async function scoreAll(
+  options: DemoOptions,
+  bare: Run,
+  run: Run,
+  trainer: Trainer,
+  test: readonly EncodedExample[],
+  { swarm, average, alone, pooled }: Trained,
+): Promise<DemoResult['accuracy']> {
+  const total = 4 + swarm.length + alone.length;
+  let done = 0;
+  const score = async (vector: Float32Array, labels = run.labels): Promise<number> => {
+    const { share } = await evaluate({ trainer, task: run.task, labels, vector, signal: options.signal }, test);
+    options.onProgress(`scoring ${test.length} held-out texts`, ++done, total);
+    return share;
+  };
+  const scoreEach = async (vectors: readonly Float32Array[]): Promise<Spread> => {
+    const shares: number[] = [];
+    for (const vector of vectors) shares.push(await score(vector));
+    return { mean: shares.reduce((a, b) => a + b, 0) / shares.length, worst: Math.min(...shares) };
+  };
+  return {
+    base: await score(bare.initial, labelWords(bare.task, [])),
+    baseCalibrated: await score(run.initial),
+    alone: await scoreEach(alone),
+    swarm: await scoreEach(swarm),
+    swarmAverage: await score(average),
+    pooled: await score(pooled),
+  };
+}
+
+/** How much larger a packed copy of the whole base is than a packed adapter. */
+function fullParameterRatio(run: Run): number {
+  const codec = CODECS[run.settings.codec as CodecName];
+  const weights = run.base.architecture.parameters.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0);
+  return codec.size(weights) / codec.size(run.initial.length);
+}
+
+/** The promise, or the abort, whichever comes first. */
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    promise.then(resolve, reject);
+  });
+}

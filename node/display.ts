@@ -1,0 +1,112 @@
+/** @file What a command shows while it works, on stderr: a live block on a terminal, plain lines elsewhere. */
+import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
+
+export interface Display {
+  /** A line that stays. */
+  note(line: string): void;
+  /** The live block; on anything but a terminal it is dropped. */
+  live(lines: readonly string[]): void;
+  /** Progress of a long step: a bar on a terminal, a line each tenth elsewhere. */
+  progress(label: string, done: number, total: number): void;
+  /** Leaves the last live block standing. */
+  close(): void;
+  readonly isTerminal: boolean;
+}
+
+const FRAME_MS = 80;
+const BAR_CELLS = 24;
+
+export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet = false): Display {
+  const isTerminal = Boolean(stream.isTTY) && !quiet;
+  let block: readonly string[] = [];
+  let drawn = 0;
+  let lastDraw = 0;
+  let pending: NodeJS.Timeout | null = null;
+  const tenths = new Map<string, number>();
+  const began = new Map<string, number>();
+
+  const erase = (): void => {
+    if (drawn === 0) return;
+    moveCursor(stream, 0, -drawn);
+    cursorTo(stream, 0);
+    clearScreenDown(stream);
+    drawn = 0;
+  };
+  const draw = (): void => {
+    pending = null;
+    erase();
+    const width = Math.max(20, (stream.columns ?? 100) - 1);
+    const lines = block.slice(0, Math.max(1, (stream.rows ?? 40) - 2)).map((line) => cut(line, width));
+    stream.write(lines.map((line) => `${line}\n`).join(''));
+    drawn = lines.length;
+    lastDraw = Date.now();
+  };
+  const note = (line: string): void => {
+    if (quiet) return;
+    if (isTerminal) erase();
+    stream.write(`${line}\n`);
+    if (isTerminal && block.length > 0) draw();
+  };
+  const live = (lines: readonly string[]): void => {
+    if (!isTerminal) return;
+    block = lines;
+    if (Date.now() - lastDraw >= FRAME_MS) draw();
+    else pending ??= setTimeout(draw, FRAME_MS);
+  };
+  return {
+    isTerminal,
+    note,
+    live,
+    progress: (label, done, total) => {
+      if (!began.has(label)) began.set(label, Date.now());
+      const share = total === 0 ? 1 : done / total;
+      const left =
+        done === 0 ? '' : `, ${Math.ceil(((Date.now() - began.get(label)!) / 1000) * (1 / share - 1))} s left`;
+      if (isTerminal) {
+        const filled = Math.round(share * BAR_CELLS);
+        live([`${label}  ${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}  ${done} of ${total}${left}`]);
+      } else if (Math.floor(share * 10) > (tenths.get(label) ?? -1)) {
+        tenths.set(label, Math.floor(share * 10));
+        note(`${label}: ${done} of ${total}${left}`);
+      }
+    },
+    close: () => {
+      if (pending) {
+        clearTimeout(pending);
+        draw();
+      }
+      block = [];
+      drawn = 0;
+    },
+  };
+}
+
+/** Lines of aligned columns; the first column to the left, the others to the right. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  return rows.map((row) =>
+    widths
+      .map((width, column) => (column === 0 ? (row[column] ?? '').padEnd(width) : (row[column] ?? '').padStart(width)))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+export function percent(share: number | null | undefined): string {
+  return share === null || share === undefined ? '-' : `${(100 * share).toFixed(1)} %`;
+}
+
+/** A count of bytes in the unit that fits. */
+export function bytesText(count: number): string {
+  const units = ['B', 'kB', 'MB', 'GB'];
+  let [value, unit] = [count, 0];
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value.toFixed(unit === 0 ? 0 : value < 10 ? 2 : value < 100 ? 1 : 0)} ${units[unit]}`;
+}
+
+function cut(line: string, width: number): string {
+  return line.length > width ? `${line.slice(0, width - 1)}~` : line;
+}

@@ -1,0 +1,132 @@
+#!/usr/bin/env node
+/** @file The command line: parses, runs one command, turns what goes wrong into one line and a fixed exit code. */
+import './polyfill.ts';
+import { Command, CommanderError } from 'commander';
+import { SETTINGS, type Setting, wantedOf } from '../protocol/config.ts';
+import { EXIT, UserError } from './errors.ts';
+import { packageVersion } from './model/base.ts';
+import { DEVICES } from './train/session.ts';
+
+type Flags = Record<string, string | boolean | undefined>;
+
+/** Adds a flag for each setting; its help comes from the table. */
+function withSettings(command: Command, only: (setting: Setting) => boolean = () => true): Command {
+  for (const [name, setting] of Object.entries(SETTINGS) as [string, Setting][]) {
+    if (name === 'baseHash' || !only(setting)) continue;
+    const shown = setting.default === '' ? 'measured' : setting.default;
+    command.option(`--${kebab(name)} <value>`, `${setting.about}; ${wantedOf(setting)} (default: ${shown})`);
+  }
+  return command;
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** The settings among parsed flags. */
+function settingsOf(flags: Flags): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.keys(SETTINGS).flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]])),
+  );
+}
+
+function withMachine(command: Command): Command {
+  return command
+    .option('--device <name>', `where to train: ${DEVICES.join(' | ')}`, 'auto')
+    .option('--threads <count>', 'threads of one operator; 0: one a core', '0')
+    .option('--json', 'print the result as one JSON object on stdout, everything else on stderr');
+}
+
+function withPeer(command: Command): Command {
+  return withMachine(command)
+    .requiredOption(
+      '--data <file>',
+      'your texts with optional labels: .tsv, .csv or .jsonl with a header naming text and label',
+    )
+    .option('--test <file>', 'labelled texts, never trained on, to compare base, alone and swarm at the end')
+    .option('--state <dir>', 'where key, settings and snapshots are kept; default: DATA.lorikeet')
+    .option('--port <number>', 'TCP port to listen on; 0: a free one, kept across restarts', '0')
+    .option('--host <address>', 'address to listen on; 0.0.0.0 for other machines', '127.0.0.1');
+}
+
+function createProgram(): Command {
+  const program = new Command('lorikeet')
+    .description('Fine-tune a language model together, without a server.')
+    .version(packageVersion())
+    .configureOutput({ writeErr: () => {} })
+    .exitOverride();
+  const command = (name: string, about: string): Command =>
+    program
+      .command(name)
+      .description(about)
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} });
+
+  withSettings(
+    withMachine(command('demo', 'Six peers on this machine learn together from reviews each keeps to itself.'))
+      .option('--peers <count>', 'how many peers', '6')
+      .option('--gold <count>', 'labelled examples of each class and peer', '8')
+      .option('--out <dir>', 'where the shared adapter is left', 'lorikeet-demo'),
+  ).action(async (flags: Flags) => (await import('./commands/demo.ts')).demo(flags, settingsOf(flags)));
+
+  withSettings(withPeer(command('up', 'Start a run and its first peer; prints the invite for the others.')))
+    .option('--config <file>', 'settings from a YAML file; flags win')
+    .action(async (flags: Flags) => (await import('./commands/up.ts')).up(flags, settingsOf(flags)));
+
+  withSettings(
+    withPeer(
+      command('join', 'Join a run by its invite, or come back to it.').argument(
+        '<invite>',
+        'what "lorikeet up" printed',
+      ),
+    ),
+    (s) => !s.arithmetic,
+  ).action(async (invite: string, flags: Flags) =>
+    (await import('./commands/join.ts')).join(invite, flags, settingsOf(flags)),
+  );
+
+  withMachine(command('eval', 'Score an adapter on labelled texts, and its base beside it.'))
+    .requiredOption('--adapter <dir>', 'a PEFT adapter folder')
+    .requiredOption('--data <file>', 'labelled texts')
+    .option('--base <name>', 'base model the adapter belongs to')
+    .option('--prompt <text>', 'cloze prompt, for an adapter that names none')
+    .option('--labels <pairs>', 'classes and words, for an adapter that names none')
+    .action(async (flags: Flags) => (await import('./commands/eval.ts')).evaluateAdapter(flags, settingsOf(flags)));
+
+  command('export', "Write a peer's adapter where other tools can load it.")
+    .requiredOption('-o, --out <dir>', 'folder to write')
+    .option('--format <name>', 'peft', 'peft')
+    .option('--state <dir>', 'state folder of the peer; default: the only *.lorikeet here')
+    .action(async (flags: Flags) => (await import('./commands/export.ts')).exportAdapter(flags));
+  return program;
+}
+
+async function main(): Promise<void> {
+  try {
+    await createProgram().parseAsync();
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+/** Prints what went wrong in one line (a bug: with its stack) and gives the exit code. */
+function report(error: unknown): number {
+  if (error instanceof UserError) {
+    console.error(`lorikeet: ${error.message}`);
+    return EXIT[error.mistake];
+  }
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok;
+    const help =
+      error.code === 'commander.help'
+        ? 'no command given'
+        : error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+    console.error(`lorikeet: ${help}; see "lorikeet --help"`);
+    return EXIT.usage;
+  }
+  if ((error as Error | null)?.name === 'AbortError') return EXIT.interrupted;
+  console.error(error);
+  return EXIT.bug;
+}
+
+await main();
