@@ -2,8 +2,9 @@
 import type { CodecName } from '../protocol/codec.ts';
 import type { Effect, Event, Metric, TimerName, TrainStats } from '../protocol/events.ts';
 import { decodeFrame, maxFrameBytes, type Refusal } from '../protocol/frame.ts';
-import { type Peer, step } from '../protocol/peer.ts';
+import type { Peer } from '../protocol/peer.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
+import { step } from '../protocol/step.ts';
 import { createHost, type Host } from './host.ts';
 import { sha256 } from './run.ts';
 

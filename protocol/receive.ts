@@ -2,7 +2,8 @@
 import { CODECS, type CodecName } from './codec.ts';
 import { decodeFrame, type Message, type Refusal } from './frame.ts';
 import { type Member, memberOf } from './membership.ts';
-import { dial, type Outbox, type Peer, parcelKey, sendData, totalRounds } from './peer.ts';
+import { dial, type Outbox, sendData } from './outbox.ts';
+import { type Peer, parcelKey, totalRounds } from './peer.ts';
 import { norm } from './vector.ts';
 
 /** Refusals no honest peer of this run earns; after this many the connection is dropped. */

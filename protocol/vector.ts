@@ -31,7 +31,7 @@ export function disagreement(vectors: readonly Float32Array[]): number {
   return Math.sqrt(squares / vectors.length) / Math.max(norm(centre), Number.MIN_VALUE);
 }
 
-export function isFinite(x: Float32Array): boolean {
+export function isFiniteVector(x: Float32Array): boolean {
   for (let i = 0; i < x.length; i++) if (!Number.isFinite(x[i]!)) return false;
   return true;
 }

@@ -7,9 +7,10 @@ import type { CodecName } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import type { Effect, Event, Metric, TimerName } from '../protocol/events.ts';
 import { HASH_BYTES, type Hash } from '../protocol/frame.ts';
-import { createPeer, type Peer, restorePeer, step } from '../protocol/peer.ts';
+import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { createPrng, hash32 } from '../protocol/prng.ts';
 import { decodeSnapshot, encodeSnapshot } from '../protocol/snapshot.ts';
+import { step } from '../protocol/step.ts';
 import { createHeap } from './heap.ts';
 
 export interface WorldOptions {

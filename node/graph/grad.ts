@@ -238,3 +238,8 @@ function swapLast(g: Graph, x: Value): Value {
   [perm[n - 2], perm[n - 1]] = [n - 1, n - 2];
   return op.Transpose(g, x, perm);
 }
+
+/** The ops that have a gradient rule. */
+export function ruleNames(): string[] {
+  return Object.keys(RULES).sort();
+}

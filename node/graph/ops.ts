@@ -7,7 +7,7 @@ import {
   type Graph,
   GraphError,
   int64s,
-  type Shape,
+  type Shape as Sizes,
   type Value,
 } from './graph.ts';
 import { broadcast, product, sameShape } from './shape.ts';
@@ -108,7 +108,7 @@ export function Transpose(g: Graph, x: Value, perm: readonly number[]): Value {
 }
 
 /** Same elements, another shape. Named sizes are kept, inferred, or read off the input that carries them. */
-export function Reshape(g: Graph, x: Value, shape: Shape): Value {
+export function Reshape(g: Graph, x: Value, shape: Sizes): Value {
   if (sameShape(x.shape, shape)) return x;
   if (product(x.shape) !== product(shape)) throw new GraphError('Reshape', `[${x.shape}] to [${shape}]`, [x]);
   if (x.producer?.op === 'Reshape') return Reshape(g, x.producer.inputs[0]!, shape);
@@ -157,7 +157,7 @@ export function Squeeze(g: Graph, x: Value, axes: readonly number[]): Value {
 export function Concat(g: Graph, xs: readonly Value[], axis: number): Value {
   const first = xs[0];
   if (!first) throw new GraphError('Concat', 'nothing to join', []);
-  const rest = (v: Value): Shape => v.shape.filter((_, i) => i !== axis);
+  const rest = (v: Value): Sizes => v.shape.filter((_, i) => i !== axis);
   if (xs.some((v) => v.dtype !== first.dtype || !sameShape(rest(v), rest(first)))) {
     throw new GraphError('Concat', `along axis ${axis}`, xs);
   }
@@ -239,7 +239,7 @@ function one(
   inputs: readonly Value[],
   attributes: Readonly<Record<string, Attribute>>,
   dtype: DType,
-  shape: Shape,
+  shape: Sizes,
 ): Value {
   return emit(g, op, inputs, attributes, [{ dtype, shape }])[0]!;
 }
@@ -262,7 +262,7 @@ function reduction(op: string): (g: Graph, x: Value, axes: readonly number[], ke
   };
 }
 
-function broadcastOrThrow(op: string, a: Value, b: Value): Shape {
+function broadcastOrThrow(op: string, a: Value, b: Value): Sizes {
   const shape = broadcast(a.shape, b.shape);
   if (!shape || a.dtype !== b.dtype) throw new GraphError(op, mismatch(a, b), [a, b]);
   return shape;
@@ -273,7 +273,7 @@ function mismatch(a: Value, b: Value): string {
 }
 
 /** A shape vector some of whose sizes are read from the inputs that carry them. */
-function sizesOf(g: Graph, sizes: Shape): Value {
+function sizesOf(g: Graph, sizes: Sizes): Value {
   const parts = sizes.map((size) => {
     if (typeof size === 'number') return int64s(g, [size]);
     const carrier = g.inputs.find((v) => v.shape.includes(size));

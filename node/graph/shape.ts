@@ -18,9 +18,9 @@ export function broadcast(a: Shape, b: Shape): Shape | null {
 export function product(dims: Shape): Dim {
   let count = 1;
   const symbols: string[] = [];
-  for (const dim of dims) {
-    if (typeof dim === 'number') count *= dim;
-    else for (const factor of dim.split('*')) /^\d+$/.test(factor) ? (count *= Number(factor)) : symbols.push(factor);
+  for (const factor of dims.flatMap((dim) => String(dim).split('*'))) {
+    if (/^\d+$/.test(factor)) count *= Number(factor);
+    else symbols.push(factor);
   }
   if (symbols.length === 0) return count;
   return [...(count === 1 ? [] : [String(count)]), ...symbols.sort()].join('*');

@@ -1,0 +1,65 @@
+/** @file Collects the effects of one step; numbers and seals the frames among them. */
+import type { CodecName } from './codec.ts';
+import type { Effect } from './events.ts';
+import type { Exchange } from './exchange.ts';
+import { encodeFrame, type Hash, type MemberState, type Message } from './frame.ts';
+import { type Member, memberOf } from './membership.ts';
+import { type Peer, snapshotOf } from './peer.ts';
+
+/** What the driver lends: the time in ms and a digest. */
+export interface Context {
+  readonly now: number;
+  readonly hash: Hash;
+}
+
+/** Frames a start leaves room for before the next start's sequence numbers begin. */
+const FRAMES_A_BOOT = 2 ** 32;
+
+export interface Outbox {
+  readonly effects: Effect[];
+  readonly now: number;
+  readonly hash: Hash;
+  send(to: string, message: Message): void;
+  announce(state?: MemberState): void;
+}
+
+export function createOutbox(peer: Peer, { now, hash }: Context): Outbox {
+  const effects: Effect[] = [];
+  const seal = (message: Message): Uint8Array =>
+    encodeFrame({ message, sequence: peer.boot * FRAMES_A_BOOT + peer.frames++ }, peer.runId, hash);
+  return {
+    effects,
+    now,
+    hash,
+    send: (to, message) => {
+      effects.push({ type: 'send', to, bytes: seal(message) });
+    },
+    announce: (state) => {
+      effects.push({ type: 'publish', bytes: seal(announcement(peer, state)) });
+    },
+  };
+}
+
+export function announcement(
+  peer: Peer,
+  state: MemberState = peer.phase === 'finished' ? 'finished' : 'joined',
+): Message {
+  return { type: 'announce', round: peer.round, state, addresses: peer.addresses };
+}
+
+/** Hands the driver what must survive a crash before anything that follows is done. */
+export function save(peer: Peer, out: Outbox): void {
+  out.effects.push({ type: 'save', snapshot: snapshotOf(peer) });
+}
+
+export function sendData(peer: Peer, { round, degree, payload }: Exchange, to: string, out: Outbox): void {
+  const member = memberOf(peer.members, to, out.now);
+  if (member && !member.connected && !member.dialled) dial(member, out);
+  const codec = peer.settings.codec as CodecName;
+  out.send(to, { type: 'data', round, degree, codec, count: peer.adapter.length, payload });
+}
+
+export function dial(member: Member, out: Outbox): void {
+  member.dialled = true;
+  out.effects.push({ type: 'dial', id: member.id, addresses: member.addresses });
+}

@@ -1,0 +1,195 @@
+/** @file The rounds: train, exchange with this round's neighbours, mix, go on; and when to stop waiting. */
+import type { CodecName } from './codec.ts';
+import type { TrainStats } from './events.ts';
+import { closeFinished, type Exchange, openExchange, type Parcel } from './exchange.ts';
+import { catchUp, liveMembers } from './membership.ts';
+import { type Contribution, edgeWeight, mix } from './mixing.ts';
+import { drawNeighbours, type ScheduleName } from './neighbours.ts';
+import { type Outbox, save, sendData } from './outbox.ts';
+import { type Peer, parcelKey, totalRounds } from './peer.ts';
+import { distance, isFiniteVector, norm } from './vector.ts';
+
+/** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
+export function advance(peer: Peer, out: Outbox): void {
+  while (peer.phase === 'exchanging' && (out.now >= peer.deadlineAt || awaited(peer).length === 0))
+    finishExchange(peer, out);
+  if (peer.phase === 'gathering') gather(peer, out);
+  if (peer.phase === 'finished') {
+    mixInbox(peer, out);
+    maybeFinish(peer, out);
+  }
+}
+
+function gather(peer: Peer, out: Outbox): void {
+  const members = view(peer, out.now).length;
+  out.effects.push({ type: 'report', metric: { type: 'gathering', members, wanted: peer.settings.minPeers } });
+  if (members >= peer.settings.minPeers) beginRound(peer, 0, out);
+}
+
+/** The members that take part, this peer among them, sorted. */
+function view(peer: Peer, now: number): string[] {
+  return [...others(peer, now), peer.id].sort();
+}
+
+function others(peer: Peer, now: number): string[] {
+  const { memberTimeoutMs, announceMs } = peer.settings;
+  return liveMembers(peer.members, now, { timeoutMs: memberTimeoutMs, pauseMs: announceMs });
+}
+
+export function beginRound(peer: Peer, wanted: number, out: Outbox): void {
+  const rounds = others(peer, out.now).map((id) => peer.members[id]!.round);
+  const round = catchUp(wanted, rounds, peer.settings.rounds);
+  if (round !== wanted) out.effects.push({ type: 'report', metric: { type: 'skipped', from: wanted, to: round } });
+  peer.round = round;
+  if (round >= totalRounds(peer.settings)) {
+    peer.phase = 'finished';
+    peer.deadlineAt = out.now + peer.settings.roundDeadlineMs;
+    save(peer, out);
+    out.announce();
+    out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
+  } else if (round >= peer.settings.rounds) {
+    exchange(peer, out);
+  } else {
+    peer.phase = 'training';
+    save(peer, out);
+    out.effects.push({ type: 'train', round, adapter: peer.adapter, steps: peer.settings.localSteps });
+  }
+}
+
+export function trained(peer: Peer, round: number, adapter: Float32Array, stats: TrainStats, out: Outbox): void {
+  if (peer.phase !== 'training' || round !== peer.round) return;
+  if (isFiniteVector(adapter)) peer.adapter = adapter;
+  else out.effects.push({ type: 'report', metric: { type: 'diverged', round } });
+  out.effects.push({ type: 'report', metric: { type: 'trained', round, loss: stats.loss } });
+  exchange(peer, out);
+}
+
+/** Opens this round's exchange: draw neighbours, pack, save, send. */
+function exchange(peer: Peer, out: Outbox): void {
+  const { settings } = peer;
+  const draw = { runId: peer.runId, round: peer.round, members: view(peer, out.now), degree: settings.degree };
+  const neighbours = drawNeighbours(settings.schedule as ScheduleName, draw, peer.id);
+  const codec = settings.codec as CodecName;
+  const opened = openExchange({ round: peer.round, neighbours, codec, adapter: peer.adapter, residual: peer.residual });
+  peer.residual = opened.residual;
+  peer.exchanges = boundExchanges(peer, [...closeFinished(peer.exchanges), opened.exchange], out);
+  peer.exchanged = peer.round;
+  peer.phase = 'exchanging';
+  save(peer, out);
+  for (const id of neighbours) sendData(peer, opened.exchange, id, out);
+  awaitNeighbours(peer, out);
+}
+
+/** Sets the deadline of the open round. */
+export function awaitNeighbours(peer: Peer, out: Outbox): void {
+  peer.deadlineAt = out.now + peer.settings.roundDeadlineMs;
+  out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
+}
+
+/** Neighbours of this round that may still answer. Whoever is not connected is left for later. */
+function awaited(peer: Peer): string[] {
+  const current = peer.exchanges.find((e) => e.round === peer.round);
+  return Object.entries(current?.edges ?? {}).flatMap(([id, edge]) => {
+    const member = peer.members[id];
+    const gone = member && (member.state === 'left' || (!member.connected && !member.dialled));
+    return edge.received || gone || peer.inbox[parcelKey(peer.round, id)] ? [] : [id];
+  });
+}
+
+function finishExchange(peer: Peer, out: Outbox): void {
+  const round = peer.round;
+  const edges = Object.entries(peer.exchanges.find((e) => e.round === round)?.edges ?? {});
+  const late = edges.filter(([id, edge]) => !edge.received && !peer.inbox[parcelKey(round, id)]);
+  const mixed = mixParcels(peer);
+  out.effects.push({
+    type: 'report',
+    metric: {
+      type: 'mixed',
+      round,
+      adapter: peer.adapter,
+      neighbours: edges.length,
+      mixed: mixed.length,
+      late: late.length,
+      distance: meanDistance(mixed),
+    },
+  });
+  peer.round = round + 1;
+  beginRound(peer, peer.round, out); // saves, so what follows it may be acknowledged
+  acknowledge(mixed, out);
+}
+
+/** Mixes what arrived late, at once, and acknowledges it. */
+function mixInbox(peer: Peer, out: Outbox): void {
+  const mixed = mixParcels(peer);
+  if (mixed.length === 0) return;
+  save(peer, out);
+  acknowledge(mixed, out);
+}
+
+interface Mixed {
+  readonly parcel: Parcel;
+  readonly exchange: Exchange;
+}
+
+/** Adds every parcel whose exchange is open, in a fixed order; leaves those of rounds to come. */
+function mixParcels(peer: Peer): Mixed[] {
+  const ready = Object.keys(peer.inbox)
+    .sort()
+    .flatMap((key): Mixed[] => {
+      const parcel = peer.inbox[key]!;
+      if (parcel.round > peer.exchanged) return [];
+      delete peer.inbox[key];
+      const found = peer.exchanges.find((e) => e.round === parcel.round);
+      return found?.edges[parcel.from] && !found.edges[parcel.from]!.received ? [{ parcel, exchange: found }] : [];
+    });
+  const contributions = ready.map(({ parcel, exchange: { degree, sent } }): Contribution => {
+    return { weight: edgeWeight(degree, parcel.degree), theirs: parcel.vector, mine: sent };
+  });
+  assertConvex(ready, contributions);
+  if (ready.length > 0) peer.adapter = mix(peer.adapter, contributions);
+  for (const {
+    parcel,
+    exchange: { edges },
+  } of ready)
+    edges[parcel.from]!.received = true;
+  return ready;
+}
+
+/** The weights of one round leave a non-negative rest for oneself, so with it they sum to 1. */
+function assertConvex(ready: readonly Mixed[], contributions: readonly Contribution[]): void {
+  const sums: Record<number, number> = {};
+  ready.forEach(({ parcel }, i) => {
+    sums[parcel.round] = (sums[parcel.round] ?? 0) + contributions[i]!.weight;
+  });
+  if (Object.values(sums).some((sum) => sum > 1 + 1e-12)) throw new Error('mixing weights of a round sum to at most 1');
+}
+
+function acknowledge(mixed: readonly Mixed[], out: Outbox): void {
+  for (const { parcel } of mixed) out.send(parcel.from, { type: 'ack', round: parcel.round });
+}
+
+function meanDistance(mixed: readonly Mixed[]): number | null {
+  if (mixed.length === 0) return null;
+  const each = mixed.map(
+    ({ parcel, exchange: { sent } }) => distance(parcel.vector, sent) / Math.max(norm(sent), 1e-30),
+  );
+  return each.reduce((a, b) => a + b, 0) / each.length;
+}
+
+/** Keeps at most maxOpenRounds exchanges; the oldest is given up and counted. */
+function boundExchanges(peer: Peer, exchanges: Exchange[], out: Outbox): Exchange[] {
+  const excess = Math.max(0, exchanges.length - peer.settings.maxOpenRounds);
+  for (const { round, edges } of exchanges.slice(0, excess)) {
+    out.effects.push({ type: 'report', metric: { type: 'abandoned', round, edges: Object.keys(edges).length } });
+  }
+  return exchanges.slice(excess);
+}
+
+/** Finished, and nobody connected still needs something of this peer (or the last deadline has passed). */
+function maybeFinish(peer: Peer, out: Outbox): void {
+  peer.exchanges = closeFinished(peer.exchanges);
+  const needed = peer.exchanges.some((e) => Object.keys(e.edges).some((id) => peer.members[id]?.connected));
+  if (peer.done || (needed && out.now < peer.deadlineAt)) return;
+  peer.done = true;
+  out.effects.push({ type: 'finish' });
+}

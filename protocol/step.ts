@@ -1,0 +1,97 @@
+/**
+ * @file The heart: what a peer decides. `step(peer, event, context)` changes the plain object `peer` and gives the effects
+ * to carry out, in order. No clock, no dice, no sockets: a network and a simulator run the same code.
+ */
+import type { Effect, Event } from './events.ts';
+import { MAX_ACQUAINTANCES } from './frame.ts';
+import { announcementPause, memberOf } from './membership.ts';
+import { announcement, type Context, createOutbox, dial, type Outbox, save } from './outbox.ts';
+import { type Peer, parcelKey } from './peer.ts';
+import { meet, receive, refuse } from './receive.ts';
+import { advance, awaitNeighbours, beginRound, trained } from './round.ts';
+
+/** One event in; effects out. */
+export function step(peer: Peer, event: Event, context: Context): Effect[] {
+  const out = createOutbox(peer, context);
+  switch (event.type) {
+    case 'start':
+      start(peer, event.addresses, out);
+      break;
+    case 'stop':
+      out.announce('left');
+      break;
+    case 'timer':
+      if (event.name === 'announce') announceAgain(peer, out);
+      else if (event.name === 'retry') remind(peer, out, Object.keys(peer.members).sort());
+      else advance(peer, out);
+      break;
+    case 'frame':
+      receive(peer, event.from, event.bytes, out);
+      advance(peer, out);
+      break;
+    case 'oversized':
+      refuse(peer, event.from, 'oversized', out);
+      break;
+    case 'trained':
+      trained(peer, event.round, event.adapter, event.stats, out);
+      advance(peer, out);
+      break;
+    case 'peer':
+      connection(peer, event.id, event.up, out);
+      advance(peer, out);
+      break;
+  }
+  return out.effects;
+}
+
+function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
+  peer.boot += 1;
+  peer.addresses = addresses;
+  save(peer, out);
+  announceAgain(peer, out);
+  out.effects.push({ type: 'timer', name: 'retry', at: out.now + peer.settings.retryMs });
+  if (peer.phase === 'training') beginRound(peer, peer.round, out);
+  else if (peer.phase === 'exchanging') awaitNeighbours(peer, out);
+  else advance(peer, out);
+}
+
+function announceAgain(peer: Peer, out: Outbox): void {
+  out.announce();
+  for (const id of Object.keys(peer.members).sort()) meet(peer, peer.members[id]!, out);
+  out.effects.push({
+    type: 'timer',
+    name: 'announce',
+    at: out.now + announcementPause(peer.members, peer.settings.announceMs),
+  });
+}
+
+/** Reminds the given peers of unfinished exchanges. */
+function remind(peer: Peer, out: Outbox, ids: readonly string[]): void {
+  for (const { round, edges } of peer.exchanges) {
+    for (const id of ids) {
+      const [edge, member] = [edges[id], peer.members[id]];
+      if (!edge || !member) continue;
+      if (!member.connected) {
+        if (!member.dialled && member.addresses.length > 0) dial(member, out);
+        continue;
+      }
+      if (!edge.acknowledged) out.send(id, { type: 'have', round });
+      if (!edge.received && !peer.inbox[parcelKey(round, id)]) out.send(id, { type: 'want', round });
+    }
+  }
+  out.effects.push({ type: 'timer', name: 'retry', at: out.now + peer.settings.retryMs });
+}
+
+function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
+  const member = memberOf(peer.members, id, out.now);
+  if (!member) return;
+  member.connected = up;
+  member.dialled = false;
+  member.heardAt = out.now;
+  if (!up) return;
+  out.send(id, announcement(peer));
+  const known = Object.values(peer.members).filter((m) => m.connected && m.id !== id && m.addresses.length > 0);
+  const newest = known.sort((a, b) => b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1)).slice(0, MAX_ACQUAINTANCES);
+  if (newest.length > 0) out.send(id, { type: 'peers', round: peer.round, peers: newest });
+  remind(peer, out, [id]);
+}

@@ -1,0 +1,71 @@
+/**
+ * @file Runs every test file in turn, each in a process of its own under a deadline, and ends with `N passed, N failed`.
+ * uvu passes silently without `.run()` and waits for ever on an open handle, so a file without tests or past its deadline
+ * counts as failed. `npm test -- PATTERN` runs the files whose path holds the pattern.
+ */
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const FILE_DEADLINE_MS = 240_000;
+const folder = fileURLToPath(new URL('../test', import.meta.url));
+
+interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+function runFile(path: string): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [path], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, FORCE_COLOR: '0' },
+    });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        text += chunk;
+      });
+    }
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill('SIGKILL');
+    }, FILE_DEADLINE_MS);
+    const began = performance.now();
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      const sum = (pattern: RegExp): number =>
+        [...text.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0);
+      const [all, passed] = [sum(/^\s*Total:\s+(\d+)/gm), sum(/^\s*Passed:\s+(\d+)/gm)];
+      const broken = late || all === 0 || (code !== 0 && all === passed);
+      const outcome = { passed, failed: all - passed + (broken ? 1 : 0) };
+      const seconds = ((performance.now() - began) / 1000).toFixed(1);
+      console.log(
+        `${outcome.failed ? 'FAILED' : 'ok'}  ${relative(folder, path).replace(/\.js$/, '.ts')}  ${passed} of ${all}, ${seconds} s`,
+      );
+      if (outcome.failed) console.log(text);
+      if (late) console.log(`stopped after ${FILE_DEADLINE_MS / 1000} s: something is left open`);
+      if (all === 0 && !late) console.log('ran no test: does the file end with .run()?');
+      resolve(outcome);
+    });
+  });
+}
+
+const pattern = process.argv[2] ?? '';
+const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.js') && name.includes(pattern))
+  .sort();
+let [passed, failed] = [0, 0];
+for (const file of files) {
+  const outcome = await runFile(join(folder, file));
+  passed += outcome.passed;
+  failed += outcome.failed;
+}
+if (passed + failed === 0) {
+  console.log(`no test file matches "${pattern}"`);
+  failed = 1;
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed ? 1 : 0;

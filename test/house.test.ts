@@ -1,0 +1,120 @@
+/** @file The rules of the house that no compiler keeps: where imports go, what every file begins with, that tests run. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const rooms = ['protocol', 'node', 'sim', 'scripts', 'test'];
+const files = rooms.flatMap((room) =>
+  readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(room, name)),
+);
+const source = (file: string): string => readFileSync(join(root, file), 'utf8');
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Every import, static or lazy: a path from the root, or a package name. */
+const imports: Import[] = files.flatMap((file) =>
+  [...source(file).matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map(([, to]) => {
+    const path = to!.startsWith('.') ? normalize(join(dirname(file), to!)) : to!;
+    return { from: file, to: path };
+  }),
+);
+
+/** The rooms, the most special first; each with what it may import besides itself. */
+const RULES: readonly [room: string, allowed: readonly string[]][] = [
+  ['protocol/', []],
+  ['node/graph/', []],
+  ['node/model/', ['node/graph/', 'node/errors.ts', 'node/atomic.ts', 'node:']],
+  [
+    'node/train/',
+    [
+      'node/graph/',
+      'node/model/',
+      'node/errors.ts',
+      'protocol/',
+      'node:',
+      'onnxruntime-node',
+      '@huggingface/tokenizers',
+      'csv-parse/sync',
+    ],
+  ],
+  ['node/', ['protocol/', 'node/', 'node:', '@', 'it-', 'libp2p', 'commander', 'yaml']],
+  ['sim/', ['protocol/', 'node/train/', 'node:']],
+];
+
+/** What breaks the direction of imports. */
+export function violations(all: readonly Import[]): string[] {
+  return all.flatMap(({ from, to }) => {
+    const rule = RULES.find(([room]) => from.startsWith(room));
+    if (!rule) return [];
+    const allowed = to.startsWith(rule[0]) || rule[1].some((prefix) => to.startsWith(prefix));
+    return allowed ? [] : [`${from} imports ${to}`];
+  });
+}
+
+test('imports run one way', () => {
+  assert.ok(imports.length > 100, `only ${imports.length} imports were read`);
+  assert.equal(violations(imports), []);
+});
+
+test('the guard sees a breach', () => {
+  const breach = [
+    { from: 'protocol/peer.ts', to: 'node:fs' },
+    { from: 'node/graph/ops.ts', to: 'node/model/bert.ts' },
+    { from: 'node/model/bert.ts', to: 'protocol/prng.ts' },
+    { from: 'sim/world.ts', to: 'node/host.ts' },
+  ];
+  assert.is(violations(breach).length, breach.length);
+});
+
+test('libp2p and onnxruntime each come in through one door', () => {
+  const importers = (pattern: RegExp): string[] => [
+    ...new Set(imports.filter(({ from, to }) => pattern.test(to) && !from.startsWith('test/')).map((i) => i.from)),
+  ];
+  assert.equal(importers(/^(libp2p|@libp2p|@chainsafe|@multiformats|it-)/), ['node/host.ts']);
+  assert.equal(importers(/^onnxruntime/), ['node/train/session.ts']);
+});
+
+test('only the command line may load the simulator, and lazily', () => {
+  assert.equal(
+    imports.filter(({ from, to }) => from.startsWith('node/') && to.startsWith('sim/')).map((i) => i.from),
+    [],
+  );
+});
+
+test('decisions use no clock, no dice and no unsorted keys of the host', () => {
+  const pure = files.filter((file) => file.startsWith('protocol/') || file.startsWith('node/graph/'));
+  const guilty = pure.filter((file) =>
+    /Date\.now|new Date|Math\.random|setTimeout|performance\.now/.test(source(file)),
+  );
+  assert.equal(guilty, []);
+});
+
+test('every file says on its first lines what it is', () => {
+  const silent = files.filter((file) => !/^(#!.*\n)?\/\*\*(\n \*)? @file /.test(source(file)));
+  assert.equal(silent, []);
+});
+
+test('no file grows beyond 400 lines', () => {
+  assert.equal(
+    files.filter((file) => source(file).split('\n').length > 401),
+    [],
+  );
+});
+
+test('every test file runs its tests', () => {
+  const tests = files.filter((file) => file.endsWith('.test.ts'));
+  assert.equal(
+    tests.filter((file) => !/\.run\(\)/.test(source(file))),
+    [],
+  );
+});
+
+test.run();
