@@ -1,0 +1,33 @@
+/** @file The golden cases from PyTorch and PEFT; and that a wrong case is seen to be wrong. */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { runCase } from '../../scripts/conformance.ts';
+import { fixture } from '../support.ts';
+
+for (const name of ['bert-qv', 'bert-all']) {
+  test(`${name} agrees with PyTorch and PEFT: logits, losses, gradients, AdamW, adapter files`, async () => {
+    const report = await runCase(fixture(name));
+    assert.ok(report.ok, JSON.stringify(report));
+    assert.ok(report.errors.gradient! < 1e-3 && report.errors.adamwLosses! < 1e-4);
+    assert.is('fullLoss' in report.errors, name === 'bert-qv');
+  });
+}
+
+test('a case with another expectation fails', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'lorikeet-test-'));
+  cpSync(fixture('bert-qv'), folder, { recursive: true });
+  const path = join(folder, 'case.json');
+  const spec = JSON.parse(readFileSync(path, 'utf8'));
+  spec.adamw.lr *= 1.1;
+  writeFileSync(path, JSON.stringify(spec));
+  const report = await runCase(folder);
+  assert.not.ok(report.ok);
+  assert.ok(report.errors.adamwLosses! > 1e-4);
+  assert.ok(report.errors.logitsAdapter! < 1e-4);
+  rmSync(folder, { recursive: true });
+});
+
+test.run();
