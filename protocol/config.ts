@@ -83,7 +83,7 @@ export const SETTINGS = {
     true,
     { unit: 'tokens' },
   ),
-  rank: integer(8, 1, 256, 'LoRA rank', 'the usual choice for query and value (Hu et al. 2021)', true),
+  rank: integer(8, 1, 256, 'rank of the LoRA factors', 'the usual choice for query and value (Hu et al. 2021)', true),
   alpha: number(
     16,
     1e-6,
@@ -118,7 +118,14 @@ export const SETTINGS = {
     true,
   ),
   localSteps: integer(5, 1, 100_000, 'optimiser steps a peer takes a round', 'sixty steps in all by default', true),
-  batchSize: integer(16, 1, 4096, 'examples of one step', 'one pass over 8 labels of each of two classes', true),
+  batchSize: integer(
+    16,
+    1,
+    4096,
+    'examples of one optimiser step',
+    'one pass over 8 labels of each of two classes',
+    true,
+  ),
   learningRate: number(
     3e-4,
     0,

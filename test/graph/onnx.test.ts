@@ -42,7 +42,7 @@ test('equal nodes are one, a transpose of a transpose is one, and what no output
   assert.is(prune(g).nodes.length, 1);
   assert.is(
     print(prune(g)),
-    'input x: float32[2, 3, 4]\nv3: float32[4, 2, 3] = Transpose(x, perm=[2,0,1])\noutput y = v3\n',
+    'input x: float32[2, 3, 4]\nv1: float32[4, 2, 3] = Transpose(x, perm=[2,0,1])\noutput y = v1\n',
   );
 });
 

@@ -1,0 +1,254 @@
+/** @file One peer, event by event: order of effects, idempotence, refusals, catching up. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CODECS } from '../../protocol/codec.ts';
+import type { Effect, Event } from '../../protocol/events.ts';
+import { decodeFrame, encodeFrame, type Message } from '../../protocol/frame.ts';
+import { catchUp } from '../../protocol/membership.ts';
+import { edgeWeight, mix } from '../../protocol/mixing.ts';
+import { createPeer, type Peer, snapshotOf } from '../../protocol/peer.ts';
+import { step } from '../../protocol/step.ts';
+import { quickHash } from '../../sim/world.ts';
+import { settingsWith } from '../support.ts';
+
+const RUN = '00112233445566778899aabbccddeeff';
+const settings = settingsWith({ codec: 'f32', rounds: 5, closingRounds: 1, minPeers: 2 });
+
+/** A peer `a` with a hand on its clock, and frames from others. */
+function bench(more: Record<string, unknown> = {}, adapter = Float32Array.of(0, 0, 0)) {
+  const peer = createPeer({ id: 'a', runId: RUN, settings: settingsWith({ ...settings, ...more }), adapter });
+  let now = 1000;
+  let sequence = 0;
+  const effects = (event: Event): Effect[] => step(peer, event, { now, hash: quickHash });
+  const frame = (from: string, message: Message, runId = RUN): Effect[] =>
+    effects({ type: 'frame', from, bytes: encodeFrame({ message, sequence: sequence++ }, runId, quickHash) });
+  const meet = (id: string, round = 0): Effect[] => {
+    effects({ type: 'peer', id, up: true });
+    return frame(id, { type: 'announce', round, state: 'joined', addresses: [] });
+  };
+  const train = (values: number[]): Effect[] =>
+    effects({ type: 'trained', round: peer.round, adapter: Float32Array.from(values), stats: { loss: 1 } });
+  return { peer, effects, frame, meet, train, wait: (ms: number) => (now += ms) };
+}
+
+function data(round: number, values: readonly number[], degree = 1): Message {
+  return {
+    type: 'data',
+    round,
+    degree,
+    codec: 'f32',
+    count: values.length,
+    payload: CODECS.f32.encode(Float32Array.from(values)),
+  };
+}
+
+/** The messages sent, as `type to round`. */
+function sent(effects: readonly Effect[], peer: Peer): string[] {
+  return effects.flatMap((effect) => {
+    if (effect.type !== 'send') return [];
+    const decoded = decodeFrame(effect.bytes, { runId: RUN, count: peer.adapter.length, codec: 'f32' }, quickHash);
+    return decoded.ok ? [`${decoded.frame.message.type} ${effect.to} ${decoded.frame.message.round}`] : ['?'];
+  });
+}
+
+const types = (effects: readonly Effect[]): string[] => effects.map((e) => e.type).filter((type) => type !== 'report');
+
+test('a round runs: gather, train, save before send, mix, save before ack', () => {
+  const b = bench();
+  assert.equal(types(b.effects({ type: 'start', addresses: [] })), ['save', 'publish', 'timer', 'timer']);
+  assert.is(b.peer.phase, 'gathering');
+  assert.equal(types(b.meet('b')), ['save', 'train']);
+  const trained = b.train([2, 0, 0]);
+  assert.equal(types(trained), ['save', 'send', 'timer']);
+  assert.equal(sent(trained, b.peer), ['data b 0']);
+  const mixed = b.frame('b', data(0, [4, 0, 2]));
+  assert.equal(types(mixed), ['save', 'train', 'send']);
+  assert.equal(sent(mixed, b.peer), ['ack b 0']);
+  assert.equal(Array.from(b.peer.adapter), [3, 0, 1]); // weight 1 / (1 + 1)
+  assert.is(b.peer.round, 1);
+});
+
+test('delivering a frame ten times leaves the same as once', () => {
+  const [once, often] = [bench(), bench()];
+  for (const [b, times] of [
+    [once, 1],
+    [often, 10],
+  ] as const) {
+    b.effects({ type: 'start', addresses: [] });
+    b.meet('b');
+    for (let i = 0; i < times; i++) b.frame('b', data(0, [4, 0, 2])); // early: still training
+    b.train([2, 0, 0]);
+    for (let i = 0; i < times; i++) b.frame('b', data(0, [4, 0, 2])); // late: mixed already
+    for (let i = 0; i < times; i++) b.frame('b', { type: 'ack', round: 0 });
+  }
+  assert.equal(snapshotOf(often.peer), snapshotOf(once.peer));
+});
+
+test('an early adapter waits for its round', () => {
+  const b = bench();
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.frame('b', data(0, [4, 0, 0]));
+  assert.is(b.peer.phase, 'training');
+  b.train([2, 0, 0]);
+  assert.is(b.peer.round, 1);
+  assert.equal(Array.from(b.peer.adapter), [3, 0, 0]);
+});
+
+test('a silent neighbour holds a round up to its deadline; its adapter is mixed in when it comes', () => {
+  const b = bench({ roundDeadlineMs: 500 });
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.train([2, 0, 0]);
+  b.wait(499);
+  b.effects({ type: 'timer', name: 'round' });
+  assert.is(b.peer.phase, 'exchanging');
+  b.wait(1);
+  b.effects({ type: 'timer', name: 'round' });
+  assert.is(b.peer.round, 1);
+  assert.equal(Array.from(b.peer.adapter), [2, 0, 0]);
+  b.frame('b', data(0, [4, 0, 0]));
+  const next = b.train([3, 0, 0]);
+  b.wait(500);
+  const mixed = [...next, ...b.effects({ type: 'timer', name: 'round' })];
+  assert.equal(Array.from(b.peer.adapter), [4, 0, 0]); // 3 + (4 - 2) / 2: against what was sent in round 0
+  assert.ok(sent(mixed, b.peer).includes('ack b 0'));
+});
+
+test('a neighbour whose connection breaks is not waited for', () => {
+  const b = bench();
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.train([2, 0, 0]);
+  b.effects({ type: 'peer', id: 'b', up: false });
+  assert.is(b.peer.round, 1);
+});
+
+test('reminders ask for what is missing, and are answered from what is there', () => {
+  const b = bench();
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.train([2, 0, 0]);
+  assert.equal(sent(b.effects({ type: 'timer', name: 'retry' }), b.peer), ['have b 0', 'want b 0']);
+  assert.equal(sent(b.frame('b', { type: 'want', round: 0 }), b.peer), ['data b 0']);
+  assert.equal(sent(b.frame('b', { type: 'have', round: 0 }), b.peer), ['want b 0']);
+  b.frame('b', data(0, [4, 0, 2]));
+  assert.equal(sent(b.frame('b', { type: 'have', round: 0 }), b.peer), ['ack b 0']);
+  assert.equal(sent(b.frame('b', { type: 'have', round: 3 }), b.peer), ['want b 3']);
+});
+
+test('who was not drawn, or comes with a round long past, is told so and counted', () => {
+  const b = bench();
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.train([2, 0, 0]);
+  assert.equal(sent(b.frame('stranger', data(0, [9, 9, 9])), b.peer), ['nack stranger 0']);
+  assert.is(b.peer.refused['stale-round'], 1);
+  assert.equal(Array.from(b.peer.adapter), [2, 0, 0]);
+});
+
+test('garbage, another run, another shape, huge and non-finite adapters are refused, counted, and cost the connection', () => {
+  const b = bench({ maxNorm: 100 });
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  const before = snapshotOf(b.peer);
+  b.frame('b', data(0, [1e6, 0, 0]));
+  b.frame('b', data(0, [1, 2, 3, 4]));
+  b.frame('b', data(0, [Number.NaN, 2, 3]));
+  b.frame('b', data(0, [1, 2, 3]), 'f'.repeat(32));
+  b.frame('b', { type: 'have', round: 1_000_000 });
+  b.effects({ type: 'oversized', from: 'b' });
+  for (const length of [0, 3, 60]) b.effects({ type: 'frame', from: 'b', bytes: new Uint8Array(length) });
+  assert.equal(b.peer.refused, {
+    'huge-norm': 1,
+    'wrong-shape': 1,
+    'not-finite': 1,
+    'wrong-run': 1,
+    'beyond-the-run': 1,
+    oversized: 1,
+    malformed: 3,
+  });
+  assert.equal(snapshotOf(b.peer), before);
+  assert.equal(b.peer.inbox, {});
+  const dropped = Array.from({ length: 10 }, () => b.effects({ type: 'oversized', from: 'b' })).flat();
+  assert.equal(
+    dropped.filter((e) => e.type === 'drop'),
+    [{ type: 'drop', id: 'b' }],
+  );
+});
+
+test('the inbox has a bound for each sender', () => {
+  const b = bench();
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  for (let round = 0; round < 6; round++) b.frame('b', data(round, [1, 1, 1]));
+  assert.is(Object.keys(b.peer.inbox).length, settings.maxOpenRounds);
+  assert.is(b.peer.refused['inbox-full'], 2);
+});
+
+test('training that ends in numbers that are not finite keeps the adapter from before', () => {
+  const b = bench({}, Float32Array.of(1, 1, 1));
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  const effects = b.train([Number.NaN, 0, 0]);
+  assert.ok(effects.some((e) => e.type === 'report' && e.metric.type === 'diverged'));
+  assert.equal(Array.from(b.peer.adapter), [1, 1, 1]);
+});
+
+test('a sequence number goes up with every frame and every start', () => {
+  const b = bench();
+  const sequence = (effects: readonly Effect[]): number => {
+    const published = effects.find((e) => e.type === 'publish')!;
+    const decoded = decodeFrame(
+      (published as { bytes: Uint8Array }).bytes,
+      { runId: RUN, count: 3, codec: 'f32' },
+      quickHash,
+    );
+    return decoded.ok ? decoded.frame.sequence : -1;
+  };
+  const first = sequence(b.effects({ type: 'start', addresses: [] }));
+  const second = sequence(b.effects({ type: 'timer', name: 'announce' }));
+  const third = sequence(b.effects({ type: 'start', addresses: [] }));
+  assert.ok(first < second && second < third);
+});
+
+test('an old announcement changes nothing', () => {
+  const b = bench();
+  b.effects({ type: 'start', addresses: [] });
+  const bytes = encodeFrame(
+    { message: { type: 'announce', round: 0, state: 'left', addresses: [] }, sequence: 1 },
+    RUN,
+    quickHash,
+  );
+  b.effects({
+    type: 'frame',
+    from: 'b',
+    bytes: encodeFrame(
+      { message: { type: 'announce', round: 0, state: 'joined', addresses: [] }, sequence: 2 },
+      RUN,
+      quickHash,
+    ),
+  });
+  b.effects({ type: 'frame', from: 'b', bytes });
+  assert.is(b.peer.members.b!.state, 'joined');
+  assert.is(b.peer.refused['stale-sequence'], 1);
+});
+
+test('a peer far behind goes where the others are, one a little behind does not', () => {
+  assert.is(catchUp(3, [9, 9, 2], 12), 9);
+  assert.is(catchUp(3, [4, 4, 4], 12), 3);
+  assert.is(catchUp(3, [9, 3, 3], 12), 3);
+  assert.is(catchUp(3, [], 12), 3);
+  assert.is(catchUp(3, [40, 40], 12), 12);
+  assert.is(catchUp(14, [40, 40], 12), 14);
+});
+
+test('mixing moves two ends by exact opposites', () => {
+  const [x, y] = [Float32Array.of(1, 5, -2), Float32Array.of(3, -1, 4)];
+  const weight = edgeWeight(2, 4);
+  assert.is(weight, 1 / 5);
+  const [mixedX, mixedY] = [mix(x, [{ weight, theirs: y, mine: x }]), mix(y, [{ weight, theirs: x, mine: y }])];
+  for (let i = 0; i < 3; i++) assert.ok(Math.abs(mixedX[i]! + mixedY[i]! - x[i]! - y[i]!) < 1e-6);
+});
+
+test.run();

@@ -1,0 +1,152 @@
+/** @file The same peers in virtual time: the mean stays, rounds never stall, a seed repeats; and the checks can fail. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createPrng } from '../../protocol/prng.ts';
+import { disagreement, distance, mean } from '../../protocol/vector.ts';
+import { createHeap } from '../../sim/heap.ts';
+import { createWorld, type World, type WorldOptions } from '../../sim/world.ts';
+import { settingsWith } from '../support.ts';
+
+const SEED = process.env.SEED ?? '1';
+const REPLAY = `replay with SEED=${SEED} npm test -- world`;
+const RUN = '00112233445566778899aabbccddeeff';
+const QUICK = {
+  rounds: 10,
+  closingRounds: 2,
+  roundDeadlineMs: 3000,
+  retryMs: 300,
+  announceMs: 1000,
+  maxOpenRounds: 16,
+};
+
+function worldOf(
+  n: number,
+  more: Partial<WorldOptions> & { settings?: never; given?: Record<string, unknown> } = {},
+): { world: World; adapters: Float32Array[] } {
+  const prng = createPrng(SEED).fork(`adapters/${n}`);
+  const adapters = Array.from({ length: n }, () => Float32Array.from({ length: 50 }, prng.normal));
+  const { given, ...options } = more;
+  return {
+    adapters,
+    world: createWorld({
+      runId: RUN,
+      seed: SEED,
+      adapters,
+      settings: settingsWith({ ...QUICK, codec: 'f32', minPeers: n, ...given }),
+      ...options,
+    }),
+  };
+}
+
+const vectors = (world: World): Float32Array[] => world.seats.map((seat) => seat.peer.adapter);
+
+/** How far the mean has moved, in units of the first disagreement. */
+function drift(world: World, adapters: readonly Float32Array[]): number {
+  const start = mean(adapters);
+  const spread = Math.sqrt(adapters.reduce((sum, x) => sum + distance(x, start) ** 2, 0) / adapters.length);
+  return distance(mean(vectors(world)), start) / spread;
+}
+
+/** Lets lost messages be repeated until every exchange is complete. */
+function heal(world: World): void {
+  world.setNetwork({ loss: 0, duplication: 0 });
+  world.run(world.now() + 120_000);
+}
+
+for (const { n, loss, codec } of [
+  { n: 2, loss: 0, codec: 'f32' },
+  { n: 6, loss: 0, codec: 'int8' },
+  { n: 16, loss: 0.2, codec: 'f32' },
+  { n: 16, loss: 0.3, codec: 'f16' },
+]) {
+  test(`${n} peers, ${100 * loss} % lost and as many repeated, ${codec}: the mean stays put and all come together`, () => {
+    const { world, adapters } = worldOf(n, { loss, duplication: loss, given: { codec } });
+    world.run(300_000);
+    heal(world);
+    assert.ok(
+      world.seats.every((seat) => seat.finished),
+      REPLAY,
+    );
+    assert.ok(drift(world, adapters) < 1e-6, `drift ${drift(world, adapters)}; ${REPLAY}`);
+    assert.ok(
+      disagreement(vectors(world)) < 0.02 * disagreement(adapters),
+      `${disagreement(vectors(world))}; ${REPLAY}`,
+    );
+  });
+}
+
+test('peers killed and restarted from their last snapshot lose nothing and repeat nothing', () => {
+  const { world, adapters } = worldOf(8, { loss: 0.2, duplication: 0.2 });
+  const chance = createPrng(SEED).fork('kills');
+  for (let kill = 0; kill < 12; kill++) {
+    const victim = chance.below(8);
+    world.run(world.now() + chance.below(600));
+    if (world.seats[victim]!.finished) continue;
+    const { round } = world.seats[victim]!.peer;
+    world.kill(victim);
+    world.run(world.now() + chance.below(300));
+    world.restart(victim);
+    assert.ok(
+      world.seats[victim]!.peer.round >= round - 1,
+      `round ${round} became ${world.seats[victim]!.peer.round}; ${REPLAY}`,
+    );
+  }
+  world.run(300_000);
+  heal(world);
+  assert.ok(drift(world, adapters) < 1e-6, `drift ${drift(world, adapters)}; ${REPLAY}`);
+});
+
+test('a peer that is gone for good holds nobody up', () => {
+  const { world } = worldOf(6);
+  world.run(1500);
+  world.kill(2);
+  world.run(600_000);
+  assert.ok(
+    world.seats.every((seat, i) => i === 2 || seat.finished),
+    REPLAY,
+  );
+  assert.ok(world.now() < 60_000, `${world.now()} ms`);
+});
+
+test('the same seed gives the same trace, another seed another', () => {
+  const trace = (seed: string): string => {
+    const { world } = worldOf(5, { seed, loss: 0.1, duplication: 0.1 });
+    world.run(300_000);
+    return world.trace();
+  };
+  assert.is(trace('x'), trace('x'));
+  assert.is.not(trace('x'), trace('y'));
+});
+
+test('training in between, all end where the mean of what they learned is', () => {
+  const pull = (peer: number, round: number, x: Float32Array): Float32Array =>
+    x.map((v) => v + (peer === 0 ? 1 : 0) + round / 100);
+  const { world, adapters } = worldOf(4, { train: pull, loss: 0.2 });
+  world.run(300_000);
+  heal(world);
+  const learned = 10 / 4 + 45 / 100;
+  const wanted = mean(adapters).map((v) => v + learned);
+  assert.ok(distance(mean(vectors(world)), wanted) < 1e-4, REPLAY);
+});
+
+test('a protocol that forgets what was lost is seen to drift', () => {
+  const { world, adapters } = worldOf(16, {
+    loss: 0.3,
+    given: { maxOpenRounds: 1, roundDeadlineMs: 100, retryMs: 3_000_000 },
+  });
+  world.run(300_000);
+  assert.ok(drift(world, adapters) > 1e-4, `drift only ${drift(world, adapters)}`);
+});
+
+test('the heap gives back events by time, equal times in order', () => {
+  const heap = createHeap<number>();
+  const prng = createPrng(SEED);
+  const times = Array.from({ length: 500 }, () => prng.below(50));
+  for (const [i, at] of times.entries()) heap.push(at, i);
+  const order = Array.from({ length: 500 }, () => heap.pop()!);
+  const wanted = times.map((at, item) => ({ at, item })).sort((a, b) => a.at - b.at || a.item - b.item);
+  assert.equal(order, wanted);
+  assert.is(heap.pop(), null);
+});
+
+test.run();
