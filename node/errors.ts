@@ -15,11 +15,6 @@ export class UserError extends Error {
   }
 }
 
-/** A bug, on in production too: what must hold did not. */
-export function assert(condition: boolean, claim: string): asserts condition {
-  if (!condition) throw new Error(`this should hold and did not (a bug in Lorikeet): ${claim}`);
-}
-
 /** The message of anything thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

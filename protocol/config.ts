@@ -192,6 +192,15 @@ export const SETTINGS = {
     false,
     { unit: 'ms' },
   ),
+  rejoinMs: integer(
+    10_000,
+    0,
+    3_600_000,
+    'how long a peer that comes back looks for the others before it goes on alone',
+    'a dial takes a second',
+    false,
+    { unit: 'ms', zero: 'goes on at once' },
+  ),
   memberTimeoutMs: integer(
     30_000,
     100,

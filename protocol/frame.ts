@@ -174,13 +174,13 @@ function decodeBody(kind: Message['type'], round: number, body: Uint8Array, limi
   }
 }
 
-function writeAddresses(writer: Writer, addresses: readonly string[]): void {
+export function writeAddresses(writer: Writer, addresses: readonly string[]): void {
   const fitting = addresses.filter((a) => a.length <= MAX_ADDRESS_CHARACTERS).slice(0, MAX_ADDRESSES);
   writer.u8(fitting.length);
   for (const address of fitting) writer.ascii(address);
 }
 
-function readAddresses(reader: Reader): string[] {
+export function readAddresses(reader: Reader): string[] {
   const count = reader.u8();
   if (count > MAX_ADDRESSES) reader.failed = true;
   return Array.from({ length: reader.failed ? 0 : count }, () => reader.ascii().slice(0, MAX_ADDRESS_CHARACTERS));

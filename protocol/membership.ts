@@ -1,5 +1,5 @@
 /** @file Who is in the run, as far as this peer has heard: announcements signed by their author, and open connections. */
-import type { MemberState } from './frame.ts';
+import type { Acquaintance, MemberState } from './frame.ts';
 
 export interface Member {
   readonly id: string;
@@ -45,6 +45,15 @@ const UNHURRIED_MEMBERS = 16;
 /** The pause between announcements (ms). */
 export function announcementPause(members: Members, pauseMs: number): number {
   return Math.round(pauseMs * Math.max(1, Object.keys(members).length / UNHURRIED_MEMBERS));
+}
+
+/** Those heard most lately whose address is known, the connected first. */
+export function acquaintancesOf(members: Members, count: number): Acquaintance[] {
+  return Object.values(members)
+    .filter((m) => m.addresses.length > 0 && m.state !== 'left')
+    .sort((a, b) => Number(b.connected) - Number(a.connected) || b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1))
+    .slice(0, count)
+    .map(({ id, addresses }) => ({ id, addresses }));
 }
 
 /** Ids of those who take part in rounds: announced, not gone, not silent for too long. Sorted. */

@@ -2,8 +2,11 @@
 import type { RunSettings } from './config.ts';
 import type { Exchange, Parcel } from './exchange.ts';
 import type { Refusal } from './frame.ts';
-import type { Members } from './membership.ts';
+import { acquaintancesOf, type Members, memberOf } from './membership.ts';
 import type { Phase, Snapshot } from './snapshot.ts';
+
+/** Acquaintances kept in a snapshot. */
+const MAX_REMEMBERED = 64;
 
 export interface Peer {
   readonly id: string;
@@ -44,13 +47,16 @@ export function createPeer(options: { id: string; runId: string; settings: RunSe
     adapter,
     residual: new Float32Array(adapter.length),
     exchanges: [],
+    acquaintances: [],
   };
   return restorePeer({ id, settings, snapshot: fresh });
 }
 
-/** A peer as it was when the snapshot was saved; whoever it knew must be heard again. */
+/** A peer as it was when the snapshot was saved; whoever it knew can be dialled, but must be heard again to count. */
 export function restorePeer(options: { id: string; settings: RunSettings; snapshot: Snapshot }): Peer {
   const { runId, boot, round, exchanged, phase, adapter, residual, exchanges } = options.snapshot;
+  const members: Members = {};
+  for (const { id, addresses } of options.snapshot.acquaintances) memberOf(members, id, 0)!.addresses = addresses;
   return {
     id: options.id,
     runId,
@@ -64,7 +70,7 @@ export function restorePeer(options: { id: string; settings: RunSettings; snapsh
     residual,
     exchanges: copyExchanges(exchanges),
     inbox: {},
-    members: {},
+    members,
     addresses: [],
     deadlineAt: 0,
     refused: {},
@@ -76,7 +82,18 @@ export function restorePeer(options: { id: string; settings: RunSettings; snapsh
 /** What must survive a crash. */
 export function snapshotOf(peer: Peer): Snapshot {
   const { runId, boot, round, exchanged, phase, adapter, residual } = peer;
-  return { runId, boot, round, exchanged, phase, adapter, residual, exchanges: copyExchanges(peer.exchanges) };
+  const acquaintances = acquaintancesOf(peer.members, MAX_REMEMBERED);
+  return {
+    runId,
+    boot,
+    round,
+    exchanged,
+    phase,
+    adapter,
+    residual,
+    exchanges: copyExchanges(peer.exchanges),
+    acquaintances,
+  };
 }
 
 /** Training rounds, then those that only mix. */

@@ -22,8 +22,13 @@ export function advance(peer: Peer, out: Outbox): void {
 
 function gather(peer: Peer, out: Outbox): void {
   const members = view(peer, out.now).length;
-  out.effects.push({ type: 'report', metric: { type: 'gathering', members, wanted: peer.settings.minPeers } });
-  if (members >= peer.settings.minPeers) beginRound(peer, 0, out);
+  const returning = Number.isFinite(peer.deadlineAt);
+  const wanted = returning ? Math.min(2, peer.settings.minPeers) : peer.settings.minPeers;
+  out.effects.push({ type: 'report', metric: { type: 'gathering', members, wanted } });
+  if (members < wanted && out.now < peer.deadlineAt) return;
+  if (peer.exchanged < peer.round) return beginRound(peer, peer.round, out);
+  peer.phase = 'exchanging';
+  awaitNeighbours(peer, out);
 }
 
 /** The members that take part, this peer among them, sorted. */

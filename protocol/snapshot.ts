@@ -2,7 +2,7 @@
 import { equalBytes, Reader, Writer } from './bytes.ts';
 import { CODECS, type CodecName } from './codec.ts';
 import type { Exchange } from './exchange.ts';
-import { HASH_BYTES, type Hash } from './frame.ts';
+import { type Acquaintance, HASH_BYTES, type Hash, readAddresses, writeAddresses } from './frame.ts';
 
 export type Phase = 'gathering' | 'training' | 'exchanging' | 'finished';
 const PHASES: readonly Phase[] = ['gathering', 'training', 'exchanging', 'finished'];
@@ -20,6 +20,8 @@ export interface Snapshot {
   /** What rounding left over, sent next time. */
   readonly residual: Float32Array;
   readonly exchanges: readonly Exchange[];
+  /** Whom to dial when coming back. */
+  readonly acquaintances: readonly Acquaintance[];
 }
 
 const MAGIC = 0x534b4c31; // "1LKS"
@@ -37,6 +39,8 @@ export function encodeSnapshot(snapshot: Snapshot, hash: Hash): Uint8Array {
     writer.u32(round).u16(degree).u32(payload.length).raw(payload).u16(ids.length);
     for (const id of ids) writer.ascii(id).u8((edges[id]!.received ? 1 : 0) + (edges[id]!.acknowledged ? 2 : 0));
   }
+  writer.u16(snapshot.acquaintances.length);
+  for (const { id, addresses } of snapshot.acquaintances) writeAddresses(writer.ascii(id), addresses);
   const body = writer.finish();
   const out = new Uint8Array(body.length + HASH_BYTES);
   out.set(body);
@@ -76,6 +80,9 @@ export function decodeSnapshot(bytes: Uint8Array, codec: CodecName, hash: Hash):
     }
     exchanges.push({ round: exchangeRound, degree, payload, sent, edges });
   }
+  const acquaintances: Acquaintance[] = [];
+  for (let left = reader.u16(); left > 0; left--)
+    acquaintances.push({ id: reader.ascii(), addresses: readAddresses(reader) });
   if (!reader.done()) return null;
-  return { runId, boot, round, exchanged, phase, adapter, residual, exchanges };
+  return { runId, boot, round, exchanged, phase, adapter, residual, exchanges, acquaintances };
 }

@@ -4,11 +4,11 @@
  */
 import type { Effect, Event } from './events.ts';
 import { MAX_ACQUAINTANCES } from './frame.ts';
-import { announcementPause, memberOf } from './membership.ts';
+import { acquaintancesOf, announcementPause, memberOf } from './membership.ts';
 import { announcement, type Context, createOutbox, dial, type Outbox, save } from './outbox.ts';
 import { type Peer, parcelKey } from './peer.ts';
 import { meet, receive, refuse } from './receive.ts';
-import { advance, awaitNeighbours, beginRound, trained } from './round.ts';
+import { advance, trained } from './round.ts';
 
 /** One event in; effects out. */
 export function step(peer: Peer, event: Event, context: Context): Effect[] {
@@ -50,9 +50,17 @@ function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
   save(peer, out);
   announceAgain(peer, out);
   out.effects.push({ type: 'timer', name: 'retry', at: out.now + peer.settings.retryMs });
-  if (peer.phase === 'training') beginRound(peer, peer.round, out);
-  else if (peer.phase === 'exchanging') awaitNeighbours(peer, out);
-  else advance(peer, out);
+  if (peer.phase !== 'finished') regather(peer, out);
+  advance(peer, out);
+}
+
+/** A peer that comes back looks for the others before it goes on: for a while, since they may be gone. */
+function regather(peer: Peer, out: Outbox): void {
+  const fresh = peer.round === 0 && peer.exchanged < 0;
+  const known = Object.keys(peer.members).length > 0;
+  peer.phase = 'gathering';
+  peer.deadlineAt = fresh ? Number.POSITIVE_INFINITY : out.now + (known ? peer.settings.rejoinMs : 0);
+  if (!fresh) out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
 }
 
 function announceAgain(peer: Peer, out: Outbox): void {
@@ -90,8 +98,7 @@ function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
   member.heardAt = out.now;
   if (!up) return;
   out.send(id, announcement(peer));
-  const known = Object.values(peer.members).filter((m) => m.connected && m.id !== id && m.addresses.length > 0);
-  const newest = known.sort((a, b) => b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1)).slice(0, MAX_ACQUAINTANCES);
-  if (newest.length > 0) out.send(id, { type: 'peers', round: peer.round, peers: newest });
+  const others = acquaintancesOf(peer.members, MAX_ACQUAINTANCES + 1).filter((other) => other.id !== id);
+  if (others.length > 0) out.send(id, { type: 'peers', round: peer.round, peers: others.slice(0, MAX_ACQUAINTANCES) });
   remind(peer, out, [id]);
 }

@@ -5,7 +5,7 @@ import { type Invite, parseInvite } from '../invite.ts';
 import { checkSettings, openRun } from '../run.ts';
 import type { Store } from '../store.ts';
 import type { Flags } from './flags.ts';
-import { runPeer, startTrainer, withState } from './peer.ts';
+import { readTexts, runPeer, startTrainer, withState } from './peer.ts';
 
 export async function join(text: string, flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const invite = parseInvite(text);
@@ -20,12 +20,14 @@ export async function join(text: string, flags: Flags, given: Readonly<Record<st
         `invite: is for run ${invite.runId}, ${where}; ask for a fresh invite or choose another --state`,
       );
     }
+    const texts = readTexts(flags, prepared, run);
     const trainer = await startTrainer(flags, run);
     try {
       if (trainer.notice) prepared.display.note(trainer.notice);
       await runPeer(flags, prepared, {
         run,
         trainer,
+        texts,
         saved: { settings: run.settings, port: known?.port ?? 0, bootstrap: invite.addresses },
       });
     } finally {

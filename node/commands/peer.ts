@@ -7,7 +7,7 @@ import { formatInvite } from '../invite.ts';
 import { type Participant, type ParticipantView, startParticipant } from '../participant.ts';
 import type { Run } from '../run.ts';
 import { openStore, type Saved, type Store } from '../store.ts';
-import { type Row, readRows, splitRows } from '../train/data.ts';
+import { type Example, type Row, readRows, splitRows } from '../train/data.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../train/learner.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
@@ -18,6 +18,11 @@ export interface Prepared {
   readonly path: string;
   readonly store: Store;
   readonly display: Display;
+}
+
+export interface Texts {
+  readonly labelled: readonly Example[];
+  readonly test: readonly Example[];
 }
 
 /** Reads the data, opens the state folder, and hands both on; the folder is let go whatever happens. */
@@ -42,15 +47,16 @@ function defaultState(path: string): string {
 export async function runPeer(
   flags: Flags,
   prepared: Prepared,
-  opened: { run: Run; saved: Saved; trainer: Trainer },
+  opened: { run: Run; saved: Saved; trainer: Trainer; texts: Texts },
 ): Promise<void> {
   const { store, display, path } = prepared;
-  const { run, saved, trainer } = opened;
-  const { labelled } = splitRows(prepared.rows, path, run.task);
-  if (labelled.length === 0) display.note(`${path}: no row has a label; this peer mixes what the others learn`);
-  const test = flags.test === undefined ? [] : await readTest(String(flags.test), run);
-  const gold = await encodeExamples(run.task, labelled);
+  const { run, saved, trainer, texts } = opened;
+  if (texts.labelled.length === 0) display.note(`${path}: no row has a label; this peer mixes what the others learn`);
+  const gold = await encodeExamples(run.task, texts.labelled);
+  const test = await encodeExamples(run.task, texts.test);
   const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
+  const show = showView(display);
+  let announced = false;
   const participant = await startParticipant({
     run,
     store,
@@ -59,12 +65,14 @@ export async function runPeer(
     development: [],
     listen: [listenAddress(flags, saved.port)],
     bootstrap: saved.bootstrap,
-    onChange: showView(display),
+    onChange: (view) => announced && show(view),
     onNotice: display.note,
   });
   try {
     await store.writeRun({ ...saved, settings: run.settings, port: portOf(participant.addresses()) });
-    announce(display, participant, run, labelled.length);
+    announce(display, participant, run, gold.length);
+    announced = true;
+    show(participant.view);
     const over = await Promise.race([participant.finished.then(() => true), aborted(interrupt.signal)]);
     display.close();
     if (!over) {
@@ -85,15 +93,18 @@ export async function runPeer(
   }
 }
 
-export function startTrainer(flags: Flags, run: Run): Promise<Trainer> {
-  return createTrainer({ base: run.settings.base, trainable: { type: 'lora', lora: run.lora }, ...deviceFlags(flags) });
+/** The examples of `--data` and `--test`, every label checked. Throws a UserError that names file and line. */
+export function readTexts(flags: Flags, prepared: Prepared, run: Run): Texts {
+  const { labelled } = splitRows(prepared.rows, prepared.path, run.task);
+  if (flags.test === undefined) return { labelled, test: [] };
+  const path = String(flags.test);
+  const test = splitRows(readRows(path), path, run.task).labelled;
+  if (test.length === 0) throw new UserError('usage', `${path}: no row has a label; wanted labelled texts to test on`);
+  return { labelled, test };
 }
 
-async function readTest(path: string, run: Run): Promise<EncodedExample[]> {
-  const { labelled } = splitRows(readRows(path), path, run.task);
-  if (labelled.length === 0)
-    throw new UserError('usage', `${path}: no row has a label; wanted labelled texts to test on`);
-  return encodeExamples(run.task, labelled);
+export function startTrainer(flags: Flags, run: Run): Promise<Trainer> {
+  return createTrainer({ base: run.settings.base, trainable: { type: 'lora', lora: run.lora }, ...deviceFlags(flags) });
 }
 
 function listenAddress(flags: Flags, savedPort: number): string {

@@ -7,7 +7,7 @@ import type { Row } from '../train/data.ts';
 import { encodeTexts, measurePrior } from '../train/learner.ts';
 import type { Trainer } from '../train/trainer.ts';
 import type { Flags } from './flags.ts';
-import { runPeer, startTrainer, withState } from './peer.ts';
+import { readTexts, runPeer, startTrainer, withState } from './peer.ts';
 
 /** Texts the prior is measured on. */
 const PRIOR_TEXTS = 200;
@@ -18,6 +18,7 @@ export async function up(flags: Flags, given: Readonly<Record<string, unknown>>)
     const wanted = { ...readConfig(flags.config), ...given };
     if (saved) refuseChange(saved.settings, wanted, prepared.store.folder);
     const bare = await openRun(checkSettings(saved ? { ...saved.settings, ...wanted } : wanted, 'up'));
+    const texts = readTexts(flags, prepared, bare);
     const trainer = await startTrainer(flags, bare);
     try {
       if (trainer.notice) prepared.display.note(trainer.notice);
@@ -25,6 +26,7 @@ export async function up(flags: Flags, given: Readonly<Record<string, unknown>>)
       await runPeer(flags, prepared, {
         run,
         trainer,
+        texts,
         saved: { settings: run.settings, port: saved?.port ?? 0, bootstrap: [] },
       });
     } finally {

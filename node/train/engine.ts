@@ -6,7 +6,15 @@ import { type Base, cacheGraph, openBase, WEIGHTS_FILE } from '../model/base.ts'
 import { scoreGraph, type Trainable, trainableTensors, trainGraph } from '../model/program.ts';
 import { elementCount } from '../model/tensors.ts';
 import type { Batch, TrainBatch } from './batch.ts';
-import { type Device, type Feed, listDevices, openSession, type Session, type TensorData } from './session.ts';
+import {
+  type Device,
+  type Feed,
+  listDevices,
+  missingFor,
+  openSession,
+  type Session,
+  type TensorData,
+} from './session.ts';
 
 export interface EngineOptions {
   /** A folder, or the name of the bundled base. */
@@ -127,14 +135,16 @@ async function startDevice(
 ): Promise<{ session: Session; device: Exclude<Device, 'auto'>; notice: string | null }> {
   const candidates = options.device === 'auto' ? listDevices() : [options.device];
   const failures: string[] = [];
-  for (const device of candidates as Exclude<Device, 'auto'>[]) {
+  for (const device of candidates) {
     try {
+      const missing = missingFor(device);
+      if (missing) throw new Error(missing);
       const session = await open(base, options, 'score', device);
-      const notice = failures.length ? `training on the ${device.toUpperCase()}: ${failures.join('; ')}` : null;
+      const notice = failures.length ? `training on the ${device.toUpperCase()} (${failures.join('; ')})` : null;
       return { session, device, notice };
     } catch (error) {
       if (error instanceof UserError) throw error;
-      failures.push(`${device} cannot start (${messageOf(error).split('\n')[0]!.slice(0, 120)})`);
+      failures.push(`${device}: ${messageOf(error).split('\n')[0]!.slice(0, 120)}`);
     }
   }
   throw new UserError(

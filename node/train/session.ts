@@ -1,4 +1,7 @@
 /** @file The one door to onnxruntime: opens a model file on a device and runs it. Runs inside the worker thread. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 
 export const DEVICES = ['auto', 'cpu', 'webgpu', 'cuda', 'dml', 'coreml'] as const;
@@ -27,10 +30,23 @@ export interface SessionOptions {
 }
 
 /** The devices this build of onnxruntime lists, most capable first, the CPU last. */
-export function listDevices(): Device[] {
-  const order: Device[] = ['cuda', 'coreml', 'dml', 'webgpu'];
-  const bundled = new Set(ort.listSupportedBackends().map((b) => b.name));
-  return [...order.filter((device) => bundled.has(device)), 'cpu'];
+export function listDevices(): Exclude<Device, 'auto'>[] {
+  const listed = new Set(ort.listSupportedBackends().map((b) => b.name));
+  const capable = (['cuda', 'coreml', 'dml', 'webgpu'] as const).filter((device) => listed.has(device));
+  return [...capable, 'cpu'];
+}
+
+/** Why a device cannot start here, as far as that shows without trying (a failed try prints lines of its own); else null. */
+export function missingFor(device: Exclude<Device, 'auto'>): string | null {
+  if (process.platform !== 'linux') return null;
+  if (device === 'cuda') {
+    const binaries = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+    const provider = join(binaries, 'bin', 'napi-v6', 'linux', process.arch, 'libonnxruntime_providers_cuda.so');
+    return existsSync(provider) ? null : 'its libraries are not installed';
+  }
+  if (device !== 'webgpu' || process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES) return null;
+  const drivers = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
+  return drivers.some((folder) => existsSync(folder)) ? null : 'there is no Vulkan driver';
 }
 
 /** Opens an ONNX file (or bytes without external data). Throws what onnxruntime throws when the device cannot start. */

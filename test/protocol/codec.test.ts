@@ -166,6 +166,7 @@ const snapshot: Snapshot = {
   phase: 'training',
   adapter: Float32Array.of(1, 2, 3),
   residual: Float32Array.of(0, 0.5, 0),
+  acquaintances: [{ id: 'b', addresses: ['/ip4/127.0.0.1/tcp/1'] }],
   exchanges: [
     {
       round: 6,

@@ -1,0 +1,14 @@
+/** @file Lorikeet as a library: open a run, start a trainer, take part, read and write adapters. */
+import './polyfill.ts';
+
+export { readAdapter, writeAdapter } from './adapter.ts';
+export { EXIT, UserError } from './errors.ts';
+export { fetchRun } from './host.ts';
+export { formatInvite, type Invite, parseInvite } from './invite.ts';
+export { type Participant, type ParticipantOptions, type ParticipantView, startParticipant } from './participant.ts';
+export { checkSettings, openRun, type Run, runIdOf } from './run.ts';
+export { openStore, type Store } from './store.ts';
+export { type Example, type Row, readRows, splitRows } from './train/data.ts';
+export { type Accuracy, encodeExamples, encodeTexts, evaluate, measurePrior, trainRound } from './train/learner.ts';
+export { createTask, type Task, type TaskSpec } from './train/task.ts';
+export { createTrainer, type Trainer } from './train/trainer.ts';

@@ -1,0 +1,72 @@
+/** @file The demo, small: it runs to its end, says what it measured as JSON, and a seed repeats its baselines. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { splitReviews } from '../../node/demo/reviews.ts';
+import { ROOT, temporaryFolder } from '../support.ts';
+
+const folder = temporaryFolder();
+
+function demo(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(
+    process.execPath,
+    [join(ROOT, 'dist', 'node', 'main.js'), 'demo', '--device', 'cpu', '--json', ...args],
+    { cwd: folder },
+  );
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    err += chunk;
+  });
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })));
+}
+
+const quick = ['--peers', '3', '--rounds', '2', '--local-steps', '2', '--gold', '4', '--seed', 'test'];
+
+test('three peers, two rounds: every figure is there and within its bounds', async () => {
+  const { code, out, err } = await demo(...quick, '--out', 'shared');
+  assert.is(code, 0, err);
+  const result = JSON.parse(out);
+  assert.equal([result.peers, result.rounds, result.goldPerPeer, result.testExamples], [3, 2, 8, 600]);
+  const { accuracy } = result;
+  for (const share of [
+    accuracy.base,
+    accuracy.baseCalibrated,
+    accuracy.alone.mean,
+    accuracy.swarm.worst,
+    accuracy.swarmAverage,
+    accuracy.pooled,
+  ]) {
+    assert.ok(share > 0.4 && share < 1, out);
+  }
+  assert.ok(accuracy.baseCalibrated > accuracy.base + 0.1, 'the label prior matters on this base');
+  assert.ok(accuracy.swarm.worst <= accuracy.swarm.mean && accuracy.alone.worst <= accuracy.alone.mean);
+  assert.ok(result.disagreement < 0.1);
+  assert.ok(result.bytesFullParameter / result.bytesPerPeerAndRound > 100);
+  assert.ok(existsSync(join(folder, 'shared', 'adapter_model.safetensors')));
+  assert.match(err, /round 4 of 4/);
+});
+
+test('texts are split without overlap: every peer its own, development and test apart', () => {
+  const { shares, development, test: held } = splitReviews({ seed: '7', peers: 6, goldPerClass: 8 });
+  const all = [...shares.flatMap((share) => [...share.gold, ...share.unlabelled]), ...development, ...held].map(
+    (e) => e.text,
+  );
+  assert.is(new Set(all).size, all.length);
+  assert.is(held.length, 600);
+  for (const { gold, unlabelled } of shares) {
+    assert.equal([gold.filter((e) => e.y === 0).length, gold.filter((e) => e.y === 1).length], [8, 8]);
+    assert.ok(unlabelled.length > 300);
+  }
+  assert.equal(
+    shares.map((share) => share.kind),
+    ['products', 'films', 'restaurants', 'products', 'films', 'restaurants'],
+  );
+  assert.equal(splitReviews({ seed: '7', peers: 6, goldPerClass: 8 }).shares[3]!.gold, shares[3]!.gold);
+});
+
+test.run();

@@ -1,0 +1,147 @@
+/** @file Real hosts on loopback: they agree on the mean of where they began, and refuse and count what is hostile. */
+import '../../node/polyfill.ts';
+import { noise } from '@chainsafe/libp2p-noise';
+import { yamux } from '@chainsafe/libp2p-yamux';
+import { tcp } from '@libp2p/tcp';
+import { multiaddr } from '@multiformats/multiaddr';
+import * as lengthPrefixed from 'it-length-prefixed';
+import { pipe } from 'it-pipe';
+import { createLibp2p } from 'libp2p';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { fetchRun, generateKey, idOfKey } from '../../node/host.ts';
+import { sha256 } from '../../node/run.ts';
+import { createRuntime, type Runtime } from '../../node/runtime.ts';
+import { CODECS } from '../../protocol/codec.ts';
+import { encodeFrame, type Message, maxFrameBytes, type Refusal } from '../../protocol/frame.ts';
+import { createPeer, type Peer } from '../../protocol/peer.ts';
+import { createPrng } from '../../protocol/prng.ts';
+import { distance, mean, norm } from '../../protocol/vector.ts';
+import { settingsWith } from '../support.ts';
+
+const RUN = '00112233445566778899aabbccddeeff';
+const COUNT = 1000;
+
+interface Node {
+  readonly peer: Peer;
+  readonly runtime: Runtime;
+  readonly refusals: { id: string; code: Refusal }[];
+}
+
+async function startNode(given: Record<string, unknown>, adapter: Float32Array): Promise<Node> {
+  const key = await generateKey();
+  const settings = settingsWith({ codec: 'f32', announceMs: 500, retryMs: 500, roundDeadlineMs: 20_000, ...given });
+  const peer = createPeer({ id: idOfKey(key), runId: RUN, settings, adapter });
+  const refusals: Node['refusals'] = [];
+  const runtime = await createRuntime({
+    peer,
+    key,
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    describeRun: () => JSON.stringify(settings),
+    save: async () => {},
+    train: async (_round, x) => ({ adapter: x, stats: { loss: 0 } }),
+    onRefuse: (id, code) => refusals.push({ id, code }),
+  });
+  return { peer, runtime, refusals };
+}
+
+/** Waits until a condition holds; the file's deadline ends a wait that never does. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+test('four hosts, rounds without training: all come to the mean of where they began', async () => {
+  const prng = createPrng('hosts');
+  const adapters = Array.from({ length: 4 }, () => Float32Array.from({ length: COUNT }, prng.normal));
+  const nodes: Node[] = [];
+  for (const adapter of adapters) nodes.push(await startNode({ minPeers: 4, rounds: 6, closingRounds: 2 }, adapter));
+  const first = nodes[0]!.runtime.host.addresses();
+  for (const node of nodes.slice(1)) await node.runtime.host.dial(first);
+  await Promise.all(nodes.map((node) => node.runtime.finished));
+  const wanted = mean(adapters);
+  for (const { peer } of nodes) {
+    assert.is(peer.round, 8);
+    assert.ok(distance(peer.adapter, wanted) / norm(wanted) < 1e-5, `${distance(peer.adapter, wanted) / norm(wanted)}`);
+  }
+  const bytes = nodes.map((node) => node.runtime.traffic.sentBytes / (8 * 3 * CODECS.f32.size(COUNT)));
+  for (const ratio of bytes) assert.ok(ratio > 1 && ratio < 1.5, `${ratio} times neighbours x adapter`);
+  await Promise.all(nodes.map((node) => node.runtime.stop()));
+});
+
+test('a host that sends garbage, oversized, stale, unfit and wrong-run frames is refused each time, counted, then dropped', async () => {
+  const victim = await startNode({ minPeers: 2, rounds: 3 }, new Float32Array(COUNT));
+  const hostile = await createLibp2p({
+    addresses: { listen: [] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+  });
+  const connection = await hostile.dial(multiaddr(victim.runtime.host.addresses()[0]!));
+  const send = async (bytes: Uint8Array, cap = 1e9): Promise<void> => {
+    const stream = await connection.newStream(`/lorikeet/1/${RUN}/frame`);
+    await pipe([bytes], (source) => lengthPrefixed.encode(source, { maxDataLength: cap }), stream.sink).catch(() => {});
+    await stream.close().catch(() => {});
+  };
+  let sequence = 0;
+  const frame = (message: Message, runId = RUN): Uint8Array =>
+    encodeFrame({ message, sequence: sequence++ }, runId, sha256);
+  const data = (values: Float32Array, round = 0): Message => ({
+    type: 'data',
+    round,
+    degree: 1,
+    codec: 'f32',
+    count: values.length,
+    payload: CODECS.f32.encode(values),
+  });
+  const limits = { runId: RUN, count: COUNT, codec: 'f32' } as const;
+  const { refused } = victim.peer;
+  const expectations: [Refusal, Uint8Array][] = [
+    ['malformed', Uint8Array.from({ length: 500 }, (_, i) => i * 7)],
+    ['oversized', new Uint8Array(maxFrameBytes(limits) + 1)],
+    ['wrong-run', frame(data(new Float32Array(COUNT)), 'f'.repeat(32))],
+    ['wrong-shape', frame(data(new Float32Array(COUNT + 1)))],
+    ['not-finite', frame(data(new Float32Array(COUNT).fill(Number.POSITIVE_INFINITY)))],
+    ['huge-norm', frame(data(new Float32Array(COUNT).fill(1e9)))],
+    ['bad-hash', Uint8Array.from(frame(data(new Float32Array(COUNT))), (b, i) => (i === 100 ? b ^ 1 : b))],
+    ['beyond-the-run', frame({ type: 'have', round: 4_000_000 })],
+  ];
+  for (const [code, bytes] of expectations) {
+    await send(bytes);
+    await until(() => (refused[code] ?? 0) > 0);
+  }
+  // Known as a member it starts the first round; a second adapter for a finished exchange is stale.
+  await send(frame({ type: 'announce', round: 0, state: 'joined', addresses: [] }));
+  await until(() => victim.peer.phase === 'exchanging');
+  await send(frame(data(new Float32Array(COUNT))));
+  await until(() => victim.peer.round > 0);
+  await send(frame({ type: 'ack', round: 0 }));
+  await send(frame(data(new Float32Array(COUNT), 1)));
+  await until(() => victim.peer.round > 1);
+  await send(frame(data(new Float32Array(COUNT), 0)));
+  await until(() => (refused['stale-round'] ?? 0) > 0);
+  assert.ok(victim.peer.adapter.every((x) => x === 0));
+  const hostileId = hostile.peerId.toString();
+  assert.ok(victim.refusals.every(({ id }) => id === hostileId));
+  for (let i = 0; i < 30 && connection.status === 'open'; i++) await send(Uint8Array.of(1, 2, 3)).catch(() => {});
+  await until(() => connection.status !== 'open');
+  await victim.runtime.stop();
+  await hostile.stop();
+});
+
+test('an invite to another run, or to nobody, is told apart', async () => {
+  const node = await startNode({ minPeers: 2 }, new Float32Array(COUNT));
+  const key = await generateKey();
+  const addresses = node.runtime.host.addresses();
+  const described = await fetchRun({ key, addresses, runId: RUN });
+  assert.is(JSON.parse(described).minPeers, 2);
+  const mistake = (runId: string, where: readonly string[]): Promise<string> =>
+    fetchRun({ key, addresses: where, runId }).then(
+      () => 'none',
+      (e) => e.mistake,
+    );
+  assert.is(await mistake('f'.repeat(32), addresses), 'incompatible');
+  await node.runtime.stop();
+  assert.is(await mistake(RUN, addresses), 'unreachable');
+});
+
+test.run();

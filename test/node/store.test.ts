@@ -1,0 +1,123 @@
+/** @file State folders: the key's mode, one process at a time, snapshots that are torn, files written whole or not at all. */
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { writeFileAtomic } from '../../node/atomic.ts';
+import { UserError } from '../../node/errors.ts';
+import { formatInvite, parseInvite } from '../../node/invite.ts';
+import { openStore } from '../../node/store.ts';
+import { createPeer, snapshotOf } from '../../protocol/peer.ts';
+import { settingsWith, temporaryFolder } from '../support.ts';
+
+const RUN = '00112233445566778899aabbccddeeff';
+const settings = settingsWith({});
+const snapshot = snapshotOf(createPeer({ id: 'a', runId: RUN, settings, adapter: Float32Array.of(1, 2, 3) }));
+
+function mistakeOf(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    return error instanceof UserError ? error.mistake : String(error);
+  }
+  return 'none';
+}
+
+test('a key is made once, and only its owner can read it', async () => {
+  const folder = temporaryFolder();
+  const store = openStore(folder);
+  const key = await store.key(async () => Uint8Array.of(1, 2, 3));
+  assert.is(statSync(join(folder, 'key')).mode & 0o777, 0o600);
+  assert.equal(Uint8Array.from(await store.key(async () => Uint8Array.of(9))), key);
+  store.release();
+});
+
+test('run and snapshot come back; a snapshot that is torn or of another run is refused', async () => {
+  const folder = temporaryFolder();
+  const store = openStore(folder);
+  assert.is(store.readRun(), null);
+  assert.is(store.readSnapshot(RUN, 'int8'), null);
+  await store.writeRun({ settings, port: 4001, bootstrap: ['x'] });
+  await store.writeSnapshot(snapshot);
+  assert.equal(store.readRun(), { settings, port: 4001, bootstrap: ['x'] });
+  assert.equal(store.readSnapshot(RUN, 'int8'), snapshot);
+  assert.is(
+    mistakeOf(() => store.readSnapshot('f'.repeat(32), 'int8')),
+    'incompatible',
+  );
+  const path = join(folder, 'snapshot.bin');
+  writeFileSync(path, readFileSync(path).subarray(0, 40));
+  assert.is(
+    mistakeOf(() => store.readSnapshot(RUN, 'int8')),
+    'storage',
+  );
+  assert.equal(
+    readdirSync(folder).filter((name) => name.endsWith('.tmp')),
+    [],
+  );
+  store.release();
+});
+
+test('a second process is kept out; a lock left by a dead one is taken over', () => {
+  const folder = temporaryFolder();
+  const store = openStore(folder);
+  assert.is(
+    mistakeOf(() => openStore(folder)),
+    'storage',
+  );
+  store.release();
+  writeFileSync(join(folder, 'lock'), '999999999');
+  openStore(folder).release();
+});
+
+test('a folder that cannot be written is a storage mistake', () => {
+  const file = join(temporaryFolder(), 'file');
+  writeFileSync(file, '');
+  assert.is(
+    mistakeOf(() => openStore(join(file, 'state'))),
+    'storage',
+  );
+});
+
+test('a write that fails leaves the old file and nothing else', async () => {
+  const folder = temporaryFolder();
+  const path = join(folder, 'a');
+  await writeFileAtomic(path, Uint8Array.of(1));
+  await assertRejects(writeFileAtomic(join(folder, 'missing', 'a'), Uint8Array.of(2)));
+  await assertRejects(writeFileAtomic(path, { length: 1 } as unknown as Uint8Array));
+  assert.equal(Uint8Array.from(readFileSync(path)), Uint8Array.of(1));
+  assert.equal(readdirSync(folder), ['a']);
+});
+
+async function assertRejects(promise: Promise<unknown>): Promise<void> {
+  assert.ok(
+    await promise.then(
+      () => false,
+      () => true,
+    ),
+  );
+}
+
+test('an invite comes back, and anything else is refused', () => {
+  const invite = {
+    addresses: ['/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWabc', '/dns4/example.org/tcp/1/p2p/12D3KooWabc'],
+    runId: RUN,
+  };
+  assert.equal(parseInvite(` ${formatInvite(invite)}\n`), invite);
+  for (const bad of [
+    '',
+    'hello',
+    '/ip4/127.0.0.1/tcp/1/p2p/x',
+    `/ip4/300.0.0.1/tcp/1/p2p/x#${RUN}`,
+    `/ip4/1.2.3.4/udp/1/p2p/x#${RUN}`,
+    '/ip4/1.2.3.4/tcp/1/p2p/x#12',
+  ]) {
+    assert.is(
+      mistakeOf(() => parseInvite(bad)),
+      'usage',
+      bad,
+    );
+  }
+});
+
+test.run();
