@@ -10,7 +10,7 @@ import { UserError } from '../node/errors.ts';
 import { baseVector, openBase } from '../node/model/base.ts';
 import { peftKey, readPeftConfig, readPeftVector, writePeft } from '../node/model/peft.ts';
 import { type Trainable, trainableTensors } from '../node/model/program.ts';
-import { readSafetensors, tensorData } from '../node/model/safetensors.ts';
+import { openSafetensors, tensorData } from '../node/model/safetensors.ts';
 import { packBatch, withTargets } from '../node/train/batch.ts';
 import { createEngine, type LabelWords } from '../node/train/engine.ts';
 
@@ -42,7 +42,7 @@ export interface Report {
 /** Runs one case folder. */
 export async function runCase(folder: string): Promise<Report> {
   const spec: Case = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8'));
-  const expected = readSafetensors(join(folder, 'expected.safetensors'));
+  const expected = openSafetensors(join(folder, 'expected.safetensors'));
   const want = (name: string): Float32Array => tensorData(expected, name);
   const lora = readPeftConfig(join(folder, 'adapter-init'));
   const trainable: Trainable = { type: 'lora', lora };

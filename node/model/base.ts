@@ -3,15 +3,16 @@
  * user's cache folder, from where every session of every peer maps the same pages.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { writeFileAtomic } from '../atomic.ts';
 import { messageOf, UserError } from '../errors.ts';
 import type { Architecture } from './architecture.ts';
 import { readArchitecture } from './config.ts';
-import { parseSafetensors, type SafetensorsFile, tensorData } from './safetensors.ts';
+import { openSafetensors, type SafetensorsFile, tensorData } from './safetensors.ts';
 
 export interface WeightPlace {
   readonly shape: readonly number[];
@@ -50,26 +51,25 @@ function packageRoot(): string {
 export async function openBase(name: string): Promise<Base> {
   const folder = baseFolder(name);
   const architecture = readArchitecture(folder);
-  const read = (file: string, optional = false): Uint8Array => {
-    try {
-      return readFileSync(join(folder, file));
-    } catch (error) {
-      if (optional) return new Uint8Array();
-      throw new UserError('usage', `${join(folder, file)}: cannot be read (${messageOf(error)})`);
-    }
-  };
-  const model = read('model.safetensors');
-  const hash = createHash('sha256');
-  for (const bytes of [read('config.json'), model, read('tokenizer.json', true)]) {
-    hash.update(createHash('sha256').update(bytes).digest());
-  }
-  const sha256 = hash.digest('hex');
-  const file = parseSafetensors(model, join(folder, 'model.safetensors'));
-  checkShapes(file, architecture);
+  const file = openSafetensors(join(folder, 'model.safetensors'));
+  const names = tensorNames(file, architecture);
+  const sha256 = await hashFiles(folder, ['config.json', 'model.safetensors', 'tokenizer.json']);
   const places = placesOf(architecture);
   const cache = join(cacheRoot(), sha256.slice(0, 32));
-  await writeWeights(cache, file, places);
+  await writeWeights(cache, file, places, names);
   return { folder, architecture, sha256, cache, places };
+}
+
+/** Hex sha256 over the files' own hashes; a missing file counts as empty. */
+async function hashFiles(folder: string, names: readonly string[]): Promise<string> {
+  const all = createHash('sha256');
+  for (const name of names) {
+    const hash = createHash('sha256');
+    if (existsSync(join(folder, name)))
+      await pipeline(createReadStream(join(folder, name), { highWaterMark: 1 << 20 }), hash);
+    all.update(hash.digest());
+  }
+  return all.digest('hex');
 }
 
 /** Every weight of the base as the one vector that full training trains. */
@@ -98,13 +98,20 @@ function cacheRoot(): string {
   return root ? join(root, 'lorikeet') : join(homedir(), '.cache', 'lorikeet');
 }
 
-function checkShapes(file: SafetensorsFile, architecture: Architecture): void {
-  for (const { name, shape } of architecture.parameters) {
-    const entry = file.tensors.get(name);
-    if (entry && String(entry.shape) === String(shape)) continue;
-    const got = entry ? `[${entry.shape}]` : 'missing';
-    throw new UserError('usage', `${file.path}: tensor ${name} is ${got}; wanted [${shape}]`);
-  }
+/** Where each parameter is in the file; older checkpoints call a LayerNorm's weight and bias gamma and beta. */
+function tensorNames(file: SafetensorsFile, architecture: Architecture): Map<string, string> {
+  return new Map(
+    architecture.parameters.map(({ name, shape }) => {
+      const older = name.replace(/LayerNorm\.weight$/, 'LayerNorm.gamma').replace(/LayerNorm\.bias$/, 'LayerNorm.beta');
+      const found = [name, older].find((n) => file.tensors.has(n));
+      const entry = file.tensors.get(found ?? '');
+      if (found && String(entry?.shape) === String(shape)) return [name, found];
+      throw new UserError(
+        'usage',
+        `${file.path}: tensor ${name} is ${entry ? `[${entry.shape}]` : 'missing'}; wanted [${shape}]`,
+      );
+    }),
+  );
 }
 
 function placesOf(architecture: Architecture): Map<string, WeightPlace> {
@@ -122,12 +129,14 @@ async function writeWeights(
   cache: string,
   file: SafetensorsFile,
   places: ReadonlyMap<string, WeightPlace>,
+  names: ReadonlyMap<string, string>,
 ): Promise<void> {
   const path = join(cache, WEIGHTS_FILE);
-  const size = Math.max(...[...places.values()].map((p) => p.offset + Math.ceil(p.byteLength / ALIGNMENT) * ALIGNMENT));
+  const last = [...places.values()].at(-1)!;
+  const size = last.offset + Math.ceil(last.byteLength / ALIGNMENT) * ALIGNMENT;
   if (existsSync(path) && statSync(path).size === size) return;
   const bytes = new Uint8Array(size);
-  for (const [name, { offset }] of places) bytes.set(new Uint8Array(tensorData(file, name).buffer), offset);
+  for (const [name, { offset }] of places) bytes.set(new Uint8Array(tensorData(file, names.get(name)!).buffer), offset);
   await storing(path, () => {
     mkdirSync(cache, { recursive: true });
     return writeFileAtomic(path, bytes);

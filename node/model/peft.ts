@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic.ts';
 import { messageOf, UserError } from '../errors.ts';
 import type { LoraSpec } from './lora.ts';
-import { encodeSafetensors, readSafetensors, tensorData } from './safetensors.ts';
+import { encodeSafetensors, openSafetensors, tensorData } from './safetensors.ts';
 import { elementCount, type ModelTensor } from './tensors.ts';
 
 const CONFIG = 'adapter_config.json';
@@ -49,7 +49,7 @@ export function readPeftConfig(folder: string): LoraSpec {
 
 /** The adapter of a folder as one vector in the given layout. Throws on a missing tensor, another shape, or a left-over. */
 export function readPeftVector(folder: string, tensors: readonly ModelTensor[]): Float32Array {
-  const file = readSafetensors(join(folder, WEIGHTS));
+  const file = openSafetensors(join(folder, WEIGHTS));
   const vector = new Float32Array(elementCount(tensors));
   const left = new Set(file.tensors.keys());
   for (const { name, rows, cols, offset } of tensors) {

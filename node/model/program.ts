@@ -10,7 +10,7 @@ import { adamW } from './adamw.ts';
 import { type ModelInputs, SIZES, type Weights } from './architecture.ts';
 import type { Base } from './base.ts';
 import { addLora, type LoraSpec, loraTensors, targetedLinears } from './lora.ts';
-import { elementCount, fullTensors, type ModelTensor, splitVector } from './tensors.ts';
+import { elementCount, fullTensors, joinPieces, type ModelTensor, splitVector } from './tensors.ts';
 
 /** What is trained: an adapter, or every weight of the base. */
 export type Trainable = { readonly type: 'lora'; readonly lora: LoraSpec } | { readonly type: 'full' };
@@ -44,7 +44,7 @@ export function trainGraph(base: Base, trainable: Trainable): Graph {
   const scaled = op.Mul(g, logits, inverseTemperature);
   const crossEntropy = op.Sub(g, logSumExp(g, scaled), op.ReduceSum(g, op.Mul(g, targets, scaled), [1], true));
   const loss = op.ReduceSum(g, op.Mul(g, crossEntropy, rowWeight), [0, 1], false);
-  const gradient = op.Concat(g, gradients(g, loss, pieces), 0);
+  const gradient = joinPieces(g, gradients(g, loss, pieces));
   const next = adamW(g, vector, gradient);
   output(g, 'loss', loss);
   output(g, 'gradient', gradient);

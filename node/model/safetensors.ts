@@ -1,5 +1,5 @@
 /** @file Reads and writes safetensors: an 8-byte little-endian header length, a JSON header, raw little-endian data. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { messageOf, UserError } from '../errors.ts';
 
 export interface TensorEntry {
@@ -12,57 +12,86 @@ export interface TensorEntry {
 
 export interface SafetensorsFile {
   readonly path: string;
-  readonly bytes: Uint8Array;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  readonly metadata: Readonly<Record<string, string>>;
+  /** A copy of the bytes [begin, end) of the file. */
+  readonly read: (begin: number, end: number) => Uint8Array<ArrayBuffer>;
 }
 
 const BYTES: Readonly<Record<string, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
 const MAX_HEADER_BYTES = 100_000_000;
 
-/** Reads a file and checks every entry's place and size before anything is believed. */
-export function readSafetensors(path: string): SafetensorsFile {
-  let bytes: Uint8Array;
+/** Opens a file: reads its header and checks every entry's place and size; data is read tensor by tensor. */
+export function openSafetensors(path: string): SafetensorsFile {
+  const read = (begin: number, end: number): Uint8Array<ArrayBuffer> => {
+    const bytes = new Uint8Array(end - begin);
+    const file = openSync(path, 'r');
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        const count = readSync(file, bytes, at, bytes.length - at, begin + at);
+        if (count === 0) throw new Error('the file ends early');
+        at += count;
+      }
+    } finally {
+      closeSync(file);
+    }
+    return bytes;
+  };
   try {
-    bytes = readFileSync(path);
+    return parseHeader(path, statSync(path).size, read);
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError('usage', `${path}: cannot be read (${messageOf(error)})`);
   }
-  return parseSafetensors(bytes, path);
 }
 
+/** The same for bytes in memory. */
 export function parseSafetensors(bytes: Uint8Array, path: string): SafetensorsFile {
+  return parseHeader(path, bytes.length, (begin, end) => Uint8Array.from(bytes.subarray(begin, end)));
+}
+
+function parseHeader(path: string, size: number, read: SafetensorsFile['read']): SafetensorsFile {
   const bad = (what: string): never => {
     throw new UserError('usage', `${path}: not a safetensors file (${what}); fetch or export it again`);
   };
-  if (bytes.length < 8) bad(`${bytes.length} bytes`);
-  const headerBytes = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > bytes.length) bad(`a header of ${headerBytes} bytes`);
+  if (size < 8) bad(`${size} bytes`);
+  const headerBytes = Number(new DataView(read(0, 8).buffer).getBigUint64(0, true));
+  if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > size) bad(`a header of ${headerBytes} bytes`);
   let header: Record<string, unknown> = {};
   try {
-    header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerBytes)));
+    header = JSON.parse(new TextDecoder().decode(read(8, 8 + headerBytes)));
   } catch {
     bad('the header is not JSON');
   }
   const tensors = new Map<string, TensorEntry>();
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') continue;
-    const { dtype, shape, data_offsets } = value as { dtype: string; shape: number[]; data_offsets: [number, number] };
-    const [begin, end] = [8 + headerBytes + data_offsets[0], 8 + headerBytes + data_offsets[1]];
-    const count = shape.reduce((a, b) => a * b, 1);
-    const size = BYTES[dtype];
-    if (end > bytes.length || begin > end || (size !== undefined && end - begin !== count * size))
-      bad(`tensor ${name}`);
-    tensors.set(name, { dtype, shape, begin, end });
+    const entry = readEntry(value, 8 + headerBytes, size);
+    tensors.set(name, entry ?? bad(`tensor ${name}`));
   }
-  return { path, bytes, tensors, metadata: (header.__metadata__ ?? {}) as Record<string, string> };
+  return { path, tensors, read };
+}
+
+/** An entry of the header, or null where its type, shape and place do not fit each other and the file. */
+function readEntry(value: unknown, dataBegin: number, size: number): TensorEntry | null {
+  const {
+    dtype,
+    shape,
+    data_offsets: offsets,
+  } = (value ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
+  const isSizes = (x: unknown): x is number[] => Array.isArray(x) && x.every((n) => Number.isSafeInteger(n) && n >= 0);
+  if (typeof dtype !== 'string' || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return null;
+  const [begin, end] = [dataBegin + offsets[0]!, dataBegin + offsets[1]!];
+  const count = shape.reduce((a, b) => a * b, 1);
+  const width = BYTES[dtype];
+  if (end > size || begin > end || (width !== undefined && end - begin !== count * width)) return null;
+  return { dtype, shape, begin, end };
 }
 
 /** A tensor as float32, expanded from f16 or bf16 where it must be. Throws on a missing name or another type. */
 export function tensorData(file: SafetensorsFile, name: string): Float32Array {
   const entry = file.tensors.get(name);
   if (!entry) throw new UserError('usage', `${file.path}: tensor ${name} is missing; is this the right model?`);
-  const bytes = Uint8Array.from(file.bytes.subarray(entry.begin, entry.end)); // a copy, aligned
+  const bytes = file.read(entry.begin, entry.end);
   if (entry.dtype === 'F32') return new Float32Array(bytes.buffer);
   if (entry.dtype === 'F64') return Float32Array.from(new Float64Array(bytes.buffer));
   if (entry.dtype === 'F16') return expandHalf(new Uint16Array(bytes.buffer));

@@ -29,12 +29,38 @@ export function fullTensors(parameters: readonly Parameter[]): ModelTensor[] {
   });
 }
 
+/** Pieces one Split or Concat may have: a GPU shader binds eight buffers for certain, and one holds the whole. */
+const MAX_PIECES = 6;
+
 /** Cuts the vector [P] into one flat piece per tensor. */
 export function splitVector(g: Graph, vector: Value, tensors: readonly ModelTensor[]): readonly Value[] {
-  return op.Split(
+  return splitPieces(
     g,
     vector,
     tensors.map((t) => t.rows * t.cols),
+  );
+}
+
+/** Cuts a vector into pieces, in as many steps as the bound on pieces asks for. */
+function splitPieces(g: Graph, vector: Value, sizes: readonly number[]): readonly Value[] {
+  if (sizes.length <= MAX_PIECES) return op.Split(g, vector, sizes, 0);
+  const groups = grouped(sizes);
+  const totals = groups.map((group) => group.reduce((a, b) => a + b, 0));
+  return op.Split(g, vector, totals, 0).flatMap((piece, i) => splitPieces(g, piece, groups[i]!));
+}
+
+/** Joins flat pieces into one vector. */
+export function joinPieces(g: Graph, pieces: readonly Value[]): Value {
+  if (pieces.length <= MAX_PIECES) return op.Concat(g, pieces, 0);
+  return op.Concat(
+    g,
+    grouped(pieces).map((group) => joinPieces(g, group)),
     0,
   );
+}
+
+/** At most MAX_PIECES runs of neighbours, as even as can be. */
+function grouped<T>(items: readonly T[]): T[][] {
+  const size = Math.ceil(items.length / MAX_PIECES);
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../node/errors.ts';
-import { BUNDLED, baseFolder, openBase, WEIGHTS_FILE } from '../../node/model/base.ts';
+import { BUNDLED, baseFolder, baseVector, openBase, WEIGHTS_FILE } from '../../node/model/base.ts';
 import { targetedLinears } from '../../node/model/lora.ts';
 import { readPeftConfig, readPeftVector, writePeft } from '../../node/model/peft.ts';
 import { trainableTensors } from '../../node/model/program.ts';
-import { encodeSafetensors, parseSafetensors, tensorData } from '../../node/model/safetensors.ts';
+import { encodeSafetensors, openSafetensors, parseSafetensors, tensorData } from '../../node/model/safetensors.ts';
 import { packBatch } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
 import { createTask } from '../../node/train/task.ts';
@@ -124,6 +124,19 @@ test('a safetensors file that is cut or lies about its sizes is refused', () => 
       (error: Error) => error instanceof UserError && /not a safetensors file/.test(error.message),
     );
   }
+});
+
+test('a checkpoint with the older names gamma and beta is the same model', async () => {
+  const older = temporaryFolder();
+  cpSync(fixture('bert-qv'), older, { recursive: true });
+  const file = openSafetensors(join(older, 'model.safetensors'));
+  const renamed = [...file.tensors].map(([name, { shape }]) => ({
+    name: name.replace('LayerNorm.weight', 'LayerNorm.gamma').replace('LayerNorm.bias', 'LayerNorm.beta'),
+    shape,
+    data: tensorData(file, name),
+  }));
+  writeFileSync(join(older, 'model.safetensors'), encodeSafetensors(renamed, {}));
+  assert.equal(baseVector(await openBase(older)), baseVector(await openBase(fixture('bert-qv'))));
 });
 
 test('a wrong model folder is named with what was wanted', async () => {
