@@ -7,7 +7,12 @@ import { type GossipSub, type GossipSubComponents, gossipsub } from '@chainsafe/
 import { createTopicScoreParams } from '@chainsafe/libp2p-gossipsub/score';
 import { noise } from '@chainsafe/libp2p-noise';
 import { yamux } from '@chainsafe/libp2p-yamux';
-import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys';
+import {
+  generateKeyPair,
+  generateKeyPairFromSeed,
+  privateKeyFromProtobuf,
+  privateKeyToProtobuf,
+} from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
 import { type IncomingStreamData, type PrivateKey, TopicValidatorResult } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
@@ -63,9 +68,9 @@ const frameProtocol = (runId: string): string => `/lorikeet/1/${runId}/frame`;
 const runProtocol = (runId: string): string => `/lorikeet/1/${runId}/run`;
 const topicOf = (runId: string): string => `lorikeet/1/${runId}`;
 
-/** A new Ed25519 key. */
-export async function generateKey(): Promise<Uint8Array> {
-  return privateKeyToProtobuf(await generateKeyPair('Ed25519'));
+/** A new Ed25519 key; the same for the same 32 bytes of seed, where they are given (for demonstrations only). */
+export async function generateKey(seed?: Uint8Array): Promise<Uint8Array> {
+  return privateKeyToProtobuf(await (seed ? generateKeyPairFromSeed('Ed25519', seed) : generateKeyPair('Ed25519')));
 }
 
 /** The peer id of a key. */

@@ -65,7 +65,7 @@ const BOOTSTRAP_PAUSE_MS = 3000;
 export async function startParticipant(options: ParticipantOptions): Promise<Participant> {
   const { run, store, onChange } = options;
   const { settings, runId } = run;
-  const key = await store.key(generateKey);
+  const key = await store.key(() => generateKey());
   const id = idOfKey(key);
   const snapshot = store.readSnapshot(runId, settings.codec as CodecName);
   const peer = snapshot

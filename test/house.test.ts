@@ -4,6 +4,7 @@ import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { settingsPage } from '../scripts/docs.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const rooms = ['protocol', 'node', 'sim', 'scripts', 'test'];
@@ -107,6 +108,10 @@ test('no file grows beyond 400 lines', () => {
     files.filter((file) => source(file).split('\n').length > 401),
     [],
   );
+});
+
+test('the page of settings is the table of settings', () => {
+  assert.is(readFileSync(join(root, 'docs/settings.md'), 'utf8'), settingsPage(), 'run npm run docs');
 });
 
 test('every test file runs its tests', () => {

@@ -37,7 +37,7 @@ export async function join(text: string, flags: Flags, given: Readonly<Record<st
 }
 
 async function fetchSettings(invite: Invite, store: Store): Promise<Record<string, unknown>> {
-  const key = await store.key(generateKey);
+  const key = await store.key(() => generateKey());
   const described = await fetchRun({ key, addresses: invite.addresses, runId: invite.runId });
   try {
     return JSON.parse(described) as Record<string, unknown>;

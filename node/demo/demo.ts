@@ -1,4 +1,5 @@
 /** @file The demo: real peers on this machine learn together from reviews each keeps to itself; then everything is compared. */
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { CODECS, type CodecName } from '../../protocol/codec.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { disagreement, mean } from '../../protocol/vector.ts';
 import { writeAdapter } from '../adapter.ts';
+import { generateKey } from '../host.ts';
 import { type Participant, type ParticipantView, startParticipant } from '../participant.ts';
 import { openRun, type Run } from '../run.ts';
 import { openStore } from '../store.ts';
@@ -161,9 +163,18 @@ async function runSwarm(
   };
   try {
     for (const [i, share] of reviews.shares.entries()) {
+      const store = openStore(join(folder, `peer-${i + 1}`));
+      // Keys from the seed: the neighbours drawn from the peers' ids, and so the result, are the seed's too.
+      await store.key(() =>
+        generateKey(
+          createHash('sha256')
+            .update(`${run.settings.seed}/peer ${i + 1}`)
+            .digest(),
+        ),
+      );
       const participant = await startParticipant({
         run,
-        store: openStore(join(folder, `peer-${i + 1}`)),
+        store,
         trainer,
         gold: gold[i]!,
         development,

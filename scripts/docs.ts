@@ -1,0 +1,30 @@
+/** @file `npm run docs`: writes docs/settings.md from the table of settings. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { SETTINGS, type Setting, wantedOf } from '../protocol/config.ts';
+
+/** The settings as a Markdown table. */
+export function settingsPage(): string {
+  const cell = (text: string): string => text.replaceAll('|', '\\|');
+  const rows = (Object.entries(SETTINGS) as [string, Setting][]).map(([name, setting]) => {
+    const shown = setting.default === '' ? '(measured)' : `\`${setting.default}\``;
+    return `| \`${name}\` | ${cell(shown)} | ${cell(wantedOf(setting))} | ${cell(setting.about)} | ${cell(setting.why)} | ${setting.arithmetic ? 'yes' : ''} |`;
+  });
+  return [
+    '# Settings of a run',
+    '',
+    'Made by `npm run docs` from `protocol/config.ts`, the one table that also gives the flags of the command line (`roundDeadlineMs` is `--round-deadline-ms`), their help and their checks. A file for `lorikeet up --config` is YAML of these names. Settings marked "run id" alter what is computed: peers that differ in one cannot meet.',
+    '',
+    '| setting | default | accepts | what | why this default | run id |',
+    '|---|---|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const path = join(fileURLToPath(new URL('../..', import.meta.url)), 'docs', 'settings.md');
+  writeFileSync(path, settingsPage());
+  console.log(path);
+}
