@@ -21,7 +21,8 @@ export function distance(a: Float32Array, b: Float32Array): number {
 export function mean(vectors: readonly Float32Array[]): Float32Array {
   const sum = new Float64Array(vectors[0]?.length ?? 0);
   for (const x of vectors) for (let i = 0; i < sum.length; i++) sum[i]! += x[i]!;
-  return Float32Array.from(sum, (total) => total / vectors.length);
+  for (let i = 0; i < sum.length; i++) sum[i]! /= vectors.length;
+  return Float32Array.from(sum);
 }
 
 /** Root mean square distance of the vectors from their mean, relative to the mean's norm: how far peers disagree. */
