@@ -5,7 +5,7 @@ import type { RunSettings } from '../protocol/config.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { messageOf, UserError } from './errors.ts';
 import { readPeftConfig, readPeftVector, writePeft } from './model/peft.ts';
-import { checkSettings, openRun, type Run } from './run.ts';
+import { checkSettings, openRun, type Run } from './train/run.ts';
 
 const RUN_FILE = 'lorikeet.json';
 

@@ -5,10 +5,10 @@ import type { Refusal } from '../protocol/frame.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { messageOf } from './errors.ts';
 import { generateKey, idOfKey } from './host.ts';
-import type { Run } from './run.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import type { Store } from './store.ts';
 import { type Accuracy, type EncodedExample, evaluate, trainRound } from './train/learner.ts';
+import type { Run } from './train/run.ts';
 import type { Trainer } from './train/trainer.ts';
 
 export interface ParticipantOptions {

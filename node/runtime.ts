@@ -6,7 +6,7 @@ import type { Peer } from '../protocol/peer.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
 import { step } from '../protocol/step.ts';
 import { createHost, type Host } from './host.ts';
-import { sha256 } from './run.ts';
+import { sha256 } from './train/run.ts';
 
 export interface RuntimeOptions {
   readonly peer: Peer;

@@ -6,7 +6,7 @@ import type { RunSettings } from '../protocol/config.ts';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../protocol/snapshot.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { codeOf, messageOf, UserError } from './errors.ts';
-import { checkSettings, sha256 } from './run.ts';
+import { checkSettings, sha256 } from './train/run.ts';
 
 export interface Saved {
   readonly settings: RunSettings;

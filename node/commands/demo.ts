@@ -1,9 +1,9 @@
 /** @file `lorikeet demo`: shows the peers while they learn, then one table. */
 import { cpus } from 'node:os';
 import { SETTINGS } from '../../protocol/config.ts';
-import { type DemoPeer, type DemoResult, runDemo } from '../demo/demo.ts';
+import { type DemoPeer, type DemoResult, runDemo } from '../demo.ts';
 import { bytesText, createDisplay, percent, table } from '../display.ts';
-import { checkSettings } from '../run.ts';
+import { checkSettings } from '../train/run.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
 
 /** Fewer rounds than a run's default, so that everything is over in a minute or two. */

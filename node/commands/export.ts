@@ -2,8 +2,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { writeAdapter } from '../adapter.ts';
 import { UserError } from '../errors.ts';
-import { openRun } from '../run.ts';
 import { peekStore } from '../store.ts';
+import { openRun } from '../train/run.ts';
 import type { Flags } from './flags.ts';
 
 export async function exportAdapter(flags: Flags): Promise<void> {

@@ -2,8 +2,8 @@
 import { UserError } from '../errors.ts';
 import { fetchRun, generateKey } from '../host.ts';
 import { type Invite, parseInvite } from '../invite.ts';
-import { checkSettings, openRun } from '../run.ts';
 import type { Store } from '../store.ts';
+import { checkSettings, openRun } from '../train/run.ts';
 import type { Flags } from './flags.ts';
 import { readTexts, runPeer, startTrainer, withState } from './peer.ts';
 

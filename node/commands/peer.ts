@@ -5,10 +5,10 @@ import { bytesText, createDisplay, type Display, percent, table } from '../displ
 import { EXIT, UserError } from '../errors.ts';
 import { formatInvite } from '../invite.ts';
 import { type Participant, type ParticipantView, startParticipant } from '../participant.ts';
-import type { Run } from '../run.ts';
 import { openStore, type Saved, type Store } from '../store.ts';
 import { type Example, type Row, readRows, splitRows } from '../train/data.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../train/learner.ts';
+import type { Run } from '../train/run.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
 

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { messageOf, UserError } from '../errors.ts';
-import { checkSettings, openRun, type Run, runIdOf } from '../run.ts';
 import type { Row } from '../train/data.ts';
 import { encodeTexts, measurePrior } from '../train/learner.ts';
+import { checkSettings, openRun, type Run, runIdOf } from '../train/run.ts';
 import type { Trainer } from '../train/trainer.ts';
 import type { Flags } from './flags.ts';
 import { readTexts, runPeer, startTrainer, withState } from './peer.ts';

@@ -2,8 +2,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../node/errors.ts';
-import { openRun } from '../../node/run.ts';
+import { baseVector } from '../../node/model/base.ts';
 import { encodeExamples, evaluate, measurePrior, roundBatches, trainRound } from '../../node/train/learner.ts';
+import { openRun } from '../../node/train/run.ts';
 import { createTrainer, type Trainer } from '../../node/train/trainer.ts';
 import { settingsWith } from '../support.ts';
 
@@ -53,6 +54,37 @@ test('a round is a pure function of adapter, data, seed and round, in any traine
   assert.equal(again.vector, first.vector);
   assert.equal(elsewhere.vector, first.vector);
   assert.not.equal(later.vector, first.vector);
+});
+
+test('every weight can be trained through the same machinery', async () => {
+  const full = await createTrainer({ ...options, trainable: { type: 'full' } });
+  const vector = baseVector(run.base);
+  const still = { learningRate: 0 };
+  const { losses } = await round(full, {
+    vector,
+    steps: 12,
+    settings: settingsWith({ ...settings, learningRate: 1e-4 }),
+  });
+  const { vector: same } = await round(full, { vector, steps: 1, settings: settingsWith({ ...settings, ...still }) });
+  const [lora] = await trainer.score({
+    vector: run.initial,
+    sequences: [examples[0]!.sequence],
+    labels: run.labels,
+    padId: run.task.padId,
+  });
+  const [all] = await full.score({
+    vector,
+    sequences: [examples[0]!.sequence],
+    labels: run.labels,
+    padId: run.task.padId,
+  });
+  await full.stop();
+  assert.ok(losses.at(-1)! < 0.5 * losses[0]!, losses.join(' '));
+  assert.equal(same, vector);
+  assert.ok(
+    all!.every((x, k) => Math.abs(x - lora![k]!) < 1e-4),
+    'both start as the base',
+  );
 });
 
 test('batches pass over every example before any comes again, and differ from peer to peer', () => {

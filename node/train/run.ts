@@ -1,16 +1,16 @@
 /** @file A run as this machine opens it: settings, run id, base model, task, and the layout of the adapter. */
 import { createHash } from 'node:crypto';
-import { canonicalSettings, parseSettings, type RunSettings } from '../protocol/config.ts';
-import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../protocol/frame.ts';
-import { createPrng } from '../protocol/prng.ts';
-import { UserError } from './errors.ts';
-import { type Base, baseFolder, openBase } from './model/base.ts';
-import { initialLora, type LoraSpec } from './model/lora.ts';
-import { trainableTensors } from './model/program.ts';
-import type { ModelTensor } from './model/tensors.ts';
-import type { LabelWords } from './train/engine.ts';
-import { labelWords } from './train/learner.ts';
-import { createTask, type Task } from './train/task.ts';
+import { canonicalSettings, parseSettings, type RunSettings } from '../../protocol/config.ts';
+import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../../protocol/frame.ts';
+import { createPrng } from '../../protocol/prng.ts';
+import { UserError } from '../errors.ts';
+import { type Base, baseFolder, openBase } from '../model/base.ts';
+import { initialLora, type LoraSpec } from '../model/lora.ts';
+import { trainableTensors } from '../model/program.ts';
+import type { ModelTensor } from '../model/tensors.ts';
+import type { LabelWords } from './engine.ts';
+import { labelWords } from './learner.ts';
+import { createTask, type Task } from './task.ts';
 
 export interface Run {
   readonly settings: RunSettings;

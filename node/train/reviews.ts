@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createPrng } from '../../protocol/prng.ts';
-import type { Example } from '../train/data.ts';
+import type { Example } from './data.ts';
 
 export const KINDS = [
   { name: 'products', file: 'amazon.json' },

@@ -3,14 +3,13 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CODECS, type CodecName } from '../../protocol/codec.ts';
-import type { RunSettings } from '../../protocol/config.ts';
-import { disagreement, mean } from '../../protocol/vector.ts';
-import { writeAdapter } from '../adapter.ts';
-import { generateKey } from '../host.ts';
-import { type Participant, type ParticipantView, startParticipant } from '../participant.ts';
-import { openRun, type Run } from '../run.ts';
-import { openStore } from '../store.ts';
+import { CODECS, type CodecName } from '../protocol/codec.ts';
+import type { RunSettings } from '../protocol/config.ts';
+import { disagreement, mean } from '../protocol/vector.ts';
+import { writeAdapter } from './adapter.ts';
+import { generateKey } from './host.ts';
+import { type Participant, type ParticipantView, startParticipant } from './participant.ts';
+import { openStore } from './store.ts';
 import {
   type EncodedExample,
   encodeExamples,
@@ -19,10 +18,11 @@ import {
   labelWords,
   measurePrior,
   trainRound,
-} from '../train/learner.ts';
-import type { Device } from '../train/session.ts';
-import { createTrainer, type Trainer } from '../train/trainer.ts';
-import { type Reviews, splitReviews } from './reviews.ts';
+} from './train/learner.ts';
+import { type Reviews, splitReviews } from './train/reviews.ts';
+import { openRun, type Run } from './train/run.ts';
+import type { Device } from './train/session.ts';
+import { createTrainer, type Trainer } from './train/trainer.ts';
 
 export interface DemoOptions {
   readonly peers: number;
