@@ -10,19 +10,14 @@ import { writeAdapter } from './adapter.ts';
 import { generateKey } from './host.ts';
 import { type Participant, type ParticipantView, startParticipant } from './participant.ts';
 import { openStore } from './store.ts';
-import {
-  type EncodedExample,
-  encodeExamples,
-  encodeTexts,
-  evaluate,
-  labelWords,
-  measurePrior,
-  trainRound,
-} from './train/learner.ts';
+import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from './train/learner.ts';
 import { type Reviews, splitReviews } from './train/reviews.ts';
-import { openRun, type Run } from './train/run.ts';
+import { calibrateRun, openRun, type Run } from './train/run.ts';
 import type { Device } from './train/session.ts';
 import { createTrainer, type Trainer } from './train/trainer.ts';
+
+/** Texts the label prior is measured on. */
+const PRIOR_TEXTS = 200;
 
 export interface DemoOptions {
   readonly peers: number;
@@ -93,7 +88,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   });
   try {
     if (trainer.notice) options.onNotice(trainer.notice);
-    const run = await calibrate(bare, trainer, reviews);
+    // The first peer measures the label prior on texts of its own; it becomes part of the run.
+    const texts = reviews.shares[0]!.unlabelled.slice(0, PRIOR_TEXTS).map((e) => e.text);
+    const run = await calibrateRun(bare, trainer, texts);
     const gold = await Promise.all(reviews.shares.map((share) => encodeExamples(run.task, share.gold)));
     const swarm = await runSwarm(options, run, trainer, reviews, gold);
     const alone = await trainAlone(options, run, trainer, gold);
@@ -127,16 +124,6 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   } finally {
     await trainer.stop();
   }
-}
-
-/** The first peer measures the label prior on texts of its own; it becomes part of the run. */
-async function calibrate(bare: Run, trainer: Trainer, reviews: Reviews): Promise<Run> {
-  const texts = await encodeTexts(
-    bare.task,
-    reviews.shares[0]!.unlabelled.slice(0, 200).map((e) => e.text),
-  );
-  const prior = await measurePrior(trainer, bare.task, bare.initial, texts);
-  return openRun({ ...bare.settings, labelPrior: prior.map((x) => x.toFixed(4)).join(',') });
 }
 
 interface SwarmOutcome {
@@ -183,6 +170,7 @@ async function runSwarm(
         store,
         trainer,
         gold: gold[i]!,
+        unlabelled: share.unlabelled.map(({ text, y }) => ({ text, truth: y })),
         development,
         listen: ['/ip4/127.0.0.1/tcp/0'],
         bootstrap: participants[0]?.addresses() ?? [],

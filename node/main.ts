@@ -2,7 +2,8 @@
 /** @file The command line: parses, runs one command, turns what goes wrong into one line and a fixed exit code. */
 import './polyfill.ts';
 import { Command, CommanderError } from 'commander';
-import { SETTINGS, type Setting, wantedOf } from '../protocol/config.ts';
+import { wantedOf } from '../protocol/config.ts';
+import { SETTINGS, type Setting } from '../protocol/settings.ts';
 import { EXIT, UserError } from './errors.ts';
 import { packageVersion } from './model/base.ts';
 import { DEVICES } from './train/session.ts';

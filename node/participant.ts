@@ -8,6 +8,7 @@ import { generateKey, idOfKey } from './host.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import type { Store } from './store.ts';
 import { type Accuracy, type EncodedExample, evaluate, trainRound } from './train/learner.ts';
+import { NO_PSEUDO, relabel, type UnlabelledText } from './train/pseudo.ts';
 import type { Run } from './train/run.ts';
 import type { Trainer } from './train/trainer.ts';
 
@@ -16,6 +17,8 @@ export interface ParticipantOptions {
   readonly store: Store;
   readonly trainer: Trainer;
   readonly gold: readonly EncodedExample[];
+  /** Texts without labels; the mixed adapter gives them soft ones. */
+  readonly unlabelled: readonly UnlabelledText[];
   /** Watched after each mixing; empty: nothing is. */
   readonly development: readonly EncodedExample[];
   readonly listen: readonly string[];
@@ -41,6 +44,11 @@ export interface ParticipantView {
   distance: number | null;
   neighbours: number;
   late: number;
+  /** Pseudo-labelled examples trained on. */
+  pseudo: number;
+  /** Their share of the unlabelled texts, and of them the share that is right where that is known. */
+  coverage: number;
+  precision: number | null;
   members: number;
   sentBytes: number;
   refused: Partial<Record<Refusal, number>>;
@@ -83,6 +91,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     view.accuracy = accuracy.share;
     changed();
   });
+  let pseudo = NO_PSEUDO;
   const runtime = await createRuntime({
     peer,
     key,
@@ -90,14 +99,19 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     describeRun: () => JSON.stringify(settings),
     save: store.writeSnapshot,
     train: async (round, adapter, steps) => {
+      const { gold, unlabelled, trainer } = options;
+      const name = options.name ?? id;
+      pseudo = await relabel({ run, trainer, peer: name, round, vector: adapter, gold, unlabelled, previous: pseudo });
+      Object.assign(view, { pseudo: pseudo.examples.length, coverage: pseudo.coverage, precision: pseudo.precision });
       changed();
       const { vector, losses } = await trainRound({
-        trainer: options.trainer,
+        trainer,
         task: run.task,
         settings,
         labels: run.labels,
-        examples: options.gold,
-        peer: options.name ?? id,
+        examples: gold,
+        pseudo: pseudo.examples,
+        peer: name,
         round,
         vector: adapter,
         steps,
@@ -139,6 +153,9 @@ function createView(peer: Peer): ParticipantView {
     distance: null,
     neighbours: 0,
     late: 0,
+    pseudo: 0,
+    coverage: 0,
+    precision: null,
     members: 1,
     sentBytes: 0,
     refused: {},

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { SETTINGS, type Setting, wantedOf } from '../protocol/config.ts';
+import { wantedOf } from '../protocol/config.ts';
+import { SETTINGS, type Setting } from '../protocol/settings.ts';
 
 /** The settings as a Markdown table. */
 export function settingsPage(): string {
@@ -14,7 +15,7 @@ export function settingsPage(): string {
   return [
     '# Settings of a run',
     '',
-    'Made by `npm run docs` from `protocol/config.ts`, the one table that also gives the flags of the command line (`roundDeadlineMs` is `--round-deadline-ms`), their help and their checks. A file for `lorikeet up --config` is YAML of these names. Settings marked "run id" alter what is computed: peers that differ in one cannot meet.',
+    'Made by `npm run docs` from `protocol/settings.ts`, the one table that also gives the flags of the command line (`roundDeadlineMs` is `--round-deadline-ms`), their help and their checks. A file for `lorikeet up --config` is YAML of these names. Settings marked "run id" alter what is computed: peers that differ in one cannot meet.',
     '',
     '| setting | default | accepts | what | why this default | run id |',
     '|---|---|---|---|---|---|',

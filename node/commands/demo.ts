@@ -1,6 +1,6 @@
 /** @file `lorikeet demo`: shows the peers while they learn, then one table. */
 import { cpus } from 'node:os';
-import { SETTINGS } from '../../protocol/config.ts';
+import { SETTINGS } from '../../protocol/settings.ts';
 import { type DemoPeer, type DemoResult, runDemo } from '../demo.ts';
 import { bytesText, createDisplay, percent, table } from '../display.ts';
 import { checkSettings } from '../train/run.ts';
@@ -11,7 +11,7 @@ const DEMO_ROUNDS = 8;
 
 export async function demo(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const peers = integerFlag(flags, 'peers', 1, 64);
-  const settings = checkSettings({ rounds: DEMO_ROUNDS, ...given, minPeers: peers }, 'demo');
+  const settings = checkSettings({ rounds: DEMO_ROUNDS, softLabels: 'none', ...given, minPeers: peers }, 'demo');
   const goldPerClass = integerFlag(flags, 'gold', 1, 100);
   const machine = deviceFlags(flags);
   const display = createDisplay();

@@ -22,6 +22,7 @@ export interface Prepared {
 
 export interface Texts {
   readonly labelled: readonly Example[];
+  readonly unlabelled: readonly string[];
   readonly test: readonly Example[];
 }
 
@@ -51,7 +52,8 @@ export async function runPeer(
 ): Promise<void> {
   const { store, display, path } = prepared;
   const { run, saved, trainer, texts } = opened;
-  if (texts.labelled.length === 0) display.note(`${path}: no row has a label; this peer mixes what the others learn`);
+  if (texts.labelled.length === 0)
+    display.note(`${path}: no row has a label; this peer learns from the swarm's labels for its texts`);
   const gold = await encodeExamples(run.task, texts.labelled);
   const test = await encodeExamples(run.task, texts.test);
   const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
@@ -62,6 +64,7 @@ export async function runPeer(
     store,
     trainer,
     gold,
+    unlabelled: texts.unlabelled.map((text) => ({ text, truth: null })),
     development: [],
     listen: [listenAddress(flags, saved.port)],
     bootstrap: saved.bootstrap,
@@ -95,12 +98,12 @@ export async function runPeer(
 
 /** The examples of `--data` and `--test`, every label checked. Throws a UserError that names file and line. */
 export function readTexts(flags: Flags, prepared: Prepared, run: Run): Texts {
-  const { labelled } = splitRows(prepared.rows, prepared.path, run.task);
-  if (flags.test === undefined) return { labelled, test: [] };
+  const own = splitRows(prepared.rows, prepared.path, run.task);
+  if (flags.test === undefined) return { ...own, test: [] };
   const path = String(flags.test);
   const test = splitRows(readRows(path), path, run.task).labelled;
   if (test.length === 0) throw new UserError('usage', `${path}: no row has a label; wanted labelled texts to test on`);
-  return { labelled, test };
+  return { ...own, test };
 }
 
 export function startTrainer(flags: Flags, run: Run): Promise<Trainer> {
@@ -150,6 +153,7 @@ function viewLines(view: ParticipantView): string[] {
     ['mixed with', `${view.neighbours} neighbours`],
     ['their distance', view.distance?.toExponential(1) ?? '-'],
     ['loss', view.loss?.toFixed(3) ?? '-'],
+    ['soft labels', `${view.pseudo}, ${percent(view.coverage)} of the unlabelled`],
     ['sent', bytesText(view.sentBytes)],
     ['refused', refused || 'nothing'],
   ]);

@@ -2,10 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { messageOf, UserError } from '../errors.ts';
-import type { Row } from '../train/data.ts';
-import { encodeTexts, measurePrior } from '../train/learner.ts';
-import { checkSettings, openRun, type Run, runIdOf } from '../train/run.ts';
-import type { Trainer } from '../train/trainer.ts';
+import { calibrateRun, checkSettings, openRun, type Run, runIdOf } from '../train/run.ts';
 import type { Flags } from './flags.ts';
 import { readTexts, runPeer, startTrainer, withState } from './peer.ts';
 
@@ -22,7 +19,14 @@ export async function up(flags: Flags, given: Readonly<Record<string, unknown>>)
     const trainer = await startTrainer(flags, bare);
     try {
       if (trainer.notice) prepared.display.note(trainer.notice);
-      const run = bare.settings.labelPrior === '' ? await calibrate(bare, trainer, prepared.rows) : bare;
+      const run =
+        bare.settings.labelPrior === ''
+          ? await calibrateRun(
+              bare,
+              trainer,
+              prepared.rows.slice(0, PRIOR_TEXTS).map((row) => row.text),
+            )
+          : bare;
       await runPeer(flags, prepared, {
         run,
         trainer,
@@ -33,15 +37,6 @@ export async function up(flags: Flags, given: Readonly<Record<string, unknown>>)
       await trainer.stop();
     }
   });
-}
-
-async function calibrate(bare: Run, trainer: Trainer, rows: readonly Row[]): Promise<Run> {
-  const texts = await encodeTexts(
-    bare.task,
-    rows.slice(0, PRIOR_TEXTS).map((row) => row.text),
-  );
-  const prior = await measurePrior(trainer, bare.task, bare.initial, texts);
-  return openRun({ ...bare.settings, labelPrior: prior.map((x) => x.toFixed(4)).join(',') });
 }
 
 function readConfig(path: string | boolean | undefined): Record<string, unknown> {

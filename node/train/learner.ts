@@ -1,8 +1,8 @@
 /** @file What one peer does with its own texts: a round of local steps, and scoring. Pure in adapter, data, seed and round. */
 import type { RunSettings } from '../../protocol/config.ts';
-import { createPrng } from '../../protocol/prng.ts';
+import { createPrng, type Prng } from '../../protocol/prng.ts';
 import type { AdamWSettings } from '../model/adamw.ts';
-import { packBatch, type Sequence, type TrainBatch, withTargets } from './batch.ts';
+import { packBatch, type Sequence, type Target, type TrainBatch, withTargets } from './batch.ts';
 import type { Example } from './data.ts';
 import type { LabelWords, TrainResult } from './engine.ts';
 import type { Task } from './task.ts';
@@ -13,6 +13,12 @@ export interface EncodedExample {
   readonly y: number;
 }
 
+/** A prompt with the distribution it should give, and how much that counts. */
+export interface WeightedExample {
+  readonly sequence: Sequence;
+  readonly target: Target;
+}
+
 export interface Accuracy {
   readonly correct: number;
   readonly count: number;
@@ -20,10 +26,10 @@ export interface Accuracy {
 }
 
 /** Texts tokenised between other work: the main thread is given back after each slice. */
-export async function encodeTexts(task: Task, texts: readonly string[]): Promise<Sequence[]> {
+export async function encodeTexts(task: Task, texts: readonly string[], prompt = 0): Promise<Sequence[]> {
   const sequences: Sequence[] = [];
   for (let at = 0; at < texts.length; at += 256) {
-    for (const text of texts.slice(at, at + 256)) sequences.push(task.encode(text));
+    for (const text of texts.slice(at, at + 256)) sequences.push(task.encode(text, prompt));
     await new Promise((resolve) => setImmediate(resolve));
   }
   return sequences;
@@ -59,6 +65,8 @@ export interface RoundOptions {
   readonly settings: RunSettings;
   readonly labels: LabelWords;
   readonly examples: readonly EncodedExample[];
+  /** Pseudo-labelled examples; half of each batch where there is gold too. */
+  readonly pseudo?: readonly WeightedExample[];
   /** Whose shuffle: peers draw differently. */
   readonly peer: string;
   readonly round: number;
@@ -67,7 +75,7 @@ export interface RoundOptions {
   readonly onStep?: (loss: number) => void;
 }
 
-/** `steps` AdamW steps on labelled examples. A peer without examples changes nothing. */
+/** `steps` AdamW steps on gold and pseudo-labelled examples. A peer without any changes nothing. */
 export async function trainRound(options: RoundOptions): Promise<TrainResult> {
   const { trainer, vector, labels, settings, onStep } = options;
   const batches = roundBatches(options);
@@ -75,30 +83,42 @@ export async function trainRound(options: RoundOptions): Promise<TrainResult> {
   return trainer.train({ vector, batches, labels, optimiser: optimiserOf(settings) }, onStep);
 }
 
-/** The batches of a round: shuffled passes over the examples, drawn from seed, peer and round alone. */
+/** The batches of a round: shuffled passes over each kind of example, drawn from seed, peer and round alone. */
 export function roundBatches(options: Omit<RoundOptions, 'trainer' | 'vector' | 'labels' | 'onStep'>): TrainBatch[] {
-  const { examples, settings, task, peer, round, steps } = options;
-  if (examples.length === 0) return [];
-  const size = Math.min(settings.batchSize, examples.length);
+  const { examples, pseudo = [], settings, task, peer, round, steps } = options;
   const prng = createPrng(settings.seed).fork('batches').fork(peer).fork(round);
-  let order: number[] = [];
+  const gold = examples.map(({ sequence, y }): WeightedExample => {
+    return {
+      sequence,
+      target: { distribution: task.classes.map((_, k) => (k === y ? 1 : 0)), weight: 1, temperature: 1 },
+    };
+  });
+  const size = Math.min(settings.batchSize, gold.length + pseudo.length);
+  if (size === 0) return [];
+  const goldCount = pseudo.length === 0 ? size : gold.length === 0 ? 0 : Math.ceil(size / 2);
+  const [nextGold, nextPseudo] = [passes(gold, prng), passes(pseudo, prng.fork('pseudo'))];
   return Array.from({ length: steps }, () => {
-    while (order.length < size) order = [...order, ...prng.shuffle(examples.map((_, i) => i))];
-    const chosen = order.slice(0, size).map((i) => examples[i]!);
-    order = order.slice(size);
-    const targets = chosen.map(({ y }) => ({
-      distribution: task.classes.map((_, k) => (k === y ? 1 : 0)),
-      weight: 1 / size,
-      temperature: 1,
-    }));
+    const chosen = [...nextGold(goldCount), ...nextPseudo(size - goldCount)];
+    const batch = packBatch(
+      chosen.map((e) => e.sequence),
+      task.padId,
+    );
     return withTargets(
-      packBatch(
-        chosen.map((e) => e.sequence),
-        task.padId,
-      ),
-      targets,
+      batch,
+      chosen.map(({ target }) => ({ ...target, weight: target.weight / size })),
     );
   });
+}
+
+/** Gives items in shuffled passes: every one before any comes again. */
+function passes<T>(items: readonly T[], prng: Prng): (count: number) => T[] {
+  let order: T[] = [];
+  return (count) => {
+    while (order.length < count) order = [...order, ...prng.shuffle(items)];
+    const taken = order.slice(0, count);
+    order = order.slice(count);
+    return taken;
+  };
 }
 
 export function optimiserOf(settings: RunSettings): AdamWSettings {

@@ -9,8 +9,9 @@ import { initialLora, type LoraSpec } from '../model/lora.ts';
 import { trainableTensors } from '../model/program.ts';
 import type { ModelTensor } from '../model/tensors.ts';
 import type { LabelWords } from './engine.ts';
-import { labelWords } from './learner.ts';
+import { encodeTexts, labelWords, measurePrior } from './learner.ts';
 import { createTask, type Task } from './task.ts';
+import type { Trainer } from './trainer.ts';
 
 export interface Run {
   readonly settings: RunSettings;
@@ -18,6 +19,8 @@ export interface Run {
   readonly base: Base;
   readonly task: Task;
   readonly labels: LabelWords;
+  /** The label words of each prompt, its own prior taken off; the first is `labels`. */
+  readonly patternLabels: readonly LabelWords[];
   readonly lora: LoraSpec;
   readonly tensors: readonly ModelTensor[];
   /** The adapter everybody starts from. */
@@ -53,17 +56,38 @@ export async function openRun(given: RunSettings): Promise<Run> {
   const tensors = trainableTensors(base, { type: 'lora', lora });
   const task = createTask(baseFolder(settings.base), settings, base.architecture.maxTokens);
   const prior = priorOf(settings);
-  if (prior.length > 0 && prior.length !== task.classes.length) {
+  const classes = task.classes.length;
+  if (prior.length > 0 && prior.length !== classes * task.prompts.length) {
     throw new UserError(
       'usage',
-      `labelPrior: ${prior.length} numbers; wanted one for each of ${task.classes.length} classes`,
+      `labelPrior: ${prior.length} numbers; wanted one for each of ${classes} classes and ${task.prompts.length} prompts`,
     );
   }
-  const labels = labelWords(task, prior);
+  const patternLabels = task.prompts.map((_, p) => labelWords(task, prior.slice(p * classes, (p + 1) * classes)));
   const initial = initialLora(tensors, createPrng(settings.seed).fork('lora-A').random);
-  return { settings, runId: runIdOf(settings), base, task, labels, lora, tensors, initial };
+  return {
+    settings,
+    runId: runIdOf(settings),
+    base,
+    task,
+    labels: patternLabels[0]!,
+    patternLabels,
+    lora,
+    tensors,
+    initial,
+  };
 }
 
 export function priorOf(settings: RunSettings): number[] {
   return settings.labelPrior === '' ? [] : settings.labelPrior.split(',').map(Number);
+}
+
+/** The run with its label prior measured on texts, for every prompt. Zhao et al. 2021, contextual calibration. */
+export async function calibrateRun(run: Run, trainer: Trainer, texts: readonly string[]): Promise<Run> {
+  const prior: number[] = [];
+  for (const [p] of run.task.prompts.entries()) {
+    const sequences = await encodeTexts(run.task, texts, p);
+    prior.push(...(await measurePrior(trainer, run.task, run.initial, sequences)));
+  }
+  return openRun({ ...run.settings, labelPrior: prior.map((x) => x.toFixed(4)).join(',') });
 }

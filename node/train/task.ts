@@ -8,6 +8,8 @@ import type { Sequence } from './batch.ts';
 export interface TaskSpec {
   /** Holds `{text}` and `{mask}`, once each. */
   readonly prompt: string;
+  /** More of them, separated by `|`. */
+  readonly patterns: string;
   /** `class=word,...` */
   readonly labels: string;
   /** Longest prompt in tokens, with its special tokens. */
@@ -20,8 +22,10 @@ export interface Task {
   /** Token ids of the words. */
   readonly labelIds: readonly number[];
   readonly padId: number;
-  /** The prompt around a text, the text cut so that everything fits. */
-  encode(text: string): Sequence;
+  /** The prompt and the patterns after it. */
+  readonly prompts: readonly string[];
+  /** A prompt (by number; 0: the first) around a text, the text cut so that everything fits. */
+  encode(text: string, prompt?: number): Sequence;
   /** The class a label names: by its name, or by its number from 0; null for neither. */
   classOf(label: string): number | null;
 }
@@ -46,34 +50,49 @@ export function createTask(folder: string, spec: TaskSpec, maxPositions: number)
       `labels: "${word}" is ${ids.length} tokens of this base's vocabulary; wanted a word that is one token`,
     );
   });
-  const parts = spec.prompt.split(/(\{text\}|\{mask\})/);
-  const fixed = parts.map((part) => (part === '{text}' ? null : part === '{mask}' ? [mask] : plain(part.trim())));
-  if (fixed.filter((ids) => ids === null).length !== 1 || fixed.filter((ids) => ids?.[0] === mask).length !== 1) {
-    throw new UserError('usage', `prompt: got "${spec.prompt}"; wanted one {text} and one {mask}`);
-  }
-  const overhead = 2 + fixed.reduce((sum, ids) => sum + (ids?.length ?? 0), 0);
-  const room = Math.min(spec.maxTokens, maxPositions) - overhead;
-  if (room < 1)
-    throw new UserError(
-      'usage',
-      `maxTokens: ${spec.maxTokens} leaves no room for a text; the prompt alone takes ${overhead}`,
-    );
+  const prompts = [spec.prompt, ...spec.patterns.split('|')].map((p) => p.trim()).filter((p) => p !== '');
+  const encoders = prompts.map((prompt) =>
+    promptEncoder(prompt, { plain, cls, sep, mask, limit: Math.min(spec.maxTokens, maxPositions) }),
+  );
   const classes = labels.map(([name]) => name);
   return {
     classes,
     words: labels.map(([, word]) => word),
     labelIds,
     padId,
-    encode: (text) => {
-      const ids = [cls, ...fixed.flatMap((part) => part ?? plain(text).slice(0, room)), sep];
-      return { ids, positions: [ids.indexOf(mask)] };
-    },
+    prompts,
+    encode: (text, prompt = 0) => encoders[prompt]!(text),
     classOf: (label) => {
       const byName = classes.indexOf(label);
       if (byName >= 0) return byName;
       const number = /^\d+$/.test(label) ? Number(label) : -1;
       return number >= 0 && number < classes.length ? number : null;
     },
+  };
+}
+
+interface PromptTokens {
+  readonly plain: (text: string) => number[];
+  readonly cls: number;
+  readonly sep: number;
+  readonly mask: number;
+  readonly limit: number;
+}
+
+/** Encodes texts into one prompt. Throws a UserError on a prompt without its {text} and {mask}, or with no room for a text. */
+function promptEncoder(prompt: string, { plain, cls, sep, mask, limit }: PromptTokens): (text: string) => Sequence {
+  const parts = prompt.split(/(\{text\}|\{mask\})/);
+  const fixed = parts.map((part) => (part === '{text}' ? null : part === '{mask}' ? [mask] : plain(part.trim())));
+  if (fixed.filter((ids) => ids === null).length !== 1 || fixed.filter((ids) => ids?.[0] === mask).length !== 1) {
+    throw new UserError('usage', `prompt: got "${prompt}"; wanted one {text} and one {mask}`);
+  }
+  const overhead = 2 + fixed.reduce((sum, ids) => sum + (ids?.length ?? 0), 0);
+  const room = limit - overhead;
+  if (room < 1)
+    throw new UserError('usage', `maxTokens: ${limit} leaves no room for a text; "${prompt}" alone takes ${overhead}`);
+  return (text) => {
+    const ids = [cls, ...fixed.flatMap((part) => part ?? plain(text).slice(0, room)), sep];
+    return { ids, positions: [ids.indexOf(mask)] };
   };
 }
 

@@ -27,7 +27,7 @@ test('the bundled base gives the logits its reference states', async () => {
   const references: Reference[] = JSON.parse(readFileSync(join(baseFolder(BUNDLED), 'reference.json'), 'utf8'));
   const words = Object.keys(references[0]!.logits);
   const labels = words.map((word) => `${word}=${word}`).join(',');
-  const task = createTask(baseFolder(BUNDLED), { prompt: '{text} {mask}.', labels, maxTokens: 96 }, 256);
+  const task = createTask(baseFolder(BUNDLED), { prompt: '{text} {mask}.', patterns: '', labels, maxTokens: 96 }, 256);
   const engine = await createEngine({
     base: BUNDLED,
     trainable: { type: 'lora', lora: LORA },
@@ -62,7 +62,7 @@ test('padding and the company of longer texts change no logit', async () => {
   const base = await openBase(BUNDLED);
   const task = createTask(
     base.folder,
-    { prompt: '{text} it was {mask} .', labels: 'a=bad,b=good', maxTokens: 96 },
+    { prompt: '{text} it was {mask} .', patterns: '', labels: 'a=bad,b=good', maxTokens: 96 },
     256,
   );
   const vector = new Float32Array(32768);
@@ -193,7 +193,7 @@ test('an adapter comes back from PEFT files bit for bit, and unfit ones are refu
 });
 
 test('a label word that is no single token is named', () => {
-  const spec = { prompt: '{text} it was {mask} .', labels: 'good=great,bad=abysmalistic', maxTokens: 96 };
+  const spec = { prompt: '{text} it was {mask} .', patterns: '', labels: 'good=great,bad=abysmalistic', maxTokens: 96 };
   assert.throws(() => createTask(baseFolder(BUNDLED), spec, 256), /"abysmalistic" is \d+ tokens/);
   assert.throws(
     () => createTask(baseFolder(BUNDLED), { ...spec, labels: 'a=good,b=bad', prompt: '{text} was so' }, 256),
@@ -208,7 +208,7 @@ test('a label word that is no single token is named', () => {
 test('a long text is cut so that the whole prompt fits', () => {
   const task = createTask(
     baseFolder(BUNDLED),
-    { prompt: '{text} it was {mask} .', labels: 'a=good,b=bad', maxTokens: 32 },
+    { prompt: '{text} it was {mask} .', patterns: '', labels: 'a=good,b=bad', maxTokens: 32 },
     256,
   );
   const { ids, positions } = task.encode('word '.repeat(500));

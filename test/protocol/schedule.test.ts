@@ -1,9 +1,10 @@
 /** @file Neighbour schedules, the generator behind them, and the settings table. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { canonicalSettings, parseSettings, SETTINGS } from '../../protocol/config.ts';
+import { canonicalSettings, parseSettings } from '../../protocol/config.ts';
 import { drawNeighbours, SCHEDULE_NAMES } from '../../protocol/neighbours.ts';
 import { createPrng, hash32 } from '../../protocol/prng.ts';
+import { SETTINGS } from '../../protocol/settings.ts';
 import { settingsWith } from '../support.ts';
 
 const members = (n: number): string[] => Array.from({ length: n }, (_, i) => `m${String(i).padStart(3, '0')}`);

@@ -125,7 +125,7 @@ test('a peer without labels changes nothing', async () => {
 });
 
 test('scores come back in the order of the texts, whatever their lengths', async () => {
-  const sequences = ['word '.repeat(40), 'good', 'word '.repeat(20), 'bad'].map(run.task.encode);
+  const sequences = ['word '.repeat(40), 'good', 'word '.repeat(20), 'bad'].map((text) => run.task.encode(text));
   const request = { vector: run.initial, labels: run.labels, padId: run.task.padId };
   const together = await trainer.score({ ...request, sequences });
   for (const [i, sequence] of sequences.entries()) {
