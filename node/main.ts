@@ -99,7 +99,22 @@ function createProgram(): Command {
     .option('--format <name>', 'peft', 'peft')
     .option('--state <dir>', 'state folder of the peer; default: the only *.lorikeet here')
     .action(async (flags: Flags) => (await import('./commands/export.ts')).exportAdapter(flags));
+
+  command('experiment', 'Compare methods over seeds and settings, as a YAML file says; goes on where it stopped.')
+    .argument('<file>', 'such as sim/experiments/labels.yaml')
+    .option('--set <field=value>', 'change the file, such as --set seeds=[1] or --set settings.rounds=3', collect, [])
+    .option('--shard <i/n>', 'only every n-th run, for many machines')
+    .option('--out <dir>', 'where records and report are written; default: results/NAME')
+    .option('--threads <count>', 'threads of one operator; 0: one a core', '0')
+    .option('--json', 'print the final records as JSON')
+    .action(async (file: string, flags: Flags & { set: string[] }) =>
+      (await import('./commands/experiment.ts')).experiment(file, flags),
+    );
   return program;
+}
+
+function collect(value: string, earlier: string[]): string[] {
+  return [...earlier, value];
 }
 
 async function main(): Promise<void> {

@@ -54,7 +54,7 @@ export function splitReviews(options: { seed: string; peers: number; goldPerClas
 }
 
 /** Sentences of one kind, each text once; the file ends with an empty element. */
-function readSentences(file: string): Example[] {
+export function readSentences(file: string): Example[] {
   const folder = dirname(createRequire(import.meta.url).resolve('sentiment/package.json'));
   const rows: { text: string; class: number | null }[] = JSON.parse(
     readFileSync(join(folder, 'test', 'fixtures', file), 'utf8'),

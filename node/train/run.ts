@@ -4,7 +4,7 @@ import { canonicalSettings, parseSettings, type RunSettings } from '../../protoc
 import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../../protocol/frame.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { UserError } from '../errors.ts';
-import { type Base, baseFolder, openBase } from '../model/base.ts';
+import { type Base, baseFolder, baseVector, openBase } from '../model/base.ts';
 import { initialLora, type LoraSpec } from '../model/lora.ts';
 import { trainableTensors } from '../model/program.ts';
 import type { ModelTensor } from '../model/tensors.ts';
@@ -90,4 +90,9 @@ export async function calibrateRun(run: Run, trainer: Trainer, texts: readonly s
     prior.push(...(await measurePrior(trainer, run.task, run.initial, sequences)));
   }
   return openRun({ ...run.settings, labelPrior: prior.map((x) => x.toFixed(4)).join(',') });
+}
+
+/** Where full-parameter training starts: every weight of the base as one vector. */
+export function fullVector(run: Run): Float32Array {
+  return baseVector(run.base);
 }

@@ -161,12 +161,10 @@ test('hard labels, kept sets, and peers without gold or unlabelled texts', async
 
 test('half of each batch is gold, the weights of a batch are shares', async () => {
   const examples = await goldOf([0, 1, 0, 1]);
-  const pseudo = unlabelled
-    .slice(0, 8)
-    .map(({ text }) => ({
-      sequence: bare.task.encode(text),
-      target: { distribution: [0.4, 0.6], weight: 2, temperature: 2 },
-    }));
+  const pseudo = unlabelled.slice(0, 8).map(({ text }) => ({
+    sequence: bare.task.encode(text),
+    target: { distribution: [0.4, 0.6], weight: 2, temperature: 2 },
+  }));
   const common = { task: bare.task, settings: settingsWith({ batchSize: 6 }), peer: 'a', round: 0, steps: 3 };
   for (const batch of roundBatches({ ...common, examples, pseudo })) {
     assert.equal(

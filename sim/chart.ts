@@ -1,0 +1,84 @@
+/** @file Line charts as SVG text: axes, a few ticks, a legend; nothing else. */
+
+export interface Series {
+  readonly name: string;
+  readonly points: readonly (readonly [x: number, y: number])[];
+}
+
+export interface LineChart {
+  readonly title: string;
+  readonly x: string;
+  readonly y: string;
+  readonly series: readonly Series[];
+}
+
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [760, 320, 52, 180, 28, 40];
+/** Okabe and Ito's palette, told apart by colour-blind eyes too. */
+const COLOURS = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#e69f00',
+  '#56b4e9',
+  '#000000',
+  '#8a6d3b',
+  '#7b3294',
+  '#777777',
+];
+
+/** The chart, or nothing where there is no point. */
+export function lineChart({ title, x, y, series }: LineChart): string {
+  const points = series.flatMap((s) => s.points);
+  if (points.length === 0) return '';
+  const [xs, ys] = [bounds(points.map((p) => p[0])), bounds(points.map((p) => p[1]))];
+  const px = (v: number): string => (LEFT + ((v - xs[0]) / (xs[1] - xs[0])) * (WIDTH - LEFT - RIGHT)).toFixed(1);
+  const py = (v: number): string =>
+    (HEIGHT - BOTTOM - ((v - ys[0]) / (ys[1] - ys[0])) * (HEIGHT - TOP - BOTTOM)).toFixed(1);
+  const grid = ticks(ys).map(
+    (v) =>
+      `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${py(v)}" y2="${py(v)}" stroke="#e5e5e5"/><text x="${LEFT - 6}" y="${py(v)}" text-anchor="end" dominant-baseline="middle">${short(v)}</text>`,
+  );
+  const marks = ticks(xs).map(
+    (v) => `<text x="${px(v)}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle">${short(v)}</text>`,
+  );
+  const lines = series.map((s, i) => {
+    const colour = COLOURS[i % COLOURS.length]!;
+    const path = s.points.map(([a, b]) => `${px(a)},${py(b)}`).join(' ');
+    const label = `<text x="${WIDTH - RIGHT + 26}" y="${TOP + 8 + 18 * i}" dominant-baseline="middle">${text(s.name)}</text>`;
+    return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/><line x1="${WIDTH - RIGHT + 8}" x2="${WIDTH - RIGHT + 22}" y1="${TOP + 8 + 18 * i}" y2="${TOP + 8 + 18 * i}" stroke="${colour}" stroke-width="3"/>${label}`;
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" font-family="system-ui, sans-serif" font-size="12" role="img">`,
+    `<text x="${LEFT}" y="16" font-weight="bold">${text(title)}</text>`,
+    ...grid,
+    ...marks,
+    `<text x="${(WIDTH - RIGHT + LEFT) / 2}" y="${HEIGHT - 6}" text-anchor="middle">${text(x)}</text>`,
+    `<text x="14" y="${HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 ${HEIGHT / 2})">${text(y)}</text>`,
+    ...lines,
+    '</svg>',
+  ].join('\n');
+}
+
+function bounds(values: readonly number[]): [number, number] {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = high > low ? (high - low) * 0.05 : Math.max(1, Math.abs(high) * 0.05);
+  return [low - room, high + room];
+}
+
+/** Four to eight round numbers within the bounds. */
+function ticks([low, high]: readonly [number, number]): number[] {
+  const raw = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw)!;
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => (first + i) * step);
+}
+
+function short(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}
+
+function text(raw: string): string {
+  return raw.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+}
