@@ -25,7 +25,12 @@ export async function readAdapter(
 ): Promise<{ run: Run; vector: Float32Array }> {
   const lora = readPeftConfig(folder);
   const own = readRunFile(folder);
-  const settings = checkSettings({ ...own, ...given, ...lora }, folder);
+  const asked = 'prompt' in given || 'labels' in given;
+  // A prior belongs to the prompt and words it was measured with.
+  const settings = checkSettings(
+    { ...own, ...(asked ? { labelPrior: '', patterns: '' } : {}), ...given, ...lora },
+    folder,
+  );
   const run = await openRun(settings);
   return { run, vector: readPeftVector(folder, run.tensors) };
 }

@@ -73,9 +73,13 @@ export async function generateKey(seed?: Uint8Array): Promise<Uint8Array> {
   return privateKeyToProtobuf(await (seed ? generateKeyPairFromSeed('Ed25519', seed) : generateKeyPair('Ed25519')));
 }
 
-/** The peer id of a key. */
-export function idOfKey(key: Uint8Array): string {
-  return peerIdFromPrivateKey(privateKeyFromProtobuf(key)).toString();
+/** The peer id of a key; null where the bytes are no key. */
+export function idOfKey(key: Uint8Array): string | null {
+  try {
+    return peerIdFromPrivateKey(privateKeyFromProtobuf(key)).toString();
+  } catch {
+    return null;
+  }
 }
 
 /** Starts listening. Throws a UserError where an address cannot be had. */
@@ -270,11 +274,10 @@ async function startNode(options: HostOptions, privateKey: PrivateKey) {
       services: { identify: identify(), pubsub },
     });
   } catch (error) {
-    const taken = codeOf(error) === 'EADDRINUSE' || /EADDRINUSE|listen/i.test(messageOf(error));
-    if (!taken) throw error;
+    if ((error as Error).name !== 'UnsupportedListenAddressesError' && codeOf(error) !== 'EADDRINUSE') throw error;
     throw new UserError(
       'usage',
-      `${options.listen.join(', ')}: cannot listen there (${messageOf(error).split('\n')[0]}); choose another --port`,
+      `${options.listen.join(', ')}: cannot listen there (in use, or no address of this machine); choose another --port or --host`,
     );
   }
 }

@@ -15,22 +15,22 @@ export function formatInvite(invite: Invite): string {
 
 /** Throws a UserError that says what an invite looks like. */
 export function parseInvite(text: string): Invite {
-  const [places = '', runId = ''] = text.trim().split('#');
+  const [places = '', runId = '', ...junk] = text.trim().split('#');
   const addresses = places.split(',').filter((a) => a !== '');
-  const wellFormed =
-    addresses.length > 0 &&
-    addresses.every((a) => /^\/(ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/\d+\/p2p\/[A-Za-z0-9]+$/.test(a) && validHost(a));
+  const wellFormed = junk.length === 0 && addresses.length > 0 && addresses.every(isAddress);
   if (!wellFormed || !new RegExp(`^[0-9a-f]{${RUN_ID_DIGITS}}$`).test(runId)) {
     throw new UserError(
       'usage',
-      `invite: got "${text.slice(0, 80)}"; wanted /ip4/HOST/tcp/PORT/p2p/ID#RUN as "lorikeet up" prints it`,
+      `invite: got "${text.slice(0, 300)}"; wanted /ip4/HOST/tcp/PORT/p2p/ID#RUN as "lorikeet up" prints it`,
     );
   }
   return { addresses, runId };
 }
 
-function validHost(address: string): boolean {
-  const [, kind, host = ''] = address.split('/');
-  if (kind === 'ip4') return isIP(host) === 4;
-  return kind === 'ip6' ? isIP(host) === 6 : true;
+/** /ip4/HOST/tcp/PORT/p2p/ID and its like; ids are those of Ed25519 keys. */
+function isAddress(address: string): boolean {
+  const match = /^\/(ip4|ip6|dns4|dns6|dns)\/([^/]+)\/tcp\/(\d+)\/p2p\/12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/.exec(address);
+  if (!match || Number(match[3]) < 1 || Number(match[3]) > 65535) return false;
+  const version = { ip4: 4, ip6: 6 }[match[1]!];
+  return version === undefined || isIP(match[2]!) === version;
 }

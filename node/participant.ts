@@ -3,7 +3,7 @@ import type { CodecName } from '../protocol/codec.ts';
 import type { Metric } from '../protocol/events.ts';
 import type { Refusal } from '../protocol/frame.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
-import { messageOf } from './errors.ts';
+import { messageOf, UserError } from './errors.ts';
 import { generateKey, idOfKey } from './host.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import type { Store } from './store.ts';
@@ -44,6 +44,8 @@ export interface ParticipantView {
   distance: number | null;
   neighbours: number;
   late: number;
+  /** Exchanges given up, mostly with peers that left. */
+  abandoned: number;
   /** Pseudo-labelled examples trained on. */
   pseudo: number;
   /** Their share of the unlabelled texts, and of them the share that is right where that is known. */
@@ -75,6 +77,11 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const { settings, runId } = run;
   const key = await store.key(() => generateKey());
   const id = idOfKey(key);
+  if (id === null)
+    throw new UserError(
+      'storage',
+      `${store.folder}/key: not a key; restore it, or remove it to come back as a new peer`,
+    );
   const snapshot = store.readSnapshot(runId, settings.codec as CodecName);
   const peer = snapshot
     ? restorePeer({ id, settings, snapshot })
@@ -116,7 +123,10 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
         vector: adapter,
         steps,
       });
-      return { adapter: vector, stats: { loss: losses.reduce((a, b) => a + b, 0) / Math.max(1, losses.length) } };
+      return {
+        adapter: vector,
+        stats: { loss: losses.length > 0 ? losses.reduce((a, b) => a + b, 0) / losses.length : null },
+      };
     },
     onMetric: (metric) => {
       noteMetric(view, metric, options.onNotice);
@@ -153,6 +163,7 @@ function createView(peer: Peer): ParticipantView {
     distance: null,
     neighbours: 0,
     late: 0,
+    abandoned: 0,
     pseudo: 0,
     coverage: 0,
     precision: null,
@@ -178,7 +189,7 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
       onNotice?.(`the others are at round ${metric.to}: skipped from ${metric.from}`);
       break;
     case 'abandoned':
-      onNotice?.(`round ${metric.round}: ${metric.edges} unfinished exchanges given up`);
+      view.abandoned += metric.edges;
       break;
     case 'diverged':
       onNotice?.(`round ${metric.round}: training gave numbers that are not finite; kept the adapter from before`);

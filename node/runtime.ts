@@ -44,11 +44,13 @@ export interface Runtime {
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { peer } = options;
   const { promise: finished, resolve: finish, reject: fail } = Promise.withResolvers<void>();
+  finished.catch(() => {}); // whoever waits hears of it; nobody need wait yet
   const traffic: Traffic = { sentBytes: 0, sentFrames: 0, receivedBytes: 0 };
   const timers = new Map<TimerName, NodeJS.Timeout>();
   const queue: Event[] = [];
   const early: Event[] = [];
-  let pumping: Promise<void> | null = null;
+  let pumping = false;
+  let pumped: Promise<void> = Promise.resolve();
   let state: 'starting' | 'running' | 'stopped' = 'starting';
   const limits = { runId: peer.runId, count: peer.adapter.length, codec: peer.settings.codec as CodecName };
 
@@ -57,9 +59,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     if (state === 'starting') early.push(event);
     else {
       queue.push(event);
-      pumping ??= pump().finally(() => {
-        pumping = null;
-      });
+      if (!pumping) pumped = pump();
     }
   };
   const halt = (): void => {
@@ -67,6 +67,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     for (const timer of timers.values()) clearTimeout(timer);
   };
   const pump = async (): Promise<void> => {
+    pumping = true;
     try {
       for (let event = queue.shift(); event; event = queue.shift()) {
         for (const effect of step(peer, event, { now: Date.now(), hash: sha256 })) await carryOut(effect);
@@ -74,6 +75,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     } catch (error) {
       halt();
       fail(error);
+    } finally {
+      pumping = false; // in the same turn as the last look at the queue, so no event is left lying
     }
   };
 
@@ -153,7 +156,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     stop: async () => {
       if (state === 'running') {
         push({ type: 'stop' });
-        await pumping;
+        await pumped;
         await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS)); // lets the goodbye leave
       }
       halt();

@@ -34,7 +34,10 @@ const FILES = { run: 'run.json', key: 'key', snapshot: 'snapshot.bin', lock: 'lo
 export function openStore(folder: string): Store {
   const path = (file: keyof typeof FILES): string => join(folder, FILES[file]);
   const failed = (what: string, error: unknown): UserError =>
-    new UserError('storage', `${what}: ${messageOf(error)}; free the disk or choose another --state`);
+    new UserError(
+      'storage',
+      `${what}: ${messageOf(error)}; check its permissions and the space left, or choose another --state`,
+    );
   try {
     mkdirSync(folder, { recursive: true });
   } catch (error) {
@@ -66,10 +69,15 @@ export function readRun(path: string): Saved | null {
   if (!existsSync(path)) return null;
   try {
     const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
+    if (typeof saved?.settings !== 'object' || typeof saved.port !== 'number')
+      throw new Error('settings or port are missing');
     return { ...saved, settings: checkSettings(saved.settings, path) };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError('storage', `${path}: not a run (${messageOf(error)}); remove the folder to start afresh`);
+    throw new UserError(
+      'storage',
+      `${path}: not a run (${messageOf(error).split('\n')[0]}); remove the folder to start afresh`,
+    );
   }
 }
 

@@ -5,8 +5,8 @@ import type { Snapshot } from './snapshot.ts';
 export type TimerName = 'round' | 'retry' | 'announce';
 
 export interface TrainStats {
-  /** Mean loss over the round's steps. */
-  readonly loss: number;
+  /** Mean loss over the round's steps; null where there was nothing to train on. */
+  readonly loss: number | null;
 }
 
 export type Event =
@@ -40,7 +40,7 @@ export type Effect =
 
 export type Metric =
   | { readonly type: 'gathering'; readonly members: number; readonly wanted: number }
-  | { readonly type: 'trained'; readonly round: number; readonly loss: number }
+  | { readonly type: 'trained'; readonly round: number; readonly loss: number | null }
   | {
       readonly type: 'mixed';
       readonly round: number;

@@ -12,6 +12,8 @@ export interface Edge {
   received: boolean;
   /** Ours is mixed into theirs, durably. */
   acknowledged: boolean;
+  /** When ours was last sent over an open connection (ms); not kept. */
+  sentAt?: number;
 }
 
 export interface Exchange {

@@ -13,13 +13,15 @@ const MAX_ADDRESSES = 16;
 /** Of one `peers` frame. */
 export const MAX_ACQUAINTANCES = 16;
 const MAX_ADDRESS_CHARACTERS = 200;
+const MAX_ID_CHARACTERS = 100;
 const MAX_SMALL_BODY_BYTES = 16 * MAX_ADDRESSES * MAX_ADDRESS_CHARACTERS;
 
 /** A digest of at least HASH_BYTES bytes; native in Node, memoised in a simulator. */
 export type Hash = (bytes: Uint8Array) => Uint8Array;
 
-export type MemberState = 'joined' | 'finished' | 'left';
-const MEMBER_STATES: readonly MemberState[] = ['joined', 'finished', 'left'];
+/** Waiting for others, taking part in rounds, done with them, gone. */
+export type MemberState = 'gathering' | 'joined' | 'finished' | 'left';
+const MEMBER_STATES: readonly MemberState[] = ['gathering', 'joined', 'finished', 'left'];
 
 /** What a frame says; `round` is the exchange it is about, or for `announce` the sender's own. */
 export type Message =
@@ -77,6 +79,7 @@ export type Refusal =
   | 'stale-sequence'
   | 'beyond-the-run'
   | 'inbox-full'
+  | 'far-ahead'
   | 'too-many-members';
 
 export interface FrameLimits {
@@ -157,7 +160,8 @@ function decodeBody(kind: Message['type'], round: number, body: Uint8Array, limi
       const count = reader.u8();
       if (count > MAX_ACQUAINTANCES) return 'malformed';
       const peers = Array.from({ length: count }, () => ({ id: reader.ascii(), addresses: readAddresses(reader) }));
-      return reader.done() ? { type: 'peers', round, peers } : 'malformed';
+      const long = peers.some((p) => p.id.length > MAX_ID_CHARACTERS);
+      return reader.done() && !long ? { type: 'peers', round, peers } : 'malformed';
     }
     case 'data': {
       const [degree, codec, count] = [reader.u16(), codecById(reader.u8()), reader.u32()];

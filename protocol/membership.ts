@@ -13,12 +13,18 @@ export interface Member {
   connected: boolean;
   /** Whether a dial has been asked for since it was last seen connected. */
   dialled: boolean;
+  /** Known from what another said, and not heard itself yet. */
+  hearsay: boolean;
 }
 
 /** Keyed by id. */
 export type Members = Record<string, Member>;
 
 export const MAX_MEMBERS = 20_000;
+/** Of them, those only others have spoken of. */
+const MAX_HEARSAY = 64;
+/** Silence after which somebody not connected is forgotten, in announcement pauses. */
+const FORGET_AFTER_PAUSES = 30;
 
 /** The member, added if there is room. */
 export function memberOf(members: Members, id: string, now: number): Member | null {
@@ -34,9 +40,29 @@ export function memberOf(members: Members, id: string, now: number): Member | nu
     heardAt: now,
     connected: false,
     dialled: false,
+    hearsay: false,
   };
   members[id] = member;
   return member;
+}
+
+/** Somebody another has spoken of, added while there are few such. */
+export function hearsayOf(members: Members, { id, addresses }: Acquaintance, now: number): Member | null {
+  const known = members[id];
+  if (!known && Object.values(members).filter((m) => m.hearsay).length >= MAX_HEARSAY) return null;
+  const member = known ?? memberOf(members, id, now);
+  if (!member || (known && !known.hearsay)) return member;
+  member.hearsay = true;
+  member.addresses = addresses;
+  return member;
+}
+
+/** Drops who has been silent for long, is not connected and is not needed. */
+export function forgetSilent(members: Members, now: number, pauseMs: number, isNeeded: (id: string) => boolean): void {
+  const silence = FORGET_AFTER_PAUSES * announcementPause(members, pauseMs);
+  for (const { id, connected, heardAt } of Object.values(members)) {
+    if (!connected && now - heardAt > silence && !isNeeded(id)) delete members[id];
+  }
 }
 
 /** Members that announce at the configured pause; more make it longer, so that what each hears a second stays bounded. */
@@ -44,23 +70,28 @@ const UNHURRIED_MEMBERS = 16;
 
 /** The pause between announcements (ms). */
 export function announcementPause(members: Members, pauseMs: number): number {
-  return Math.round(pauseMs * Math.max(1, Object.keys(members).length / UNHURRIED_MEMBERS));
+  const announcing = Object.values(members).filter((m) => m.sequence >= 0 && m.state !== 'left').length;
+  return Math.round(pauseMs * Math.max(1, announcing / UNHURRIED_MEMBERS));
 }
 
 /** Those heard most lately whose address is known, the connected first. */
 export function acquaintancesOf(members: Members, count: number): Acquaintance[] {
   return Object.values(members)
-    .filter((m) => m.addresses.length > 0 && m.state !== 'left')
+    .filter((m) => m.addresses.length > 0 && m.state !== 'left' && !m.hearsay)
     .sort((a, b) => Number(b.connected) - Number(a.connected) || b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1))
     .slice(0, count)
     .map(({ id, addresses }) => ({ id, addresses }));
 }
 
-/** Ids of those who take part in rounds: announced, not gone, not silent for too long. Sorted. */
-export function liveMembers(members: Members, now: number, timing: { timeoutMs: number; pauseMs: number }): string[] {
+/** Ids of those who are heard of and in one of the states, and not silent for too long. Sorted. */
+export function liveMembers(
+  members: Members,
+  now: number,
+  { states, ...timing }: { timeoutMs: number; pauseMs: number; states: readonly MemberState[] },
+): string[] {
   const timeoutMs = Math.max(timing.timeoutMs, 3 * announcementPause(members, timing.pauseMs));
   return Object.values(members)
-    .filter((m) => m.sequence >= 0 && m.state === 'joined' && (m.connected || now - m.heardAt <= timeoutMs))
+    .filter((m) => m.sequence >= 0 && states.includes(m.state) && (m.connected || now - m.heardAt <= timeoutMs))
     .map((m) => m.id)
     .sort();
 }

@@ -40,10 +40,11 @@ export function createOutbox(peer: Peer, { now, hash }: Context): Outbox {
   };
 }
 
-export function announcement(
-  peer: Peer,
-  state: MemberState = peer.phase === 'finished' ? 'finished' : 'joined',
-): Message {
+function stateOf({ phase }: Peer): MemberState {
+  return phase === 'gathering' || phase === 'finished' ? phase : 'joined';
+}
+
+export function announcement(peer: Peer, state: MemberState = stateOf(peer)): Message {
   return { type: 'announce', round: peer.round, state, addresses: peer.addresses };
 }
 
@@ -55,6 +56,8 @@ export function save(peer: Peer, out: Outbox): void {
 export function sendData(peer: Peer, { round, degree, payload }: Exchange, to: string, out: Outbox): void {
   const member = memberOf(peer.members, to, out.now);
   if (member && !member.connected && !member.dialled) dial(member, out);
+  const edge = peer.exchanges.find((e) => e.round === round)?.edges[to];
+  if (edge && member?.connected) edge.sentAt = out.now;
   const codec = peer.settings.codec as CodecName;
   out.send(to, { type: 'data', round, degree, codec, count: peer.adapter.length, payload });
 }

@@ -28,6 +28,8 @@ export interface Peer {
   members: Members;
   addresses: readonly string[];
   deadlineAt: number;
+  /** Once finished: until then open edges wait for peers that are not connected (ms). */
+  lingerUntil: number;
   /** Refused frames by code. */
   refused: Partial<Record<Refusal, number>>;
   /** Frames of a sender that no honest peer sends. */
@@ -73,6 +75,7 @@ export function restorePeer(options: { id: string; settings: RunSettings; snapsh
     members,
     addresses: [],
     deadlineAt: 0,
+    lingerUntil: 0,
     refused: {},
     strikes: {},
     done: false,
@@ -108,6 +111,8 @@ export function parcelKey(round: number, from: string): string {
 
 function copyExchanges(exchanges: readonly Exchange[]): Exchange[] {
   const copyEdges = (edges: Exchange['edges']): Exchange['edges'] =>
-    Object.fromEntries(Object.entries(edges).map(([id, edge]) => [id, { ...edge }]));
+    Object.fromEntries(
+      Object.entries(edges).map(([id, { received, acknowledged }]) => [id, { received, acknowledged }]),
+    );
   return exchanges.map((e) => ({ ...e, edges: copyEdges(e.edges) }));
 }

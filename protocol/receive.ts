@@ -1,7 +1,7 @@
 /** @file What a peer does with a frame: check, refuse with a counted code, or take it in. */
 import { CODECS, type CodecName } from './codec.ts';
 import { decodeFrame, type Message, type Refusal } from './frame.ts';
-import { type Member, memberOf } from './membership.ts';
+import { hearsayOf, type Member, memberOf } from './membership.ts';
 import { dial, type Outbox, sendData } from './outbox.ts';
 import { type Peer, parcelKey, totalRounds } from './peer.ts';
 import { norm } from './vector.ts';
@@ -12,10 +12,22 @@ const MAX_STRIKES = 16;
 const EAGER_CONNECTIONS = 16;
 /** Adapters held for rounds to come, from all senders. */
 const MAX_PARCELS = 256;
-const HONEST: readonly Refusal[] = ['stale-round', 'stale-sequence', 'inbox-full', 'too-many-members'];
+/** Senders whose strikes are remembered. */
+const MAX_STRUCK = 1024;
+/** Norm beyond which an adapter is never believed, whatever the run says: sums must stay finite. */
+const NORM_CEILING = 1e18;
+const HONEST: readonly Refusal[] = [
+  'huge-norm',
+  'far-ahead',
+  'stale-round',
+  'stale-sequence',
+  'inbox-full',
+  'too-many-members',
+];
 
 /** Takes in a frame from an authenticated sender. */
 export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox): void {
+  if (from === peer.id) return; // an announcement of ours that came round
   const codec = peer.settings.codec as CodecName;
   const decoded = decodeFrame(bytes, { runId: peer.runId, count: peer.adapter.length, codec }, out.hash);
   if (!decoded.ok) return refuse(peer, from, decoded.code, out);
@@ -24,6 +36,7 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
   const member = memberOf(peer.members, from, out.now);
   if (!member) return refuse(peer, from, 'too-many-members', out);
   member.heardAt = out.now;
+  member.hearsay = false;
   if (message.type !== 'nack' && message.type !== 'want') member.round = Math.max(member.round, message.round);
   switch (message.type) {
     case 'announce':
@@ -31,6 +44,7 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
     case 'peers':
       return introduced(peer, message, out);
     case 'data':
+      if (member.state === 'gathering') member.state = 'joined'; // its announcement was lost
       return data(peer, from, message, out);
     case 'ack':
       return acknowledged(peer, from, message.round);
@@ -48,8 +62,14 @@ export function refuse(peer: Peer, from: string, code: Refusal, out: Outbox): vo
   peer.refused[code] = (peer.refused[code] ?? 0) + 1;
   out.effects.push({ type: 'refuse', id: from, code });
   if (HONEST.includes(code)) return;
-  peer.strikes[from] = (peer.strikes[from] ?? 0) + 1;
-  if (peer.strikes[from] === MAX_STRIKES) out.effects.push({ type: 'drop', id: from });
+  const strikes = (peer.strikes[from] ?? 0) + 1;
+  const full = strikes === 1 && Object.keys(peer.strikes).length >= MAX_STRUCK;
+  if (strikes < MAX_STRIKES && !full) {
+    peer.strikes[from] = strikes;
+    return;
+  }
+  delete peer.strikes[from];
+  out.effects.push({ type: 'drop', id: from });
 }
 
 type Of<T extends Message['type']> = Extract<Message, { type: T }>;
@@ -64,26 +84,22 @@ function announced(peer: Peer, member: Member, message: Of<'announce'>, sequence
 
 /** Others to get to know; what is said of them is not believed, only tried. */
 function introduced(peer: Peer, message: Of<'peers'>, out: Outbox): void {
-  for (const { id, addresses } of message.peers) {
-    if (id === peer.id) continue;
-    const member = memberOf(peer.members, id, out.now);
-    if (!member) return;
-    if (member.sequence < 0) member.addresses = addresses;
-    meet(peer, member, out);
+  for (const acquaintance of message.peers) {
+    const member = acquaintance.id === peer.id ? null : hearsayOf(peer.members, acquaintance, out.now);
+    if (member) meet(peer, member, out);
   }
 }
 
 /** Connects to someone new while there are few connections; later on, neighbours are dialled when they are drawn. */
 export function meet(peer: Peer, member: Member, out: Outbox): void {
-  if (member.connected || member.dialled || member.state !== 'joined' || member.addresses.length === 0) return;
+  if (member.connected || member.dialled || member.state === 'left' || member.addresses.length === 0) return;
   const connected = Object.values(peer.members).filter((m) => m.connected || m.dialled).length;
   if (connected < EAGER_CONNECTIONS) dial(member, out);
 }
 
 function data(peer: Peer, from: string, message: Of<'data'>, out: Outbox): void {
   const { round } = message;
-  const exchange = peer.exchanges.find((e) => e.round === round);
-  const edge = exchange?.edges[from];
+  const edge = peer.exchanges.find((e) => e.round === round)?.edges[from];
   if (edge?.received) return out.send(from, { type: 'ack', round }); // again: their copy of our ack was lost
   if (!edge && round <= peer.exchanged) {
     refuse(peer, from, 'stale-round', out);
@@ -91,14 +107,30 @@ function data(peer: Peer, from: string, message: Of<'data'>, out: Outbox): void 
   }
   const key = parcelKey(round, from);
   if (peer.inbox[key]) return;
-  const waiting = Object.values(peer.inbox);
-  const ofSender = waiting.filter((parcel) => parcel.from === from).length;
-  if (waiting.length >= MAX_PARCELS || ofSender >= peer.settings.maxOpenRounds)
-    return refuse(peer, from, 'inbox-full', out);
+  const problem = edge ? null : earlyProblem(peer, from, round);
+  if (problem) return refuse(peer, from, problem, out);
   const vector = CODECS[message.codec].decode(message.payload, message.count);
   if (!vector) return refuse(peer, from, 'not-finite', out);
-  if (peer.settings.maxNorm > 0 && norm(vector) > peer.settings.maxNorm) return refuse(peer, from, 'huge-norm', out);
+  if (norm(vector) > normLimit(peer)) {
+    // Neither end mixes: the sender hears that there is no such exchange.
+    refuse(peer, from, 'huge-norm', out);
+    if (edge) delete peer.exchanges.find((e) => e.round === round)?.edges[from];
+    return out.send(from, { type: 'nack', round });
+  }
   peer.inbox[key] = { from, round, degree: message.degree, vector };
+}
+
+/** Why an adapter for a round not reached yet cannot wait here. One for an open edge always can. */
+function earlyProblem(peer: Peer, from: string, round: number): Refusal | null {
+  if (round > peer.exchanged + peer.settings.maxOpenRounds) return 'far-ahead';
+  const waiting = Object.values(peer.inbox);
+  const ofSender = waiting.filter((parcel) => parcel.from === from).length;
+  return waiting.length >= MAX_PARCELS || ofSender >= peer.settings.maxOpenRounds ? 'inbox-full' : null;
+}
+
+/** The largest norm that is believed, and sent. */
+export function normLimit({ settings }: Peer): number {
+  return settings.maxNorm > 0 ? Math.min(settings.maxNorm, NORM_CEILING) : NORM_CEILING;
 }
 
 function acknowledged(peer: Peer, from: string, round: number): void {
@@ -124,6 +156,11 @@ function offered(peer: Peer, from: string, round: number, out: Outbox): void {
 
 function wanted(peer: Peer, from: string, round: number, out: Outbox): void {
   const exchange = peer.exchanges.find((e) => e.round === round);
-  if (exchange?.edges[from]) return sendData(peer, exchange, from, out);
-  if (round <= peer.exchanged) out.send(from, { type: 'nack', round });
+  const edge = exchange?.edges[from];
+  if (!exchange || !edge) {
+    if (round <= peer.exchanged) out.send(from, { type: 'nack', round });
+    return;
+  }
+  const lately = edge.sentAt !== undefined && out.now - edge.sentAt < peer.settings.retryMs / 2;
+  if (!edge.acknowledged && !lately) sendData(peer, exchange, from, out);
 }

@@ -2,11 +2,13 @@
 import type { CodecName } from './codec.ts';
 import type { TrainStats } from './events.ts';
 import { closeFinished, type Exchange, openExchange, type Parcel } from './exchange.ts';
+import type { MemberState } from './frame.ts';
 import { catchUp, liveMembers } from './membership.ts';
 import { type Contribution, edgeWeight, mix } from './mixing.ts';
 import { drawNeighbours, type ScheduleName } from './neighbours.ts';
 import { type Outbox, save, sendData } from './outbox.ts';
 import { type Peer, parcelKey, totalRounds } from './peer.ts';
+import { normLimit } from './receive.ts';
 import { distance, isFiniteVector, norm } from './vector.ts';
 
 /** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
@@ -21,43 +23,70 @@ export function advance(peer: Peer, out: Outbox): void {
 }
 
 function gather(peer: Peer, out: Outbox): void {
-  const members = view(peer, out.now).length;
+  const present = others(peer, out.now, ['gathering', 'joined']).length + 1;
+  // A run that others have begun needs no quorum any more.
+  const underway = Object.values(peer.members).some(
+    (m) => m.state === 'finished' || (m.state === 'joined' && m.round > 0),
+  );
   const returning = Number.isFinite(peer.deadlineAt);
-  const wanted = returning ? Math.min(2, peer.settings.minPeers) : peer.settings.minPeers;
-  out.effects.push({ type: 'report', metric: { type: 'gathering', members, wanted } });
-  if (members < wanted && out.now < peer.deadlineAt) return;
-  if (peer.exchanged < peer.round) return beginRound(peer, peer.round, out);
-  peer.phase = 'exchanging';
-  awaitNeighbours(peer, out);
+  const wanted = returning || underway ? Math.min(2, peer.settings.minPeers) : peer.settings.minPeers;
+  out.effects.push({ type: 'report', metric: { type: 'gathering', members: present, wanted } });
+  if (present < wanted && out.now < peer.deadlineAt) return;
+  if (peer.exchanged < peer.round) {
+    beginRound(peer, peer.round, out);
+  } else {
+    peer.phase = 'exchanging';
+    awaitNeighbours(peer, out);
+  }
+  out.announce(); // from now on others may draw this peer
 }
 
 /** The members that take part, this peer among them, sorted. */
 function view(peer: Peer, now: number): string[] {
-  return [...others(peer, now), peer.id].sort();
+  return [...others(peer, now, ['joined']), peer.id].sort();
 }
 
-function others(peer: Peer, now: number): string[] {
+function others(peer: Peer, now: number, states: readonly MemberState[]): string[] {
   const { memberTimeoutMs, announceMs } = peer.settings;
-  return liveMembers(peer.members, now, { timeoutMs: memberTimeoutMs, pauseMs: announceMs });
+  return liveMembers(peer.members, now, { timeoutMs: memberTimeoutMs, pauseMs: announceMs, states });
 }
 
 export function beginRound(peer: Peer, wanted: number, out: Outbox): void {
-  const rounds = others(peer, out.now).map((id) => peer.members[id]!.round);
+  const rounds = others(peer, out.now, ['joined']).map((id) => peer.members[id]!.round);
   const round = catchUp(wanted, rounds, peer.settings.rounds);
-  if (round !== wanted) out.effects.push({ type: 'report', metric: { type: 'skipped', from: wanted, to: round } });
+  if (round !== wanted) skipTo(peer, wanted, round, out);
   peer.round = round;
   if (round >= totalRounds(peer.settings)) {
     peer.phase = 'finished';
-    peer.deadlineAt = out.now + peer.settings.roundDeadlineMs;
+    peer.exchanged = totalRounds(peer.settings);
     save(peer, out);
     out.announce();
-    out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
+    linger(peer, out);
   } else if (round >= peer.settings.rounds) {
     exchange(peer, out);
   } else {
     peer.phase = 'training';
     save(peer, out);
     out.effects.push({ type: 'train', round, adapter: peer.adapter, steps: peer.settings.localSteps });
+  }
+}
+
+/** A finished peer stays while exchanges are open: a while for those not connected, a deadline for all. */
+export function linger(peer: Peer, out: Outbox): void {
+  peer.lingerUntil = out.now + peer.settings.rejoinMs;
+  peer.deadlineAt = out.now + Math.max(peer.settings.rejoinMs, peer.settings.roundDeadlineMs);
+  out.effects.push({ type: 'timer', name: 'round', at: peer.lingerUntil });
+}
+
+/** Leaves out rounds: no exchange of theirs will be opened, so who sent an adapter for one is told. */
+function skipTo(peer: Peer, from: number, to: number, out: Outbox): void {
+  out.effects.push({ type: 'report', metric: { type: 'skipped', from, to } });
+  peer.exchanged = to - 1;
+  for (const [key, parcel] of Object.entries(peer.inbox)) {
+    const awaited = peer.exchanges.find((e) => e.round === parcel.round)?.edges[parcel.from];
+    if (parcel.round >= to || awaited) continue;
+    delete peer.inbox[key];
+    out.send(parcel.from, { type: 'nack', round: parcel.round });
   }
 }
 
@@ -73,7 +102,11 @@ export function trained(peer: Peer, round: number, adapter: Float32Array, stats:
 function exchange(peer: Peer, out: Outbox): void {
   const { settings } = peer;
   const draw = { runId: peer.runId, round: peer.round, members: view(peer, out.now), degree: settings.degree };
-  const neighbours = drawNeighbours(settings.schedule as ScheduleName, draw, peer.id);
+  const drawn = drawNeighbours(settings.schedule as ScheduleName, draw, peer.id);
+  // What nobody would believe is not exchanged at all, so that no end mixes alone.
+  const sane = norm(peer.adapter) + norm(peer.residual) <= normLimit(peer);
+  if (!sane) out.effects.push({ type: 'report', metric: { type: 'diverged', round: peer.round } });
+  const neighbours = sane ? drawn : [];
   const codec = settings.codec as CodecName;
   const opened = openExchange({ round: peer.round, neighbours, codec, adapter: peer.adapter, residual: peer.residual });
   peer.residual = opened.residual;
@@ -105,7 +138,7 @@ function finishExchange(peer: Peer, out: Outbox): void {
   const round = peer.round;
   const edges = Object.entries(peer.exchanges.find((e) => e.round === round)?.edges ?? {});
   const late = edges.filter(([id, edge]) => !edge.received && !peer.inbox[parcelKey(round, id)]);
-  const mixed = mixParcels(peer);
+  const mixed = mixParcels(peer, out);
   out.effects.push({
     type: 'report',
     metric: {
@@ -125,7 +158,7 @@ function finishExchange(peer: Peer, out: Outbox): void {
 
 /** Mixes what arrived late, at once, and acknowledges it. */
 function mixInbox(peer: Peer, out: Outbox): void {
-  const mixed = mixParcels(peer);
+  const mixed = mixParcels(peer, out);
   if (mixed.length === 0) return;
   save(peer, out);
   acknowledge(mixed, out);
@@ -137,7 +170,7 @@ interface Mixed {
 }
 
 /** Adds every parcel whose exchange is open, in a fixed order; leaves those of rounds to come. */
-function mixParcels(peer: Peer): Mixed[] {
+function mixParcels(peer: Peer, out: Outbox): Mixed[] {
   const ready = Object.keys(peer.inbox)
     .sort()
     .flatMap((key): Mixed[] => {
@@ -145,7 +178,9 @@ function mixParcels(peer: Peer): Mixed[] {
       if (parcel.round > peer.exchanged) return [];
       delete peer.inbox[key];
       const found = peer.exchanges.find((e) => e.round === parcel.round);
-      return found?.edges[parcel.from] && !found.edges[parcel.from]!.received ? [{ parcel, exchange: found }] : [];
+      if (found?.edges[parcel.from]?.received === false) return [{ parcel, exchange: found }];
+      out.send(parcel.from, { type: 'nack', round: parcel.round }); // not drawn here
+      return [];
     });
   const contributions = ready.map(({ parcel, exchange: { degree, sent } }): Contribution => {
     return { weight: edgeWeight(degree, parcel.degree), theirs: parcel.vector, mine: sent };
@@ -190,11 +225,13 @@ function boundExchanges(peer: Peer, exchanges: Exchange[], out: Outbox): Exchang
   return exchanges.slice(excess);
 }
 
-/** Finished, and nobody connected still needs something of this peer (or the last deadline has passed). */
+/** Finished, and nobody who may still be reached needs something of this peer (or the last deadline has passed). */
 function maybeFinish(peer: Peer, out: Outbox): void {
   peer.exchanges = closeFinished(peer.exchanges);
-  const needed = peer.exchanges.some((e) => Object.keys(e.edges).some((id) => peer.members[id]?.connected));
+  const open = peer.exchanges.flatMap(({ round, edges }) => Object.keys(edges).map((id) => ({ round, id })));
+  const needed = open.some(({ id }) => peer.members[id]?.connected || out.now < peer.lingerUntil);
   if (peer.done || (needed && out.now < peer.deadlineAt)) return;
   peer.done = true;
+  for (const { round } of open) out.effects.push({ type: 'report', metric: { type: 'abandoned', round, edges: 1 } });
   out.effects.push({ type: 'finish' });
 }

@@ -4,11 +4,11 @@
  */
 import type { Effect, Event } from './events.ts';
 import { MAX_ACQUAINTANCES } from './frame.ts';
-import { acquaintancesOf, announcementPause, memberOf } from './membership.ts';
+import { acquaintancesOf, announcementPause, forgetSilent, memberOf } from './membership.ts';
 import { announcement, type Context, createOutbox, dial, type Outbox, save } from './outbox.ts';
 import { type Peer, parcelKey } from './peer.ts';
 import { meet, receive, refuse } from './receive.ts';
-import { advance, trained } from './round.ts';
+import { advance, linger, trained } from './round.ts';
 
 /** One event in; effects out. */
 export function step(peer: Peer, event: Event, context: Context): Effect[] {
@@ -23,7 +23,8 @@ export function step(peer: Peer, event: Event, context: Context): Effect[] {
     case 'timer':
       if (event.name === 'announce') announceAgain(peer, out);
       else if (event.name === 'retry') remind(peer, out, Object.keys(peer.members).sort());
-      else advance(peer, out);
+      else if (out.now < peer.deadlineAt) out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt }); // it fired early
+      advance(peer, out);
       break;
     case 'frame':
       receive(peer, event.from, event.bytes, out);
@@ -50,7 +51,9 @@ function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
   save(peer, out);
   announceAgain(peer, out);
   out.effects.push({ type: 'timer', name: 'retry', at: out.now + peer.settings.retryMs });
-  if (peer.phase !== 'finished') regather(peer, out);
+  for (const member of Object.values(peer.members)) member.heardAt = out.now; // whom the snapshot remembers
+  if (peer.phase === 'finished') linger(peer, out);
+  else regather(peer, out);
   advance(peer, out);
 }
 
@@ -65,6 +68,8 @@ function regather(peer: Peer, out: Outbox): void {
 
 function announceAgain(peer: Peer, out: Outbox): void {
   out.announce();
+  const { settings, members, exchanges } = peer;
+  forgetSilent(members, out.now, settings.announceMs, (id) => exchanges.some((e) => id in e.edges));
   for (const id of Object.keys(peer.members).sort()) meet(peer, peer.members[id]!, out);
   out.effects.push({
     type: 'timer',
@@ -95,8 +100,8 @@ function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
   if (!member) return;
   member.connected = up;
   member.dialled = false;
-  member.heardAt = out.now;
   if (!up) return;
+  member.heardAt = out.now;
   out.send(id, announcement(peer));
   const others = acquaintancesOf(peer.members, MAX_ACQUAINTANCES + 1).filter((other) => other.id !== id);
   if (others.length > 0) out.send(id, { type: 'peers', round: peer.round, peers: others.slice(0, MAX_ACQUAINTANCES) });

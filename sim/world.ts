@@ -105,12 +105,14 @@ export function createWorld(options: WorldOptions): World {
       });
     }
   };
+  // A fixed delay, so that an opening and a closing arrive in the order they happened.
+  // After a fixed time, so that an opening and a closing arrive in the order they happened.
   const connect = (a: number, b: number, up: boolean): void => {
     for (const [to, from] of [
       [a, b],
       [b, a],
     ] as const) {
-      heap.push(now + between(latencyMs, network), {
+      heap.push(now + latencyMs[1], {
         to,
         life: seats[to]!.life,
         event: { type: 'peer', id: ids[from]!, up },
@@ -147,8 +149,8 @@ export function createWorld(options: WorldOptions): World {
         break;
       case 'dial': {
         const to = ids.indexOf(effect.id);
-        const up = seats[to]!.alive;
-        heap.push(now + between(latencyMs, network), {
+        const up = to >= 0 && seats[to]!.alive;
+        heap.push(now + latencyMs[1], {
           to: index,
           life: seat.life,
           event: { type: 'peer', id: effect.id, up },
@@ -208,7 +210,7 @@ export function createWorld(options: WorldOptions): World {
       seat.life += 1;
       seats.forEach((other, i) => {
         if (i !== index && other.alive) {
-          heap.push(now + between(latencyMs, network), {
+          heap.push(now + latencyMs[1], {
             to: i,
             life: other.life,
             event: { type: 'peer', id: ids[index]!, up: false },
@@ -222,6 +224,7 @@ export function createWorld(options: WorldOptions): World {
       if (!snapshot) throw new Error(`peer ${index} has no whole snapshot`);
       seat.peer = restorePeer({ id: ids[index]!, settings, snapshot });
       seat.alive = true;
+      seat.finished = false;
       seat.timers = {};
       start(index);
     },

@@ -26,8 +26,13 @@ export function deviceFlags(flags: Flags): { device: Device; threads: number } {
 /** Aborts on the first Ctrl-C or SIGTERM; a second one ends the process at once. */
 export function interruptSignal(onInterrupt: () => void): { signal: AbortSignal; dispose: () => void } {
   const controller = new AbortController();
-  const handle = (): void => {
-    if (controller.signal.aborted) process.exit(130);
+  const handle = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted) {
+      // The system ends the process, since onnxruntime aborts loudly when it is torn down in the middle of a step.
+      process.off(signal, handle);
+      process.kill(process.pid, signal);
+      return;
+    }
     onInterrupt();
     controller.abort();
   };

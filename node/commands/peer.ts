@@ -1,4 +1,5 @@
 /** @file What `up` and `join` share: one peer from its texts to its adapter, shown while it works, kept when interrupted. */
+import { isIP } from 'node:net';
 import { basename, join } from 'node:path';
 import { writeAdapter } from '../adapter.ts';
 import { bytesText, createDisplay, type Display, percent, table } from '../display.ts';
@@ -112,6 +113,11 @@ export function startTrainer(flags: Flags, run: Run): Promise<Trainer> {
 
 function listenAddress(flags: Flags, savedPort: number): string {
   const host = String(flags.host);
+  if (isIP(host) === 0)
+    throw new UserError(
+      'usage',
+      `--host: got ${JSON.stringify(host)}; wanted an IP address of this machine, such as 127.0.0.1 or 0.0.0.0`,
+    );
   const port = integerFlag(flags, 'port', 0, 65535) || savedPort;
   return `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`;
 }
@@ -155,6 +161,7 @@ function viewLines(view: ParticipantView): string[] {
     ['loss', view.loss?.toFixed(3) ?? '-'],
     ['soft labels', `${view.pseudo}, ${percent(view.coverage)} of the unlabelled`],
     ['sent', bytesText(view.sentBytes)],
+    ['given up', `${view.abandoned} exchanges`],
     ['refused', refused || 'nothing'],
   ]);
 }

@@ -122,6 +122,9 @@ function fromTable(table: readonly { cells: readonly string[]; line: number }[],
       .replace(/^\ufeff/, ''),
   );
   const [textColumn, labelColumn] = [names.indexOf('text'), names.indexOf('label')];
+  for (const name of ['text', 'label']) {
+    if (names.indexOf(name) !== names.lastIndexOf(name)) fail(path, 1, `two columns are named ${name}; wanted one`);
+  }
   if (textColumn < 0)
     fail(
       path,
@@ -136,7 +139,8 @@ function fromTable(table: readonly { cells: readonly string[]; line: number }[],
 }
 
 function row(text: unknown, label: string | number | null, path: string, line: number): Row {
-  if (typeof text !== 'string' || text.trim() === '') fail(path, line, 'no text');
+  if (typeof text !== 'string' || text.trim() === '')
+    fail(path, line, `text is ${text === undefined ? 'missing' : JSON.stringify(text)}; wanted some text`);
   const trimmed = label === null ? '' : String(label).trim();
   return { text: text as string, label: trimmed === '' ? null : trimmed, line };
 }

@@ -57,6 +57,8 @@ export async function openRun(given: RunSettings): Promise<Run> {
   const task = createTask(baseFolder(settings.base), settings, base.architecture.maxTokens);
   const prior = priorOf(settings);
   const classes = task.classes.length;
+  if (!prior.every(Number.isFinite))
+    throw new UserError('usage', `labelPrior: got "${settings.labelPrior}"; wanted finite numbers`);
   if (prior.length > 0 && prior.length !== classes * task.prompts.length) {
     throw new UserError(
       'usage',

@@ -50,10 +50,15 @@ export function createTask(folder: string, spec: TaskSpec, maxPositions: number)
       `labels: "${word}" is ${ids.length} tokens of this base's vocabulary; wanted a word that is one token`,
     );
   });
+  for (const part of [0, 1] as const) {
+    const twice = labels.map((pair) => pair[part]).find((name, i, all) => all.indexOf(name) !== i);
+    if (twice !== undefined)
+      throw new UserError('usage', `labels: "${twice}" stands twice; wanted classes and words that differ`);
+  }
+  if (spec.maxTokens > maxPositions)
+    throw new UserError('usage', `maxTokens: got ${spec.maxTokens}; this base holds ${maxPositions} at most`);
   const prompts = [spec.prompt, ...spec.patterns.split('|')].map((p) => p.trim()).filter((p) => p !== '');
-  const encoders = prompts.map((prompt) =>
-    promptEncoder(prompt, { plain, cls, sep, mask, limit: Math.min(spec.maxTokens, maxPositions) }),
-  );
+  const encoders = prompts.map((prompt) => promptEncoder(prompt, { plain, cls, sep, mask, limit: spec.maxTokens }));
   const classes = labels.map(([name]) => name);
   return {
     classes,

@@ -57,7 +57,7 @@ test('a round runs: gather, train, save before send, mix, save before ack', () =
   const b = bench();
   assert.equal(types(b.effects({ type: 'start', addresses: [] })), ['save', 'publish', 'timer', 'timer']);
   assert.is(b.peer.phase, 'gathering');
-  assert.equal(types(b.meet('b')), ['save', 'train']);
+  assert.equal(types(b.meet('b')), ['save', 'train', 'publish']);
   const trained = b.train([2, 0, 0]);
   assert.equal(types(trained), ['save', 'send', 'timer']);
   assert.equal(sent(trained, b.peer), ['data b 0']);
@@ -130,7 +130,10 @@ test('reminders ask for what is missing, and are answered from what is there', (
   b.meet('b');
   b.train([2, 0, 0]);
   assert.equal(sent(b.effects({ type: 'timer', name: 'retry' }), b.peer), ['have b 0', 'want b 0']);
+  assert.equal(sent(b.frame('b', { type: 'want', round: 0 }), b.peer), [], 'sent a moment ago');
+  b.wait(settings.retryMs);
   assert.equal(sent(b.frame('b', { type: 'want', round: 0 }), b.peer), ['data b 0']);
+  assert.equal(sent(b.frame('b', { type: 'want', round: 0 }), b.peer), [], 'a flood of wants is answered once');
   assert.equal(sent(b.frame('b', { type: 'have', round: 0 }), b.peer), ['want b 0']);
   b.frame('b', data(0, [4, 0, 2]));
   assert.equal(sent(b.frame('b', { type: 'have', round: 0 }), b.peer), ['ack b 0']);
@@ -177,13 +180,13 @@ test('garbage, another run, another shape, huge and non-finite adapters are refu
   );
 });
 
-test('the inbox has a bound for each sender', () => {
+test('adapters wait only for the next few rounds', () => {
   const b = bench();
   b.effects({ type: 'start', addresses: [] });
   b.meet('b');
   for (let round = 0; round < 6; round++) b.frame('b', data(round, [1, 1, 1]));
   assert.is(Object.keys(b.peer.inbox).length, settings.maxOpenRounds);
-  assert.is(b.peer.refused['inbox-full'], 2);
+  assert.is(b.peer.refused['far-ahead'], 2);
 });
 
 test('training that ends in numbers that are not finite keeps the adapter from before', () => {
@@ -193,6 +196,78 @@ test('training that ends in numbers that are not finite keeps the adapter from b
   const effects = b.train([Number.NaN, 0, 0]);
   assert.ok(effects.some((e) => e.type === 'report' && e.metric.type === 'diverged'));
   assert.equal(Array.from(b.peer.adapter), [1, 1, 1]);
+});
+
+test('an adapter too large is mixed by neither end', () => {
+  const b = bench({ maxNorm: 100 });
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.train([2, 0, 0]);
+  const refused = b.frame('b', data(0, [500, 0, 0]));
+  assert.ok(sent(refused, b.peer).includes('nack b 0'));
+  assert.is(b.peer.round, 1, 'and is not waited for');
+  const own = b.train([500, 0, 0]);
+  assert.equal(sent(own, b.peer), [], 'nor sent');
+  assert.equal(sent(b.frame('b', data(1, [1, 0, 0])), b.peer), ['nack b 1']);
+  assert.equal(Array.from(b.peer.adapter), [500, 0, 0]);
+});
+
+test('an announcement of our own that comes round is ignored', () => {
+  const b = bench();
+  b.effects({ type: 'start', addresses: [] });
+  b.frame('a', { type: 'announce', round: 3, state: 'joined', addresses: [] });
+  assert.equal(Object.keys(b.peer.members), []);
+  assert.is(b.peer.phase, 'gathering');
+});
+
+test('hearsay is bounded, not passed on, and does not slow announcements', () => {
+  const b = bench();
+  b.effects({ type: 'start', addresses: ['x'] });
+  b.meet('b');
+  for (let i = 0; i < 100; i++) {
+    b.frame('b', {
+      type: 'peers',
+      round: 0,
+      peers: Array.from({ length: 16 }, (_, k) => ({ id: `fake-${i}-${k}`, addresses: ['y'] })),
+    });
+  }
+  assert.ok(Object.keys(b.peer.members).length <= 65);
+  assert.equal(snapshotOf(b.peer).acquaintances, []);
+  const [timer] = b.effects({ type: 'timer', name: 'announce' }).filter((e) => e.type === 'timer');
+  assert.is((timer as { at: number }).at, 1000 + settings.announceMs);
+});
+
+test('a deadline timer that fires early is set again', () => {
+  const b = bench({ roundDeadlineMs: 500 });
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.train([2, 0, 0]);
+  b.wait(499);
+  const again = b.effects({ type: 'timer', name: 'round' }).filter((e) => e.type === 'timer');
+  assert.equal(again, [{ type: 'timer', name: 'round', at: 1500 }]);
+});
+
+test('whoever cannot be dialled is not taken for alive', () => {
+  const b = bench({ memberTimeoutMs: 1000, announceMs: 100 });
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.effects({ type: 'peer', id: 'b', up: false });
+  const heard = b.peer.members.b!.heardAt;
+  b.wait(2000);
+  b.effects({ type: 'peer', id: 'b', up: false });
+  assert.is(b.peer.members.b!.heardAt, heard);
+  b.wait(100_000);
+  b.effects({ type: 'timer', name: 'announce' });
+  assert.equal(b.peer.members, {}, 'and is forgotten in the end');
+});
+
+test('a newcomer to a run under way does not wait for a quorum that is gone', () => {
+  const b = bench({ minPeers: 5 });
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  assert.is(b.peer.phase, 'gathering');
+  b.meet('c', 3);
+  assert.is(b.peer.phase, 'training');
 });
 
 test('a sequence number goes up with every frame and every start', () => {

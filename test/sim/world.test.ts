@@ -96,6 +96,38 @@ test('peers killed and restarted from their last snapshot lose nothing and repea
   assert.ok(drift(world, adapters) < 1e-6, `drift ${drift(world, adapters)}; ${REPLAY}`);
 });
 
+test('a peer that was away for many rounds comes back without holding anybody up', () => {
+  const refused: Record<string, number> = {};
+  const { world, adapters } = worldOf(4, { given: { rounds: 30, maxOpenRounds: 4, roundDeadlineMs: 60_000 } });
+  world.run(3000);
+  world.kill(1);
+  world.run(world.now() + 6000);
+  const [before, others] = [world.seats[1]!.peer.round, Math.min(...[0, 2, 3].map((i) => world.seats[i]!.peer.round))];
+  assert.ok(others > before + 5, `away from ${before} to ${others}`);
+  world.restart(1);
+  world.run(600_000);
+  for (const { peer } of world.seats)
+    for (const [code, count] of Object.entries(peer.refused)) refused[code] = (refused[code] ?? 0) + count;
+  assert.ok(world.seats.every((seat) => seat.finished));
+  assert.ok(world.now() < 40_000, `${world.now()} ms; refused ${JSON.stringify(refused)}`);
+  assert.is(refused['inbox-full'] ?? 0, 0);
+  assert.ok(disagreement(vectors(world)) < 0.05 * disagreement(adapters));
+});
+
+test('a peer killed when it had finished settles what was open before it leaves', () => {
+  for (let trial = 0; trial < 5; trial++) {
+    const { world, adapters } = worldOf(5, { seed: `${SEED}/${trial}`, loss: 0.3, given: { rejoinMs: 5000 } });
+    while (!world.seats.some((seat) => seat.peer.phase === 'finished')) world.run(world.now() + 20);
+    const victim = world.seats.findIndex((seat) => seat.peer.phase === 'finished');
+    world.kill(victim);
+    world.run(world.now() + 500);
+    world.restart(victim);
+    world.run(300_000);
+    heal(world);
+    assert.ok(drift(world, adapters) < 1e-6, `drift ${drift(world, adapters)}; ${REPLAY}`);
+  }
+});
+
 test('a peer that is gone for good holds nobody up', () => {
   const { world } = worldOf(6);
   world.run(1500);

@@ -39,8 +39,9 @@ for (const [name, content] of Object.entries(FILES)) {
 
 const BAD: readonly [name: string, content: string | Uint8Array, message: RegExp][] = [
   ['cols.tsv', 'label\ttext\n1\tfine\n1\ttoo\tmany\n', /cols\.tsv:3: 3 columns; wanted 2/],
-  ['empty.tsv', 'label\ttext\n1\t  \n', /empty\.tsv:2: no text/],
+  ['empty.tsv', 'label\ttext\n1\t  \n', /empty\.tsv:2: text is " {2}"; wanted some text/],
   ['header.csv', 'a,b\n1,2\n', /header\.csv:1: columns are a, b; wanted a header with text/],
+  ['twice.tsv', 'text\ttext\na\tb\n', /twice\.tsv:1: two columns are named text/],
   ['quote.csv', 'text,label\nfine,1\n"open,1\n', /quote\.csv:\d+: not CSV/],
   ['bad.jsonl', '{"text":"fine"}\n{"text":\n', /bad\.jsonl:2: not JSON/],
   ['type.jsonl', '{"text":"fine","label":[1]}\n', /type\.jsonl:1: label is neither text nor number/],
