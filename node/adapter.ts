@@ -1,5 +1,6 @@
 /** @file The shared adapter on disk: a PEFT folder, with the run it came from beside it so that it can be used as trained. */
-import { existsSync, readFileSync } from 'node:fs';
+import { constants, existsSync, readFileSync } from 'node:fs';
+import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunSettings } from '../protocol/config.ts';
 import { writeFileAtomic } from './atomic.ts';
@@ -11,10 +12,28 @@ const RUN_FILE = 'lorikeet.json';
 
 /** Writes the PEFT folder and lorikeet.json. Throws a UserError on a full or read-only disk. */
 export async function writeAdapter(folder: string, { run, vector }: { run: Run; vector: Float32Array }): Promise<void> {
+  await prepareFolder(folder);
   await writePeft(folder, { vector, tensors: run.tensors, lora: run.lora, base: run.settings.base });
-  await writeFileAtomic(
-    join(folder, RUN_FILE),
-    `${JSON.stringify({ runId: run.runId, settings: run.settings }, null, 2)}\n`,
+  const content = `${JSON.stringify({ runId: run.runId, settings: run.settings }, null, 2)}\n`;
+  await writeFileAtomic(join(folder, RUN_FILE), content).catch((error) => {
+    throw unwritable(folder, error);
+  });
+}
+
+/** Makes the folder and checks that it can be written, before hours are spent on what goes there. */
+export async function prepareFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    throw unwritable(folder, error);
+  }
+}
+
+function unwritable(folder: string, error: unknown): UserError {
+  return new UserError(
+    'storage',
+    `${JSON.stringify(folder)}: cannot be written (${messageOf(error)}); choose another folder`,
   );
 }
 

@@ -59,7 +59,8 @@ const DIAL_DEADLINE_MS = 10_000;
 const STOP_DEADLINE_MS = 3_000;
 const MAX_RUN_BYTES = 64 * 1024;
 const MAX_PUBLISHED_BYTES = 4096;
-const MAX_STREAMS = 256;
+const MAX_INBOUND_STREAMS = 32;
+const MAX_OUTBOUND_STREAMS = 256;
 /** How often gossipsub lets scores decay. */
 const SCORE_TICK_MS = 1000;
 const REJECT_HALF_LIFE_MS = 10 * 60_000;
@@ -103,8 +104,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
       : TopicValidatorResult.Reject;
   });
   pubsub.addEventListener('message', ({ detail }) => {
-    if (detail.type === 'signed' && !banned.has(detail.from.toString()))
-      options.onFrame(detail.from.toString(), detail.data);
+    const from = detail.type === 'signed' ? detail.from.toString() : '';
+    if (from !== '' && from !== node.peerId.toString() && !banned.has(from)) options.onFrame(from, detail.data);
   });
   pubsub.subscribe(topic);
 
@@ -113,7 +114,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     (incoming) => {
       receiveFrame(incoming, options, banned).catch(() => {});
     },
-    { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS },
+    { maxInboundStreams: MAX_INBOUND_STREAMS, maxOutboundStreams: MAX_OUTBOUND_STREAMS },
   );
   await node.handle(runProtocol(runId), ({ stream }) => {
     pipe([new TextEncoder().encode(options.describeRun())], (source) => lengthPrefixed.encode(source), stream).catch(
@@ -125,6 +126,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     id: node.peerId.toString(),
     addresses: () => node.getMultiaddrs().map(String),
     dial: async (addresses, signal) => {
+      if (addresses.some((a) => banned.has(a.split('/p2p/')[1] ?? ''))) throw new Error('banned');
       const deadline = anySignal(signal, stopping.signal, AbortSignal.timeout(DIAL_DEADLINE_MS));
       const connection = await node.dial(
         addresses.map((a) => multiaddr(a)),
@@ -195,16 +197,25 @@ export async function fetchRun(options: {
           `invite: nobody answers at ${options.addresses.join(', ')} (${messageOf(error).split('\n')[0]}); is the peer running, and the address right?`,
         );
       });
+    signal.throwIfAborted();
     const stream = await connection.newStream(runProtocol(options.runId), { signal }).catch((error) => {
       throw new UserError(
         'incompatible',
         `invite: ${connection.remotePeer} answers, but not for run ${options.runId} (${messageOf(error).split('\n')[0]}); ask for a fresh invite`,
       );
     });
-    for await (const message of lengthPrefixed.decode(stream.source, { maxDataLength: MAX_RUN_BYTES })) {
-      return new TextDecoder().decode(message.subarray());
+    signal.addEventListener('abort', () => stream.abort(new Error('deadline')), { once: true });
+    try {
+      for await (const message of lengthPrefixed.decode(stream.source, { maxDataLength: MAX_RUN_BYTES })) {
+        return new TextDecoder().decode(message.subarray());
+      }
+    } catch {
+      // cut off or too slow: said below
     }
-    throw new UserError('unreachable', 'invite: the connection closed before the run was described; try again');
+    throw new UserError(
+      'unreachable',
+      'invite: the peer did not describe its run in time; try again, or ask for a fresh invite',
+    );
   } finally {
     await node.stop();
   }
@@ -221,6 +232,7 @@ async function receiveFrame(
   try {
     for await (const message of lengthPrefixed.decode(stream.source, { maxDataLength: options.maxFrameBytes })) {
       options.onFrame(from, message.subarray());
+      break; // one frame a stream
     }
     await stream.close();
   } catch (error) {

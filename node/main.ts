@@ -4,17 +4,23 @@ import './polyfill.ts';
 import { Command, CommanderError } from 'commander';
 import { wantedOf } from '../protocol/config.ts';
 import { SETTINGS, type Setting } from '../protocol/settings.ts';
+import { DEMO_SETTINGS } from './commands/flags.ts';
 import { EXIT, UserError } from './errors.ts';
 import { packageVersion } from './model/base.ts';
 import { DEVICES } from './train/session.ts';
 
 type Flags = Record<string, string | boolean | undefined>;
 
-/** Adds a flag for each setting; its help comes from the table. */
-function withSettings(command: Command, only: (setting: Setting) => boolean = () => true): Command {
+/** Adds a flag for each setting wanted; its help comes from the table, or from a command's own defaults. */
+function withSettings(
+  command: Command,
+  wanted: (name: string, setting: Setting) => boolean = () => true,
+  defaults: Readonly<Record<string, string | number>> = {},
+): Command {
   for (const [name, setting] of Object.entries(SETTINGS) as [string, Setting][]) {
-    if (name === 'baseHash' || !only(setting)) continue;
-    const shown = setting.default === '' ? 'measured' : setting.default;
+    if (name === 'baseHash' || !wanted(name, setting)) continue;
+    const standard = defaults[name] ?? setting.default;
+    const shown = standard === '' ? (name === 'labelPrior' ? 'measured' : 'none') : standard;
     command.option(`--${kebab(name)} <value>`, `${setting.about}; ${wantedOf(setting)} (default: ${shown})`);
   }
   return command;
@@ -68,6 +74,8 @@ function createProgram(): Command {
       .option('--peers <count>', 'how many peers', '6')
       .option('--gold <count>', 'labelled examples of each class and peer', '8')
       .option('--out <dir>', 'where the shared adapter is left', 'lorikeet-demo'),
+    (name) => !['minPeers', 'labels'].includes(name),
+    DEMO_SETTINGS,
   ).action(async (flags: Flags) => (await import('./commands/demo.ts')).demo(flags, settingsOf(flags)));
 
   withSettings(withPeer(command('up', 'Start a run and its first peer; prints the invite for the others.')))
@@ -81,7 +89,7 @@ function createProgram(): Command {
         'what "lorikeet up" printed',
       ),
     ),
-    (s) => !s.arithmetic,
+    (_name, setting) => !setting.arithmetic,
   ).action(async (invite: string, flags: Flags) =>
     (await import('./commands/join.ts')).join(invite, flags, settingsOf(flags)),
   );
@@ -90,8 +98,8 @@ function createProgram(): Command {
     .requiredOption('--adapter <dir>', 'a PEFT adapter folder')
     .requiredOption('--data <file>', 'labelled texts')
     .option('--base <name>', 'base model the adapter belongs to')
-    .option('--prompt <text>', 'cloze prompt, for an adapter that names none')
-    .option('--labels <pairs>', 'classes and words, for an adapter that names none')
+    .option('--prompt <text>', "another cloze prompt than the adapter's")
+    .option('--labels <pairs>', "other classes and words than the adapter's")
     .action(async (flags: Flags) => (await import('./commands/eval.ts')).evaluateAdapter(flags, settingsOf(flags)));
 
   command('export', "Write a peer's adapter where other tools can load it.")

@@ -69,7 +69,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const pump = async (): Promise<void> => {
     pumping = true;
     try {
-      for (let event = queue.shift(); event; event = queue.shift()) {
+      for (let event = queue.shift(); event && state === 'running'; event = queue.shift()) {
         for (const effect of step(peer, event, { now: Date.now(), hash: sha256 })) await carryOut(effect);
       }
     } catch (error) {
@@ -100,6 +100,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
       case 'save':
         return options.save(effect.snapshot);
       case 'train':
+        if (state === 'stopped') return;
         options.train(effect.round, effect.adapter, effect.steps).then(
           ({ adapter, stats }) => push({ type: 'trained', round: effect.round, adapter, stats }),
           (error) => {
@@ -119,13 +120,18 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         return;
       case 'timer':
         clearTimeout(timers.get(effect.name));
+        if (state === 'stopped') return;
         timers.set(
           effect.name,
           setTimeout(() => push({ type: 'timer', name: effect.name }), Math.max(0, effect.at - Date.now())),
         );
         return;
       case 'dial':
-        host.dial(effect.addresses).catch(() => push({ type: 'peer', id: effect.id, up: false }));
+        host
+          .dial(effect.addresses)
+          .then((reached) => reached === effect.id)
+          .catch(() => false)
+          .then((right) => right || push({ type: 'peer', id: effect.id, up: false }));
         return;
       case 'drop':
         await host.ban(effect.id);
@@ -160,6 +166,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS)); // lets the goodbye leave
       }
       halt();
+      await pumped; // a save under way is finished, nothing is begun
       await host.stop();
       finish();
     },

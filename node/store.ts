@@ -30,6 +30,9 @@ export interface Store {
 
 const FILES = { run: 'run.json', key: 'key', snapshot: 'snapshot.bin', lock: 'lock' } as const;
 
+/** Locks this very process holds. */
+const held = new Set<string>();
+
 /** Opens (or makes) a state folder and locks it. Throws a UserError if it cannot be written or another process holds it. */
 export function openStore(folder: string): Store {
   const path = (file: keyof typeof FILES): string => join(folder, FILES[file]);
@@ -60,7 +63,9 @@ export function openStore(folder: string): Store {
     },
     readSnapshot: (runId, codec) => readSnapshot(path('snapshot'), runId, codec),
     writeSnapshot: (snapshot) => write('snapshot', encodeSnapshot(snapshot, sha256)),
-    release: () => rmSync(path('lock'), { force: true }),
+    release: () => {
+      if (held.delete(path('lock'))) rmSync(path('lock'), { force: true });
+    },
   };
 }
 
@@ -95,7 +100,8 @@ export function peekStore(folder: string): { saved: Saved; snapshot: (runId: str
 function readSnapshot(path: string, runId: string, codec: CodecName): Snapshot | null {
   if (!existsSync(path)) return null;
   const snapshot = decodeSnapshot(readFileSync(path), codec, sha256);
-  if (!snapshot) throw new UserError('storage', `${path}: torn or altered; remove it to start this peer afresh`);
+  if (!snapshot)
+    throw new UserError('storage', `${path}: torn or altered; remove the folder to start afresh as a new peer`);
   if (snapshot.runId !== runId)
     throw new UserError(
       'incompatible',
@@ -111,11 +117,13 @@ function takeLock(path: string, failed: (what: string, error: unknown) => UserEr
       const file = openSync(path, 'wx');
       writeSync(file, String(process.pid));
       closeSync(file);
+      held.add(path);
       return;
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw failed(path, error);
       const holder = Number(readFileSync(path, 'utf8'));
-      if (holder === process.pid || isRunning(holder)) {
+      // Its own number in the file is a stale lock too: in a container every life has the same.
+      if (held.has(path) || (holder !== process.pid && isRunning(holder))) {
         throw new UserError('storage', `${path}: process ${holder} uses this state; stop it or choose another --state`);
       }
       rmSync(path, { force: true });

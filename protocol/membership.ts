@@ -83,15 +83,12 @@ export function acquaintancesOf(members: Members, count: number): Acquaintance[]
     .map(({ id, addresses }) => ({ id, addresses }));
 }
 
-/** Ids of those who are heard of and in one of the states, and not silent for too long. Sorted. */
-export function liveMembers(
-  members: Members,
-  now: number,
-  { states, ...timing }: { timeoutMs: number; pauseMs: number; states: readonly MemberState[] },
-): string[] {
+/** Ids of those who take part, or will: announced, neither finished nor gone, not silent for too long. Sorted. */
+export function liveMembers(members: Members, now: number, timing: { timeoutMs: number; pauseMs: number }): string[] {
   const timeoutMs = Math.max(timing.timeoutMs, 3 * announcementPause(members, timing.pauseMs));
+  const takesPart = (m: Member): boolean => m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering');
   return Object.values(members)
-    .filter((m) => m.sequence >= 0 && states.includes(m.state) && (m.connected || now - m.heardAt <= timeoutMs))
+    .filter((m) => takesPart(m) && (m.connected || now - m.heardAt <= timeoutMs))
     .map((m) => m.id)
     .sort();
 }

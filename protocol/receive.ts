@@ -44,7 +44,7 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
     case 'peers':
       return introduced(peer, message, out);
     case 'data':
-      if (member.state === 'gathering') member.state = 'joined'; // its announcement was lost
+      if (member.state === 'gathering') member.state = 'joined'; // the announcement was lost
       return data(peer, from, message, out);
     case 'ack':
       return acknowledged(peer, from, message.round);

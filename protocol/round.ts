@@ -2,7 +2,6 @@
 import type { CodecName } from './codec.ts';
 import type { TrainStats } from './events.ts';
 import { closeFinished, type Exchange, openExchange, type Parcel } from './exchange.ts';
-import type { MemberState } from './frame.ts';
 import { catchUp, liveMembers } from './membership.ts';
 import { type Contribution, edgeWeight, mix } from './mixing.ts';
 import { drawNeighbours, type ScheduleName } from './neighbours.ts';
@@ -23,11 +22,9 @@ export function advance(peer: Peer, out: Outbox): void {
 }
 
 function gather(peer: Peer, out: Outbox): void {
-  const present = others(peer, out.now, ['gathering', 'joined']).length + 1;
-  // A run that others have begun needs no quorum any more.
-  const underway = Object.values(peer.members).some(
-    (m) => m.state === 'finished' || (m.state === 'joined' && m.round > 0),
-  );
+  const present = view(peer, out.now).length;
+  // Once others are past the first round a quorum need not be waited for: some of it may have left.
+  const underway = Object.values(peer.members).some((m) => m.round > 0 && m.sequence >= 0);
   const returning = Number.isFinite(peer.deadlineAt);
   const wanted = returning || underway ? Math.min(2, peer.settings.minPeers) : peer.settings.minPeers;
   out.effects.push({ type: 'report', metric: { type: 'gathering', members: present, wanted } });
@@ -38,21 +35,21 @@ function gather(peer: Peer, out: Outbox): void {
     peer.phase = 'exchanging';
     awaitNeighbours(peer, out);
   }
-  out.announce(); // from now on others may draw this peer
+  out.announce();
 }
 
 /** The members that take part, this peer among them, sorted. */
 function view(peer: Peer, now: number): string[] {
-  return [...others(peer, now, ['joined']), peer.id].sort();
+  return [...others(peer, now), peer.id].sort();
 }
 
-function others(peer: Peer, now: number, states: readonly MemberState[]): string[] {
+function others(peer: Peer, now: number): string[] {
   const { memberTimeoutMs, announceMs } = peer.settings;
-  return liveMembers(peer.members, now, { timeoutMs: memberTimeoutMs, pauseMs: announceMs, states });
+  return liveMembers(peer.members, now, { timeoutMs: memberTimeoutMs, pauseMs: announceMs });
 }
 
 export function beginRound(peer: Peer, wanted: number, out: Outbox): void {
-  const rounds = others(peer, out.now, ['joined']).map((id) => peer.members[id]!.round);
+  const rounds = others(peer, out.now).map((id) => peer.members[id]!.round);
   const round = catchUp(wanted, rounds, peer.settings.rounds);
   if (round !== wanted) skipTo(peer, wanted, round, out);
   peer.round = round;

@@ -129,7 +129,7 @@ async function fullGradient(
 ) {
   const engine = await createEngine({ base: folder, trainable: { type: 'full' }, device: 'cpu', threads: 1 });
   const base = await openBase(folder);
-  const result = await engine.gradient(baseVector(base), batch, words);
+  const result = await engine.gradient(await baseVector(base), batch, words);
   await engine.release();
   return { ...result, tensors: trainableTensors(base, { type: 'full' }) };
 }

@@ -148,7 +148,7 @@ async function runOne(planned: PlannedRun, getTrainer: GetTrainer, signal: Abort
   const texts = shares.flatMap((s) => s.unlabelled.slice(0, Math.ceil(PRIOR_TEXTS / shares.length))).map((e) => e.text);
   const run = await calibrateRun(bare, calibrator, texts);
   const trainer = method.trainable === 'full' ? await getTrainer(run, true) : calibrator;
-  const start = method.trainable === 'full' ? fullVector(run) : run.initial;
+  const start = method.trainable === 'full' ? await fullVector(run) : run.initial;
   const learners = await createLearners(method, shares, run);
   const peers = learners.map(
     (_, i): LockstepPeer => ({ id: `peer-${i}`, vector: start, residual: new Float32Array(start.length) }),

@@ -1,20 +1,19 @@
 /** @file `lorikeet demo`: shows the peers while they learn, then one table. */
 import { cpus } from 'node:os';
 import { SETTINGS } from '../../protocol/settings.ts';
+import { prepareFolder } from '../adapter.ts';
 import { type DemoPeer, type DemoResult, runDemo } from '../demo.ts';
 import { bytesText, createDisplay, percent, table } from '../display.ts';
 import { checkSettings } from '../train/run.ts';
-import { deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
-
-/** Fewer rounds than a run's default, so that everything is over in a minute or two. */
-const DEMO_ROUNDS = 8;
+import { DEMO_SETTINGS, deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
 
 export async function demo(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const peers = integerFlag(flags, 'peers', 1, 64);
-  const settings = checkSettings({ rounds: DEMO_ROUNDS, softLabels: 'none', ...given, minPeers: peers }, 'demo');
+  const settings = checkSettings({ ...DEMO_SETTINGS, ...given, minPeers: peers }, 'demo');
   const goldPerClass = integerFlag(flags, 'gold', 1, 100);
   const machine = deviceFlags(flags);
   const display = createDisplay();
+  await prepareFolder(String(flags.out));
   const interrupt = interruptSignal(() => display.note('stopping (Ctrl-C again to stop at once)'));
   display.note(
     `${peers} peers, each with its own key and its own TCP host on 127.0.0.1, ${2 * goldPerClass} labelled reviews each; base ${settings.base}`,

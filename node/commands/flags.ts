@@ -2,6 +2,9 @@
 import { UserError } from '../errors.ts';
 import { DEVICES, type Device } from '../train/session.ts';
 
+/** Where the demo differs from a run's defaults: over in a minute or two, gold labels only. */
+export const DEMO_SETTINGS = { rounds: 8, softLabels: 'none' } as const;
+
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
 /** An integer flag. Throws a UserError outside its bounds. */

@@ -6,18 +6,21 @@ import { bytesText, createDisplay, type Display, percent, table } from '../displ
 import { EXIT, UserError } from '../errors.ts';
 import { formatInvite } from '../invite.ts';
 import { type Participant, type ParticipantView, startParticipant } from '../participant.ts';
-import { openStore, type Saved, type Store } from '../store.ts';
+import { openStore, readRun, type Saved, type Store } from '../store.ts';
 import { type Example, type Row, readRows, splitRows } from '../train/data.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../train/learner.ts';
-import type { Run } from '../train/run.ts';
+import { calibrateRun, type Run } from '../train/run.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
 
-/** What is checked before anything is started or written. */
+/** What a peer's command line says, read and checked before anything is started or written. */
 export interface Prepared {
   readonly rows: readonly Row[];
   readonly path: string;
-  readonly store: Store;
+  /** The state folder; it may not exist yet. */
+  readonly folder: string;
+  /** What the state folder says of its run, where it does. */
+  readonly saved: Saved | null;
   readonly display: Display;
 }
 
@@ -27,37 +30,62 @@ export interface Texts {
   readonly test: readonly Example[];
 }
 
-/** Reads the data, opens the state folder, and hands both on; the folder is let go whatever happens. */
-export async function withState(flags: Flags, work: (prepared: Prepared) => Promise<void>): Promise<void> {
+/** Reads data and flags. Throws a UserError on the first that is wrong. */
+export function preparePeer(flags: Flags): Prepared {
   const path = String(flags.data);
   const rows = readRows(path);
   deviceFlags(flags);
-  integerFlag(flags, 'port', 0, 65535);
-  const store = openStore(flags.state === undefined ? defaultState(path) : String(flags.state));
-  try {
-    await work({ rows, path, store, display: createDisplay() });
-  } finally {
-    store.release();
-  }
+  listenAddress(flags, 0);
+  const folder = flags.state === undefined ? defaultState(path) : String(flags.state);
+  return { rows, path, folder, saved: readRun(join(folder, 'run.json')), display: createDisplay() };
 }
 
 function defaultState(path: string): string {
   return `${basename(path).replace(/(\.(tsv|csv|jsonl?|ndjson))?(\.gz)?$/, '')}.lorikeet`;
 }
 
-/** Trains and mixes until the run is over or Ctrl-C. */
+/** Opens state and trainer, trains and mixes until the run is over or Ctrl-C. */
 export async function runPeer(
   flags: Flags,
   prepared: Prepared,
-  opened: { run: Run; saved: Saved; trainer: Trainer; texts: Texts },
+  { bare, texts, bootstrap }: { bare: Run; texts: Texts; bootstrap: readonly string[] },
 ): Promise<void> {
-  const { store, display, path } = prepared;
-  const { run, saved, trainer, texts } = opened;
-  if (texts.labelled.length === 0)
+  const { display, folder } = prepared;
+  const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
+  const store = openStore(folder);
+  try {
+    const trainer = await startTrainer(flags, bare);
+    try {
+      if (trainer.notice) display.note(trainer.notice);
+      const calibrate = bare.settings.labelPrior === '' && !interrupt.signal.aborted;
+      const run = calibrate ? await calibrateRun(bare, trainer, sampleTexts(prepared.rows)) : bare;
+      await takePart(flags, prepared, { run, store, trainer, texts, bootstrap, signal: interrupt.signal });
+    } finally {
+      await trainer.stop();
+    }
+  } finally {
+    store.release();
+    interrupt.dispose();
+  }
+}
+
+interface Opened {
+  readonly run: Run;
+  readonly store: Store;
+  readonly trainer: Trainer;
+  readonly texts: Texts;
+  readonly bootstrap: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+async function takePart(flags: Flags, { display, path, saved, folder }: Prepared, opened: Opened): Promise<void> {
+  const { run, store, trainer, texts, bootstrap, signal } = opened;
+  const port = saved?.port ?? 0;
+  if (texts.labelled.length === 0) {
     display.note(`${path}: no row has a label; this peer learns from the swarm's labels for its texts`);
+  }
   const gold = await encodeExamples(run.task, texts.labelled);
   const test = await encodeExamples(run.task, texts.test);
-  const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
   const show = showView(display);
   let announced = false;
   const participant = await startParticipant({
@@ -67,34 +95,39 @@ export async function runPeer(
     gold,
     unlabelled: texts.unlabelled.map((text) => ({ text, truth: null })),
     development: [],
-    listen: [listenAddress(flags, saved.port)],
-    bootstrap: saved.bootstrap,
+    listen: [listenAddress(flags, port)],
+    bootstrap,
     onChange: (view) => announced && show(view),
     onNotice: display.note,
   });
   try {
-    await store.writeRun({ ...saved, settings: run.settings, port: portOf(participant.addresses()) });
+    await store.writeRun({ settings: run.settings, port: portOf(participant.addresses()), bootstrap });
     announce(display, participant, run, gold.length);
     announced = true;
     show(participant.view);
-    const over = await Promise.race([participant.finished.then(() => true), aborted(interrupt.signal)]);
+    const over = await Promise.race([participant.finished.then(() => true), aborted(signal)]);
+    announced = over;
+    if (!over) await participant.stop();
     display.close();
     if (!over) {
-      display.note(`stopped at round ${participant.view.round}; the same command goes on from there (${store.folder})`);
+      display.note(`stopped at round ${participant.view.round}; the same command goes on from there (${folder})`);
       process.exitCode = EXIT.interrupted;
       return;
     }
-    const adapter = join(store.folder, 'adapter');
+    const adapter = join(folder, 'adapter');
     await writeAdapter(adapter, { run, vector: participant.adapter() });
-    const accuracy =
-      test.length > 0
-        ? await compare(display, { run, trainer, gold, test, signal: interrupt.signal }, participant)
-        : null;
-    printResult(flags, { run, participant, adapter, accuracy, tested: test.length });
+    const compared = test.length > 0 ? await compare(display, { run, trainer, gold, test, signal }, participant) : null;
+    printResult(flags, { run, participant, adapter, accuracy: compared, tested: test.length });
   } finally {
     await participant.stop();
-    interrupt.dispose();
   }
+}
+
+/** Texts the label prior is measured on. */
+const PRIOR_TEXTS = 200;
+
+function sampleTexts(rows: readonly Row[]): string[] {
+  return rows.slice(0, PRIOR_TEXTS).map((row) => row.text);
 }
 
 /** The examples of `--data` and `--test`, every label checked. Throws a UserError that names file and line. */
@@ -107,7 +140,7 @@ export function readTexts(flags: Flags, prepared: Prepared, run: Run): Texts {
   return { ...own, test };
 }
 
-export function startTrainer(flags: Flags, run: Run): Promise<Trainer> {
+function startTrainer(flags: Flags, run: Run): Promise<Trainer> {
   return createTrainer({ base: run.settings.base, trainable: { type: 'lora', lora: run.lora }, ...deviceFlags(flags) });
 }
 

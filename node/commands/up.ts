@@ -2,41 +2,17 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { messageOf, UserError } from '../errors.ts';
-import { calibrateRun, checkSettings, openRun, type Run, runIdOf } from '../train/run.ts';
+import { checkSettings, openRun, type Run, runIdOf } from '../train/run.ts';
 import type { Flags } from './flags.ts';
-import { readTexts, runPeer, startTrainer, withState } from './peer.ts';
-
-/** Texts the prior is measured on. */
-const PRIOR_TEXTS = 200;
+import { preparePeer, readTexts, runPeer } from './peer.ts';
 
 export async function up(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
-  await withState(flags, async (prepared) => {
-    const saved = prepared.store.readRun();
-    const wanted = { ...readConfig(flags.config), ...given };
-    if (saved) refuseChange(saved.settings, wanted, prepared.store.folder);
-    const bare = await openRun(checkSettings(saved ? { ...saved.settings, ...wanted } : wanted, 'up'));
-    const texts = readTexts(flags, prepared, bare);
-    const trainer = await startTrainer(flags, bare);
-    try {
-      if (trainer.notice) prepared.display.note(trainer.notice);
-      const run =
-        bare.settings.labelPrior === ''
-          ? await calibrateRun(
-              bare,
-              trainer,
-              prepared.rows.slice(0, PRIOR_TEXTS).map((row) => row.text),
-            )
-          : bare;
-      await runPeer(flags, prepared, {
-        run,
-        trainer,
-        texts,
-        saved: { settings: run.settings, port: saved?.port ?? 0, bootstrap: [] },
-      });
-    } finally {
-      await trainer.stop();
-    }
-  });
+  const prepared = preparePeer(flags);
+  const { saved, folder } = prepared;
+  const wanted = { ...readConfig(flags.config), ...given };
+  if (saved) refuseChange(saved.settings, wanted, folder);
+  const bare = await openRun(checkSettings(saved ? { ...saved.settings, ...wanted } : wanted, 'up'));
+  await runPeer(flags, prepared, { bare, texts: readTexts(flags, prepared, bare), bootstrap: [] });
 }
 
 function readConfig(path: string | boolean | undefined): Record<string, unknown> {

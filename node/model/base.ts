@@ -29,6 +29,8 @@ export interface Base {
   /** The cache folder that holds weights.bin, and beside it the graphs that refer to it. */
   readonly cache: string;
   readonly places: ReadonlyMap<string, WeightPlace>;
+  /** Writes weights.bin unless it is there. Throws a UserError where the cache cannot be written. */
+  readonly expand: () => Promise<void>;
 }
 
 export const WEIGHTS_FILE = 'weights.bin';
@@ -56,8 +58,12 @@ export async function openBase(name: string): Promise<Base> {
   const sha256 = await hashFiles(folder, ['config.json', 'model.safetensors', 'tokenizer.json']);
   const places = placesOf(architecture);
   const cache = join(cacheRoot(), sha256.slice(0, 32));
-  await writeWeights(cache, file, places, names);
-  return { folder, architecture, sha256, cache, places };
+  let expanded: Promise<void> | null = null;
+  const expand = (): Promise<void> => {
+    expanded ??= writeWeights(cache, file, places, names);
+    return expanded;
+  };
+  return { folder, architecture, sha256, cache, places, expand };
 }
 
 /** Hex sha256 over the files' own hashes; a missing file counts as empty. */
@@ -73,7 +79,8 @@ async function hashFiles(folder: string, names: readonly string[]): Promise<stri
 }
 
 /** Every weight of the base as the one vector that full training trains. */
-export function baseVector(base: Base): Float32Array {
+export async function baseVector(base: Base): Promise<Float32Array> {
+  await base.expand();
   const total = [...base.places.values()].reduce((sum, place) => sum + place.byteLength / 4, 0);
   const vector = new Float32Array(total);
   const bytes = readFileSync(join(base.cache, WEIGHTS_FILE));
@@ -87,6 +94,7 @@ export function baseVector(base: Base): Float32Array {
 
 /** Writes a graph beside the weights it refers to, once; gives its path. */
 export async function cacheGraph(base: Base, onnx: Uint8Array): Promise<string> {
+  await base.expand();
   const name = `${createHash('sha256').update(onnx).digest('hex').slice(0, 32)}.onnx`;
   const path = join(base.cache, name);
   if (!existsSync(path)) await storing(path, () => writeFileAtomic(path, onnx));

@@ -112,7 +112,7 @@ export async function writePeft(folder: string, adapter: PeftAdapter): Promise<v
   } catch (error) {
     throw new UserError(
       'storage',
-      `${folder}: the adapter cannot be written (${messageOf(error)}); choose another folder with -o`,
+      `${folder}: the adapter cannot be written (${messageOf(error)}); choose another folder`,
     );
   }
 }

@@ -64,7 +64,7 @@ export interface Engine {
 type Program = 'score' | 'train';
 
 /** Opens the base and its sessions (each when first needed). Throws a UserError if the device named cannot start. */
-export async function createEngine(options: EngineOptions): Promise<Engine> {
+export async function createEngine(options: EngineOptions, isCancelled: () => boolean = () => false): Promise<Engine> {
   const base = await openBase(options.base);
   const started = await startDevice(base, options);
   const sessions: Partial<Record<Program, Session>> = { score: started.session };
@@ -80,6 +80,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       const session = await sessionOf('score');
       const logits: Float32Array[] = [];
       for (const batch of batches) {
+        if (isCancelled()) throw new Error('stopped');
         const feeds = { ...batchFeeds(batch, labels), vector: { data: vector, dims: [size] } };
         logits.push((await session.run(feeds, ['logits'])).logits as Float32Array);
       }
@@ -90,6 +91,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       let state: TrainState = { vector: job.vector, first: new Float32Array(size), second: new Float32Array(size) };
       const losses: number[] = [];
       for (const batch of job.batches) {
+        if (isCancelled()) throw new Error('stopped');
         const feeds = trainFeeds(batch, job.labels, state, adamWFeeds(job.optimiser, losses.length + 1));
         const out = await session.run(feeds, ['loss', 'vector_next', 'first_moment_next', 'second_moment_next']);
         losses.push(scalarOf(out.loss));

@@ -95,6 +95,6 @@ export async function calibrateRun(run: Run, trainer: Trainer, texts: readonly s
 }
 
 /** Where full-parameter training starts: every weight of the base as one vector. */
-export function fullVector(run: Run): Float32Array {
+export function fullVector(run: Run): Promise<Float32Array> {
   return baseVector(run.base);
 }

@@ -12,7 +12,7 @@ export interface Trainer {
   train(job: TrainJob, onStep?: (loss: number) => void): Promise<TrainResult>;
   /** Logits of the label words, a row a sequence in their order. Gives way to other jobs between batches. */
   score(request: ScoreRequest): Promise<Float32Array[]>;
-  /** Finishes the job at hand and ends the thread. */
+  /** Gives up what is queued, finishes the step at hand and ends the thread. */
   stop(): Promise<void>;
 }
 
@@ -36,10 +36,13 @@ const BATCHES_A_JOB = 8;
 
 /** Starts the worker. Throws a UserError if the base cannot be read or the device cannot start. */
 export async function createTrainer(options: EngineOptions): Promise<Trainer> {
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: options });
+  const cancelled = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { options, cancelled } });
   const waiting = new Map<number, Waiting>();
   let count = 0;
+  let dead: Error | null = null;
   const failAll = (error: Error): void => {
+    dead ??= error;
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   };
@@ -58,6 +61,7 @@ export async function createTrainer(options: EngineOptions): Promise<Trainer> {
   });
   const ask = <T>(job: Job, onStep?: (loss: number) => void): Promise<T> =>
     new Promise((resolve, reject) => {
+      if (dead) return reject(dead);
       const id = count++;
       waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, onStep });
       worker.postMessage({ id, job });
@@ -69,7 +73,9 @@ export async function createTrainer(options: EngineOptions): Promise<Trainer> {
     score: (request) =>
       scoreAll(request, (batches) => ask({ type: 'score', vector: request.vector, batches, labels: request.labels })),
     stop: async () => {
+      if (dead) return;
       const exited = new Promise((resolve) => worker.once('exit', resolve));
+      Atomics.store(cancelled, 0, 1);
       await ask({ type: 'stop' }).catch(() => {});
       await exited;
     },

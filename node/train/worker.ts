@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf, UserError } from '../errors.ts';
 import type { Batch, TrainBatch } from './batch.ts';
-import { createEngine, type Engine, type LabelWords, type TrainJob } from './engine.ts';
+import { createEngine, type Engine, type EngineOptions, type LabelWords, type TrainJob } from './engine.ts';
 
 export type Job =
   | ({ readonly type: 'train' } & TrainJob)
@@ -45,8 +45,12 @@ async function runJob(engine: Engine, id: number, job: Job): Promise<unknown> {
   }
 }
 
+const { options, cancelled } = workerData as { options: EngineOptions; cancelled: Int32Array };
+/** Whether the trainer is being stopped; looked at between steps. */
+const isCancelled = (): boolean => Atomics.load(cancelled, 0) === 1;
+
 try {
-  const engine = await createEngine(workerData);
+  const engine = await createEngine(options, isCancelled);
   let last: Promise<unknown> = Promise.resolve();
   port.on('message', ({ id, job }: { id: number; job: Job }) => {
     last = last

@@ -95,7 +95,11 @@ const MISTAKES: readonly [args: string[], code: number, message: RegExp][] = [
     4,
     /nobody answers at \/ip4\/127\.0\.0\.1\/tcp\/1/,
   ],
-  [['join', INVITE, '--data', 'a.tsv', '--state', 'a.tsv/x'], 5, /a\.tsv\/x/],
+  [['up', '--data', 'a.tsv', '--state', 'a.tsv/x'], 5, /a\.tsv\/x/],
+  [['up', '--data', 'a.tsv', '--host', 'localhost'], 2, /--host: got "localhost"; wanted an IP address/],
+  [['up', '--data', 'a.tsv', '--labels', 'a=great,b=great'], 2, /labels: "great" stands twice/],
+  [['up', '--data', 'a.tsv', '--label-prior', '1,1e400'], 2, /labelPrior: got "1,1e400"; wanted finite numbers/],
+  [['demo', '--out', 'a.tsv'], 5, /"a\.tsv": cannot be written/],
   [['eval', '--adapter', 'nowhere', '--data', 'test.tsv'], 2, /nowhere: not an adapter folder/],
   [['export', '-o', 'x'], 2, /no \*\.lorikeet folder here|of them here/],
   [['export', '-o', 'x', '--state', 'nowhere'], 2, /nowhere: no state of a peer/],
@@ -109,6 +113,13 @@ for (const [args, code, message] of MISTAKES) {
     assert.is(result.out, '');
   });
 }
+
+test('a mistake leaves nothing behind', () => {
+  assert.equal(
+    readdirSync(folder).filter((name) => name.endsWith('.lorikeet')),
+    [],
+  );
+});
 
 test('a port in use is named', async () => {
   const server = createServer().listen(0, '127.0.0.1');

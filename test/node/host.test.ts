@@ -63,9 +63,9 @@ test('four hosts, rounds without training: all come to the mean of where they be
     assert.is(peer.round, 8);
     assert.ok(distance(peer.adapter, wanted) / norm(wanted) < 1e-5, `${distance(peer.adapter, wanted) / norm(wanted)}`);
   }
+  await Promise.all(nodes.map((node) => node.runtime.stop()));
   const bytes = nodes.map((node) => node.runtime.traffic.sentBytes / (8 * 3 * CODECS.f32.size(COUNT)));
   for (const ratio of bytes) assert.ok(ratio > 1 && ratio < 1.5, `${ratio} times neighbours x adapter`);
-  await Promise.all(nodes.map((node) => node.runtime.stop()));
 });
 
 test('a host that sends garbage, oversized, stale, unfit and wrong-run frames is refused each time, counted, then dropped', async () => {

@@ -66,8 +66,12 @@ test('a second process is kept out; a lock left by a dead one is taken over', ()
     'storage',
   );
   store.release();
-  writeFileSync(join(folder, 'lock'), '999999999');
-  openStore(folder).release();
+  for (const dead of ['999999999', String(process.pid)]) {
+    writeFileSync(join(folder, 'lock'), dead);
+    const again = openStore(folder);
+    again.release();
+    again.release();
+  }
 });
 
 test('a folder that cannot be written is a storage mistake', () => {
@@ -100,7 +104,10 @@ async function assertRejects(promise: Promise<unknown>): Promise<void> {
 
 test('an invite comes back, and anything else is refused', () => {
   const invite = {
-    addresses: ['/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWabc', '/dns4/example.org/tcp/1/p2p/12D3KooWabc'],
+    addresses: [
+      '/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo',
+      '/dns4/example.org/tcp/1/p2p/12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo',
+    ],
     runId: RUN,
   };
   assert.equal(parseInvite(` ${formatInvite(invite)}\n`), invite);
@@ -111,6 +118,8 @@ test('an invite comes back, and anything else is refused', () => {
     `/ip4/300.0.0.1/tcp/1/p2p/x#${RUN}`,
     `/ip4/1.2.3.4/udp/1/p2p/x#${RUN}`,
     '/ip4/1.2.3.4/tcp/1/p2p/x#12',
+    `/ip4/1.2.3.4/tcp/99999/p2p/12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo#${RUN}`,
+    `/ip4/1.2.3.4/tcp/1/p2p/12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo#${RUN}#x`,
   ]) {
     assert.is(
       mistakeOf(() => parseInvite(bad)),

@@ -58,7 +58,7 @@ test('a round is a pure function of adapter, data, seed and round, in any traine
 
 test('every weight can be trained through the same machinery', async () => {
   const full = await createTrainer({ ...options, trainable: { type: 'full' } });
-  const vector = baseVector(run.base);
+  const vector = await baseVector(run.base);
   const still = { learningRate: 0 };
   const { losses } = await round(full, {
     vector,
