@@ -94,10 +94,15 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     view.members = Object.values(peer.members).filter((m) => m.sequence >= 0 && m.state === 'joined').length + 1;
     onChange?.(view);
   };
-  const watch = createWatch(options, (accuracy) => {
-    view.accuracy = accuracy.share;
-    changed();
-  });
+  let stopped = false;
+  const watch = createWatch(
+    options,
+    (accuracy) => {
+      view.accuracy = accuracy.share;
+      changed();
+    },
+    () => stopped,
+  );
   let pseudo = NO_PSEUDO;
   const runtime = await createRuntime({
     peer,
@@ -145,6 +150,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     adapter: () => peer.adapter,
     finished: runtime.finished,
     stop: async () => {
+      stopped = true;
       stopBootstrap();
       await runtime.stop();
       store.release();
@@ -201,6 +207,7 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
 function createWatch(
   options: ParticipantOptions,
   report: (accuracy: Accuracy) => void,
+  isStopped: () => boolean,
 ): (adapter: Float32Array) => void {
   const { trainer, run, development } = options;
   let busy = false;
@@ -209,7 +216,9 @@ function createWatch(
     busy = true;
     evaluate({ trainer, task: run.task, labels: run.labels, vector }, development)
       .then(report)
-      .catch((error) => options.onNotice?.(`development texts could not be scored: ${messageOf(error)}`))
+      .catch((error) => {
+        if (!isStopped()) options.onNotice?.(`development texts could not be scored: ${messageOf(error)}`);
+      })
       .finally(() => {
         busy = false;
       });
