@@ -78,13 +78,18 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
     for (const [i, planned] of open.entries()) {
       options.onProgress(options.runs.length - open.length + i, options.runs.length, labelOf(planned));
       const records = await runOne(planned, trainers.get, options.signal);
-      appendFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+      appendFileSync(path, `${endsMidLine(path) ? '\n' : ''}${records.map((r) => `${JSON.stringify(r)}\n`).join('')}`);
     }
   } finally {
     await trainers.stop();
   }
   options.onProgress(options.runs.length, options.runs.length, 'done');
   return readRecords(options.folder);
+}
+
+/** Whether a crash left a line unfinished. */
+function endsMidLine(path: string): boolean {
+  return existsSync(path) && !/(^|\n)$/.test(readFileSync(path, 'utf8').slice(-1));
 }
 
 /** The records of a folder; a torn last line is left out. */
