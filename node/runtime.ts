@@ -1,7 +1,7 @@
 /** @file Carries out a peer's effects on a real network, trainer and disk, first in, first out. Twin of sim/world.ts. */
 import type { CodecName } from '../protocol/codec.ts';
 import type { Effect, Event, Metric, TimerName, TrainStats } from '../protocol/events.ts';
-import { decodeFrame, maxFrameBytes, type Refusal } from '../protocol/frame.ts';
+import { decodeFrame, frameRound, maxFrameBytes, type Refusal } from '../protocol/frame.ts';
 import type { Peer } from '../protocol/peer.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
 import { step } from '../protocol/step.ts';
@@ -111,8 +111,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         );
         return;
       case 'send':
-        count(effect.bytes);
-        host.send(effect.to, effect.bytes).catch(fail);
+        sendOnce(effect.to, effect.bytes);
         return;
       case 'publish':
         count(effect.bytes);
@@ -147,6 +146,18 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         return;
     }
   };
+  const onTheWay = new Set<string>();
+  /** Sends a frame; one as large, about the same round, that is still on its way to that peer is not sent twice. */
+  const sendOnce = (to: string, bytes: Uint8Array): void => {
+    const key = `${to}/${frameRound(bytes)}/${bytes.length}`;
+    if (bytes.length > SMALL_FRAME_BYTES && onTheWay.has(key)) return;
+    onTheWay.add(key);
+    count(bytes);
+    host
+      .send(to, bytes)
+      .catch(fail)
+      .finally(() => onTheWay.delete(key));
+  };
   const count = (bytes: Uint8Array): void => {
     traffic.sentBytes += bytes.length;
     traffic.sentFrames += 1;
@@ -174,3 +185,4 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 }
 
 const GOODBYE_MS = 50;
+const SMALL_FRAME_BYTES = 1024;

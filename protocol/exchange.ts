@@ -12,7 +12,7 @@ export interface Edge {
   received: boolean;
   /** Ours is mixed into theirs, durably. */
   acknowledged: boolean;
-  /** When ours was last sent over an open connection (ms); not kept. */
+  /** When ours was last sent over the connection that is open now (ms); not kept. */
   sentAt?: number;
 }
 

@@ -8,6 +8,7 @@ export const RUN_ID_DIGITS = 32;
 export const HASH_BYTES = 16;
 
 const MAGIC = 0x4b4c; // "LK"
+const ROUND_OFFSET = 2 + 1 + 1 + 16;
 export const HEADER_BYTES = 2 + 1 + 1 + 16 + 4 + 8 + 4 + HASH_BYTES;
 const MAX_ADDRESSES = 16;
 /** Of one `peers` frame. */
@@ -107,6 +108,11 @@ export function encodeFrame(frame: Frame, runId: string, hash: Hash): Uint8Array
     .raw(hash(body).subarray(0, HASH_BYTES))
     .raw(body)
     .finish();
+}
+
+/** The round in a frame's header, for whoever carries frames without reading them. */
+export function frameRound(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(ROUND_OFFSET, true);
 }
 
 export type DecodedFrame =

@@ -161,6 +161,6 @@ function wanted(peer: Peer, from: string, round: number, out: Outbox): void {
     if (round <= peer.exchanged) out.send(from, { type: 'nack', round });
     return;
   }
-  const lately = edge.sentAt !== undefined && out.now - edge.sentAt < peer.settings.retryMs / 2;
-  if (!edge.acknowledged && !lately) sendData(peer, exchange, from, out);
+  const onItsWay = edge.sentAt !== undefined && out.now - edge.sentAt < peer.settings.retryMs / 2;
+  if (!edge.acknowledged && !onItsWay) sendData(peer, exchange, from, out);
 }

@@ -12,9 +12,9 @@ import { distance, isFiniteVector, norm } from './vector.ts';
 
 /** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
 export function advance(peer: Peer, out: Outbox): void {
-  while (peer.phase === 'exchanging' && (out.now >= peer.deadlineAt || awaited(peer).length === 0))
-    finishExchange(peer, out);
   if (peer.phase === 'gathering') gather(peer, out);
+  const isReady = (): boolean => out.now >= peer.deadlineAt || awaited(peer).length === 0;
+  while (peer.phase === 'exchanging' && isReady()) finishExchange(peer, out);
   if (peer.phase === 'finished') {
     mixInbox(peer, out);
     maybeFinish(peer, out);
@@ -184,11 +184,7 @@ function mixParcels(peer: Peer, out: Outbox): Mixed[] {
   });
   assertConvex(ready, contributions);
   if (ready.length > 0) peer.adapter = mix(peer.adapter, contributions);
-  for (const {
-    parcel,
-    exchange: { edges },
-  } of ready)
-    edges[parcel.from]!.received = true;
+  for (const { parcel, exchange } of ready) exchange.edges[parcel.from]!.received = true;
   return ready;
 }
 

@@ -294,27 +294,19 @@ function text(
     ...(wanted ? { wanted } : {}),
   };
 }
-type Bounds = { unit?: string; zero?: string };
-function integer(
+type NumberRow = [
   value: number,
   min: number,
   max: number,
   about: string,
   why: string,
   arithmetic: boolean,
-  more: Bounds = {},
-): NumberSetting {
-  return { type: 'integer', default: value, min, max, about, why, arithmetic, ...more };
+  more?: { unit?: string; zero?: string },
+];
+function integer(...row: NumberRow): NumberSetting {
+  return { ...number(...row), type: 'integer' };
 }
-function number(
-  value: number,
-  min: number,
-  max: number,
-  about: string,
-  why: string,
-  arithmetic: boolean,
-  more: Bounds = {},
-): NumberSetting {
+function number(...[value, min, max, about, why, arithmetic, more]: NumberRow): NumberSetting {
   return { type: 'number', default: value, min, max, about, why, arithmetic, ...more };
 }
 function choice(

@@ -2,7 +2,7 @@
  * @file The heart: what a peer decides. `step(peer, event, context)` changes the plain object `peer` and gives the effects
  * to carry out, in order. No clock, no dice, no sockets: a network and a simulator run the same code.
  */
-import type { Effect, Event } from './events.ts';
+import type { Effect, Event, TimerName } from './events.ts';
 import { MAX_ACQUAINTANCES } from './frame.ts';
 import { acquaintancesOf, announcementPause, forgetSilent, memberOf } from './membership.ts';
 import { announcement, type Context, createOutbox, dial, type Outbox, save } from './outbox.ts';
@@ -21,9 +21,7 @@ export function step(peer: Peer, event: Event, context: Context): Effect[] {
       out.announce('left');
       break;
     case 'timer':
-      if (event.name === 'announce') announceAgain(peer, out);
-      else if (event.name === 'retry') remind(peer, out, Object.keys(peer.members).sort());
-      else if (out.now < peer.deadlineAt) out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt }); // it fired early
+      fired(peer, event.name, out);
       advance(peer, out);
       break;
     case 'frame':
@@ -45,12 +43,24 @@ export function step(peer: Peer, event: Event, context: Context): Effect[] {
   return out.effects;
 }
 
+function fired(peer: Peer, name: TimerName, out: Outbox): void {
+  switch (name) {
+    case 'announce':
+      return announceAgain(peer, out);
+    case 'retry':
+      remind(peer, out, Object.keys(peer.members).sort());
+      return remindLater(peer, out);
+    case 'round': // a clock may fire early
+      if (out.now < peer.deadlineAt) out.effects.push({ type: 'timer', name, at: peer.deadlineAt });
+  }
+}
+
 function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
   peer.boot += 1;
   peer.addresses = addresses;
   save(peer, out);
   announceAgain(peer, out);
-  out.effects.push({ type: 'timer', name: 'retry', at: out.now + peer.settings.retryMs });
+  remindLater(peer, out);
   for (const member of Object.values(peer.members)) member.heardAt = out.now; // whom the snapshot remembers
   if (peer.phase === 'finished') linger(peer, out);
   else regather(peer, out);
@@ -92,6 +102,9 @@ function remind(peer: Peer, out: Outbox, ids: readonly string[]): void {
       if (!edge.received && !peer.inbox[parcelKey(round, id)]) out.send(id, { type: 'want', round });
     }
   }
+}
+
+function remindLater(peer: Peer, out: Outbox): void {
   out.effects.push({ type: 'timer', name: 'retry', at: out.now + peer.settings.retryMs });
 }
 
@@ -102,6 +115,8 @@ function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
   member.dialled = false;
   if (!up) return;
   member.heardAt = out.now;
+  // What was on its way over an earlier connection is not any more.
+  for (const { edges } of peer.exchanges) delete edges[id]?.sentAt;
   out.send(id, announcement(peer));
   const others = acquaintancesOf(peer.members, MAX_ACQUAINTANCES + 1).filter((other) => other.id !== id);
   if (others.length > 0) out.send(id, { type: 'peers', round: peer.round, peers: others.slice(0, MAX_ACQUAINTANCES) });

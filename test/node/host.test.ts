@@ -30,7 +30,7 @@ interface Node {
 
 async function startNode(given: Record<string, unknown>, adapter: Float32Array): Promise<Node> {
   const key = await generateKey();
-  const settings = settingsWith({ codec: 'f32', announceMs: 500, retryMs: 500, roundDeadlineMs: 20_000, ...given });
+  const settings = settingsWith({ codec: 'f32', announceMs: 500, retryMs: 2000, roundDeadlineMs: 20_000, ...given });
   const peer = createPeer({ id: idOfKey(key)!, runId: RUN, settings, adapter });
   const refusals: Node['refusals'] = [];
   const runtime = await createRuntime({

@@ -131,7 +131,7 @@ test('reminders ask for what is missing, and are answered from what is there', (
   b.train([2, 0, 0]);
   assert.equal(sent(b.effects({ type: 'timer', name: 'retry' }), b.peer), ['have b 0', 'want b 0']);
   assert.equal(sent(b.frame('b', { type: 'want', round: 0 }), b.peer), [], 'sent a moment ago');
-  b.wait(settings.retryMs);
+  b.wait(2 * settings.retryMs);
   assert.equal(sent(b.frame('b', { type: 'want', round: 0 }), b.peer), ['data b 0']);
   assert.equal(sent(b.frame('b', { type: 'want', round: 0 }), b.peer), [], 'a flood of wants is answered once');
   assert.equal(sent(b.frame('b', { type: 'have', round: 0 }), b.peer), ['want b 0']);
