@@ -228,6 +228,7 @@ async function trainWithout(
       peer: name,
       round,
       vector,
+      tensors: run.tensors,
       steps: settings.localSteps,
     });
     vector = trained.vector;

@@ -85,7 +85,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const snapshot = store.readSnapshot(runId, settings.codec as CodecName);
   const peer = snapshot
     ? restorePeer({ id, settings, snapshot })
-    : createPeer({ id, runId, settings, adapter: run.initial });
+    : createPeer({ id, runId, settings, adapter: run.wire.pack(run.initial) });
   const view = createView(peer);
   const changed = (): void => {
     view.round = peer.round;
@@ -113,7 +113,8 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     train: async (round, adapter, steps) => {
       const { gold, unlabelled, trainer } = options;
       const name = options.name ?? id;
-      pseudo = await relabel({ run, trainer, peer: name, round, vector: adapter, gold, unlabelled, previous: pseudo });
+      const start = run.wire.unpack(adapter);
+      pseudo = await relabel({ run, trainer, peer: name, round, vector: start, gold, unlabelled, previous: pseudo });
       Object.assign(view, { pseudo: pseudo.examples.length, coverage: pseudo.coverage, precision: pseudo.precision });
       changed();
       const { vector, losses } = await trainRound({
@@ -125,18 +126,19 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
         pseudo: pseudo.examples,
         peer: name,
         round,
-        vector: adapter,
+        vector: start,
+        tensors: run.tensors,
         steps,
       });
       return {
-        adapter: vector,
+        adapter: run.wire.pack(vector),
         stats: { loss: losses.length > 0 ? losses.reduce((a, b) => a + b, 0) / losses.length : null },
       };
     },
     onMetric: (metric) => {
       noteMetric(view, metric, options.onNotice);
       view.sentBytes = runtime.traffic.sentBytes;
-      if (metric.type === 'mixed') watch(metric.adapter);
+      if (metric.type === 'mixed') watch(run.wire.unpack(metric.adapter));
       changed();
     },
     onRefuse: changed,
@@ -147,7 +149,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     view,
     traffic: runtime.traffic,
     addresses: runtime.host.addresses,
-    adapter: () => peer.adapter,
+    adapter: () => run.wire.unpack(peer.adapter),
     finished: runtime.finished,
     stop: async () => {
       stopped = true;

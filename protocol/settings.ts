@@ -201,6 +201,21 @@ export const SETTINGS = {
   clipNorm: number(1, 0, 1e9, 'largest global norm of a gradient', 'small batches spike', true, {
     zero: 'no clipping',
   }),
+  averaging: choice(
+    'factors',
+    ['factors', 'freeze-a', 'alternate'],
+    'which LoRA factors are trained and sent: both; B alone, with A common and frozen; or one after the other, both sent',
+    'Dec-LoRA (arXiv:2501.15361); freeze-a is exactly linear and sends half (arXiv:2403.12313); alternate suits sparse graphs (arXiv:2511.18291)',
+    true,
+  ),
+  alternateRounds: integer(
+    5,
+    1,
+    10_000,
+    'rounds a factor is trained before the other, with averaging alternate',
+    'as in ADF-LoRA (arXiv:2511.18291)',
+    true,
+  ),
   schedule: choice(
     'random-regular',
     SCHEDULE_NAMES,

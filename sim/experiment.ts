@@ -1,7 +1,15 @@
 /** @file Runs experiments: every planned run through one harness, resumed where it stopped, a record a round. */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../node/train/learner.ts';
+import { crossTerm, type Wire } from '../node/train/factors.ts';
+import {
+  type EncodedExample,
+  encodeExamples,
+  evaluate,
+  labelWords,
+  type RoundOptions,
+  trainRound,
+} from '../node/train/learner.ts';
 import { NO_PSEUDO, type PseudoSet, relabel } from '../node/train/pseudo.ts';
 import { calibrateRun, fullVector, openRun, type Run } from '../node/train/run.ts';
 import { createTrainer, type Trainer } from '../node/train/trainer.ts';
@@ -24,6 +32,8 @@ export interface RoundRecord {
   /** Of the average adapter on development texts. */
   readonly development: number;
   readonly disagreement: number;
+  /** How far mean(B) mean(A) is from mean(B A); of adapters alone. */
+  readonly crossTerm: number | null;
   /** Sent by all peers so far. */
   readonly bytes: number;
   /** Of the pseudo-labelled sets, means over peers; null where there are none. */
@@ -153,10 +163,16 @@ async function runOne(planned: PlannedRun, getTrainer: GetTrainer, signal: Abort
   const texts = shares.flatMap((s) => s.unlabelled.slice(0, Math.ceil(PRIOR_TEXTS / shares.length))).map((e) => e.text);
   const run = await calibrateRun(bare, calibrator, texts);
   const trainer = method.trainable === 'full' ? await getTrainer(run, true) : calibrator;
+  const wire: Wire = method.trainable === 'full' ? { pack: (v) => v, unpack: (v) => v } : run.wire;
+  const layout = method.trainable === 'full' ? {} : { tensors: run.tensors };
   const start = method.trainable === 'full' ? await fullVector(run) : run.initial;
   const learners = await createLearners(method, shares, run);
   const peers = learners.map(
-    (_, i): LockstepPeer => ({ id: `peer-${i}`, vector: start, residual: new Float32Array(start.length) }),
+    (_, i): LockstepPeer => ({
+      id: `peer-${i}`,
+      vector: wire.pack(start),
+      residual: new Float32Array(wire.pack(start).length),
+    }),
   );
   const identity = { key: planned.key, method: planned.method, seed, point: planned.point };
   const development = await encodeExamples(run.task, data.development);
@@ -175,11 +191,12 @@ async function runOne(planned: PlannedRun, getTrainer: GetTrainer, signal: Abort
       runId: run.runId,
       mixing: method.mixing,
       peers,
-      train: (i, round, vector) => trainPeer(run, trainer, learners[i]!, { i, round, vector }),
+      train: async (i, round, vector) =>
+        wire.pack(await trainPeer(run, trainer, learners[i]!, { i, round, vector: wire.unpack(vector), layout })),
       onRound: async (round, sent) => {
         signal.throwIfAborted();
         bytes += sent;
-        const vectors = peers.map((p) => p.vector);
+        const vectors = peers.map((p) => wire.unpack(p.vector));
         const average = mean(vectors);
         const share = await score(average, development);
         if (share > best.share) best = { share, vector: average };
@@ -191,6 +208,7 @@ async function runOne(planned: PlannedRun, getTrainer: GetTrainer, signal: Abort
           loss: averageOf(learners.map((l) => l.loss)),
           development: share,
           disagreement: method.data === 'pooled' ? 0 : disagreement(vectors),
+          crossTerm: method.trainable === 'lora' && peers.length > 1 ? crossTerm(vectors, run.tensors) : null,
           bytes,
           precision: trained.length > 0 ? averageOf(trained.map((l) => l.pseudo.precision ?? 0)) : null,
           coverage: trained.length > 0 ? averageOf(trained.map((l) => l.pseudo.coverage)) : null,
@@ -199,8 +217,8 @@ async function runOne(planned: PlannedRun, getTrainer: GetTrainer, signal: Abort
     });
   }
   const test = await encodeExamples(run.task, data.test);
-  const own = await scoreEach(peers, (vector) => score(vector, test));
-  const average = peers.length === 1 ? own[0]! : await score(mean(peers.map((p) => p.vector)), test);
+  const own = await scoreEach(peers, (vector) => score(wire.unpack(vector), test));
+  const average = peers.length === 1 ? own[0]! : await score(wire.unpack(mean(peers.map((p) => p.vector))), test);
   records.push({
     type: 'final',
     ...identity,
@@ -253,7 +271,12 @@ async function trainPeer(
   run: Run,
   trainer: Trainer,
   learner: Learner,
-  { i, round, vector }: { i: number; round: number; vector: Float32Array },
+  {
+    i,
+    round,
+    vector,
+    layout,
+  }: { i: number; round: number; vector: Float32Array; layout: Pick<RoundOptions, 'tensors'> },
 ): Promise<Float32Array> {
   const peer = `peer-${i}`;
   const { gold, unlabelled } = learner;
@@ -265,6 +288,7 @@ async function trainPeer(
     task,
     settings,
     labels,
+    ...layout,
     examples: gold,
     pseudo,
     peer,

@@ -15,7 +15,7 @@ export async function exportAdapter(flags: Flags): Promise<void> {
   const found = snapshot(run.runId);
   if (!found) throw new UserError('usage', `${folder}: no snapshot yet; let the peer finish its first round`);
   const out = String(flags.out);
-  await writeAdapter(out, { run, vector: found.adapter });
+  await writeAdapter(out, { run, vector: run.wire.unpack(found.adapter) });
   console.log(`${out}: adapter of round ${found.round}, in PEFT's format`);
 }
 

@@ -233,6 +233,7 @@ async function compare(
         peer: participant.id,
         round,
         vector: alone,
+        tensors: run.tensors,
         steps: settings.localSteps,
       })
     ).vector;

@@ -27,7 +27,7 @@ export function adamWFeeds(settings: AdamWSettings, count: number): Record<strin
   };
 }
 
-/** One step on `vector` [P] with `gradient` [P]; declares the moments and the scalars as inputs. */
+/** One step on `vector` [P] with `gradient` [P]; declares the moments, the mask and the scalars as inputs. Where the mask [P] is 0 nothing changes. */
 export function adamW(
   g: Graph,
   vector: Value,
@@ -37,12 +37,14 @@ export function adamW(
   const declare = (name: string): Value => input(g, name, 'float32', []);
   const first = input(g, 'first_moment', 'float32', vector.shape);
   const second = input(g, 'second_moment', 'float32', vector.shape);
+  const mask = input(g, 'mask', 'float32', vector.shape);
   const [rate, decay, limit] = [declare('learning_rate'), declare('weight_decay'), declare('clip_norm')];
   const [correction1, correction2] = [declare('correction1'), declare('correction2')];
 
-  const norm = op.Sqrt(g, op.ReduceSum(g, op.Mul(g, gradient, gradient), [0], false));
+  const masked = op.Mul(g, gradient, mask);
+  const norm = op.Sqrt(g, op.ReduceSum(g, op.Mul(g, masked, masked), [0], false));
   const scale = op.Min(g, number(1), op.Div(g, limit, op.Add(g, norm, number(1e-6))));
-  const clipped = op.Mul(g, gradient, scale);
+  const clipped = op.Mul(g, masked, scale);
 
   const blend = (old: Value, now: Value, beta: number): Value =>
     op.Add(g, op.Mul(g, old, number(beta)), op.Mul(g, now, number(1 - beta)));
@@ -50,6 +52,6 @@ export function adamW(
   const secondMoment = blend(second, op.Mul(g, clipped, clipped), BETA2);
   const deviation = op.Add(g, op.Div(g, op.Sqrt(g, secondMoment), op.Sqrt(g, correction2)), number(EPSILON));
   const update = op.Mul(g, op.Div(g, rate, correction1), op.Div(g, firstMoment, deviation));
-  const kept = op.Mul(g, vector, op.Sub(g, number(1), op.Mul(g, rate, decay)));
+  const kept = op.Mul(g, vector, op.Sub(g, number(1), op.Mul(g, op.Mul(g, rate, decay), mask)));
   return { vector: op.Sub(g, kept, update), firstMoment, secondMoment };
 }

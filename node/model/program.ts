@@ -31,7 +31,7 @@ export function scoreGraph(base: Base, trainable: Trainable): Graph {
 
 /**
  * Inputs: the score graph's; `targets` [B*M, K] (rows sum to 1), `row_weight` and `inverse_temperature` [B*M, 1]; AdamW's
- * `first_moment`, `second_moment` [P] and scalars. loss = sum_i w_i CE(p_i, softmax(z_i / T_i)).
+ * `first_moment`, `second_moment`, `mask` [P] and scalars. loss = sum_i w_i CE(p_i, softmax(z_i / T_i)).
  * Outputs: `loss`, `gradient`, `vector_next`, `first_moment_next`, `second_moment_next`.
  */
 export function trainGraph(base: Base, trainable: Trainable): Graph {

@@ -36,6 +36,8 @@ export interface TrainJob {
   readonly batches: readonly TrainBatch[];
   readonly labels: LabelWords;
   readonly optimiser: AdamWSettings;
+  /** 1 where a number is trained, 0 where it stays, [P]; all are by default. */
+  readonly mask?: Float32Array;
 }
 
 export interface TrainResult {
@@ -73,6 +75,7 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
     return sessions[program];
   };
   const size = elementCount(trainableTensors(base, options.trainable));
+  const everything = new Float32Array(size).fill(1);
   return {
     device: started.device,
     notice: started.notice,
@@ -88,7 +91,13 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
     },
     train: async (job, onStep) => {
       const session = await sessionOf('train');
-      let state: TrainState = { vector: job.vector, first: new Float32Array(size), second: new Float32Array(size) };
+      const mask = job.mask ?? everything;
+      let state: TrainState = {
+        mask,
+        vector: job.vector,
+        first: new Float32Array(size),
+        second: new Float32Array(size),
+      };
       const losses: number[] = [];
       for (const batch of job.batches) {
         if (isCancelled()) throw new Error('stopped');
@@ -97,6 +106,7 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
         losses.push(scalarOf(out.loss));
         onStep?.(losses.at(-1)!);
         state = {
+          mask,
           vector: out.vector_next as Float32Array,
           first: out.first_moment_next as Float32Array,
           second: out.second_moment_next as Float32Array,
@@ -105,7 +115,7 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
       return { vector: state.vector, losses };
     },
     gradient: async (vector, batch, labels) => {
-      const state = { vector, first: new Float32Array(size), second: new Float32Array(size) };
+      const state = { mask: everything, vector, first: new Float32Array(size), second: new Float32Array(size) };
       const still = { learningRate: 0, weightDecay: 0, clipNorm: Number.POSITIVE_INFINITY };
       const out = await (await sessionOf('train')).run(trainFeeds(batch, labels, state, adamWFeeds(still, 1)), [
         'loss',
@@ -156,6 +166,7 @@ async function startDevice(
 }
 
 interface TrainState {
+  readonly mask: Float32Array;
   readonly vector: Float32Array;
   readonly first: Float32Array;
   readonly second: Float32Array;
@@ -177,6 +188,7 @@ function trainFeeds(
     vector: { data: state.vector, dims: flat },
     first_moment: { data: state.first, dims: flat },
     second_moment: { data: state.second, dims: flat },
+    mask: { data: state.mask, dims: flat },
   };
   for (const [name, x] of Object.entries(scalars)) feeds[name] = { data: Float32Array.of(x), dims: [] };
   return feeds;

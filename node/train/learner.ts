@@ -2,9 +2,11 @@
 import type { RunSettings } from '../../protocol/config.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import type { AdamWSettings } from '../model/adamw.ts';
+import type { ModelTensor } from '../model/tensors.ts';
 import { packBatch, type Sequence, type Target, type TrainBatch, withTargets } from './batch.ts';
 import type { Example } from './data.ts';
 import type { LabelWords, TrainResult } from './engine.ts';
+import { trainedMask } from './factors.ts';
 import type { Task } from './task.ts';
 import type { Trainer } from './trainer.ts';
 
@@ -64,6 +66,8 @@ export interface RoundOptions {
   readonly task: Task;
   readonly settings: RunSettings;
   readonly labels: LabelWords;
+  /** The layout of the vector, where only some of it may be trained. */
+  readonly tensors?: readonly ModelTensor[];
   readonly examples: readonly EncodedExample[];
   /** Pseudo-labelled examples; half of each batch where there is gold too. */
   readonly pseudo?: readonly WeightedExample[];
@@ -80,11 +84,15 @@ export async function trainRound(options: RoundOptions): Promise<TrainResult> {
   const { trainer, vector, labels, settings, onStep } = options;
   const batches = roundBatches(options);
   if (batches.length === 0) return { vector, losses: [] };
-  return trainer.train({ vector, batches, labels, optimiser: optimiserOf(settings) }, onStep);
+  const masked = options.tensors && settings.averaging !== 'factors';
+  const mask = masked ? { mask: trainedMask(options.tensors!, settings, options.round) } : {};
+  return trainer.train({ vector, batches, labels, optimiser: optimiserOf(settings), ...mask }, onStep);
 }
 
 /** The batches of a round: shuffled passes over each kind of example, drawn from seed, peer and round alone. */
-export function roundBatches(options: Omit<RoundOptions, 'trainer' | 'vector' | 'labels' | 'onStep'>): TrainBatch[] {
+export function roundBatches(
+  options: Omit<RoundOptions, 'trainer' | 'vector' | 'labels' | 'tensors' | 'onStep'>,
+): TrainBatch[] {
   const { examples, pseudo = [], settings, task, peer, round, steps } = options;
   const prng = createPrng(settings.seed).fork('batches').fork(peer).fork(round);
   const gold = examples.map(({ sequence, y }): WeightedExample => {

@@ -9,6 +9,7 @@ import { initialLora, type LoraSpec } from '../model/lora.ts';
 import { trainableTensors } from '../model/program.ts';
 import type { ModelTensor } from '../model/tensors.ts';
 import type { LabelWords } from './engine.ts';
+import { createWire, type Wire } from './factors.ts';
 import { encodeTexts, labelWords, measurePrior } from './learner.ts';
 import { createTask, type Task } from './task.ts';
 import type { Trainer } from './trainer.ts';
@@ -25,6 +26,8 @@ export interface Run {
   readonly tensors: readonly ModelTensor[];
   /** The adapter everybody starts from. */
   readonly initial: Float32Array;
+  /** What of an adapter travels. */
+  readonly wire: Wire;
 }
 
 export const sha256: Hash = (bytes) => createHash('sha256').update(bytes).digest().subarray(0, HASH_BYTES);
@@ -77,6 +80,7 @@ export async function openRun(given: RunSettings): Promise<Run> {
     lora,
     tensors,
     initial,
+    wire: createWire(tensors, settings, initial),
   };
 }
 

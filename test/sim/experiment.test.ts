@@ -1,8 +1,9 @@
 /** @file Experiments: what a file may say, how texts are dealt, that lockstep mixes as the protocol does, that runs resume. */
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
 import { UserError } from '../../node/errors.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { disagreement, distance, mean, norm } from '../../protocol/vector.ts';
@@ -13,7 +14,7 @@ import { type LockstepPeer, type Mixing, runLockstep } from '../../sim/lockstep.
 import { drawDirichlet, PARTITIONS, partition } from '../../sim/partition.ts';
 import { htmlReport, markdownReport, summarise } from '../../sim/report.ts';
 import { planRuns, readSpec } from '../../sim/spec.ts';
-import { settingsWith, temporaryFolder } from '../support.ts';
+import { ROOT, settingsWith, temporaryFolder } from '../support.ts';
 
 const pool: Item[] = Array.from({ length: 600 }, (_, i) => ({
   text: `text ${i}`,
@@ -138,6 +139,17 @@ test('runs are points x seeds x methods, keyed by what they compute', () => {
     planRuns(readSpec({ ...SPEC, about: 'other words' }, 'x')).map((r) => r.key),
     planRuns(readSpec(SPEC, 'x')).map((r) => r.key),
   );
+});
+
+test('every committed experiment is well formed', () => {
+  const folder = join(ROOT, 'sim', 'experiments');
+  const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+  assert.ok(files.length >= 5);
+  for (const file of files) {
+    const spec = readSpec(parse(readFileSync(join(folder, file), 'utf8')), file);
+    assert.is(`${spec.name}.yaml`, file);
+    assert.ok(spec.seeds.length >= 3 && spec.scenario.test >= 1500, file);
+  }
 });
 
 test('a data set cuts test, development and pool without overlap, in every domain', () => {

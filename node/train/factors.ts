@@ -1,0 +1,92 @@
+/**
+ * @file Which LoRA factors are trained in a round and which travel. Averaging B and A apart is not averaging B A: the
+ * cross term says by how much, and is zero where one factor is common.
+ */
+import type { RunSettings } from '../../protocol/config.ts';
+import type { ModelTensor } from '../model/tensors.ts';
+
+/** The factors a round trains. B first where they take turns: while B is zero the gradient of A is too. */
+export function trainedFactors(settings: RunSettings, round: number): readonly ModelTensor['factor'][] {
+  if (settings.averaging === 'freeze-a') return ['B', 'full'];
+  if (settings.averaging === 'factors') return ['A', 'B', 'full'];
+  return [Math.floor(round / settings.alternateRounds) % 2 === 0 ? 'B' : 'A', 'full'];
+}
+
+/** 1 where a round trains, 0 elsewhere, [P]. */
+export function trainedMask(tensors: readonly ModelTensor[], settings: RunSettings, round: number): Float32Array {
+  const factors = trainedFactors(settings, round);
+  const last = tensors.at(-1);
+  const mask = new Float32Array(last ? last.offset + last.rows * last.cols : 0);
+  for (const { rows, cols, offset, factor } of tensors) {
+    if (factors.includes(factor)) mask.fill(1, offset, offset + rows * cols);
+  }
+  return mask;
+}
+
+/** What peers exchange of an adapter: all of it, or B where A is common to all. */
+export interface Wire {
+  readonly pack: (vector: Float32Array) => Float32Array;
+  /** The whole vector again; what does not travel is as in the beginning. */
+  readonly unpack: (wire: Float32Array) => Float32Array;
+}
+
+export function createWire(tensors: readonly ModelTensor[], settings: RunSettings, initial: Float32Array): Wire {
+  if (settings.averaging !== 'freeze-a') return { pack: (vector) => vector, unpack: (wire) => wire };
+  const moving = tensors.filter((t) => t.factor !== 'A');
+  const size = moving.reduce((sum, t) => sum + t.rows * t.cols, 0);
+  return {
+    pack: (vector) => {
+      const wire = new Float32Array(size);
+      let at = 0;
+      for (const { rows, cols, offset } of moving) {
+        wire.set(vector.subarray(offset, offset + rows * cols), at);
+        at += rows * cols;
+      }
+      return wire;
+    },
+    unpack: (wire) => {
+      const vector = Float32Array.from(initial);
+      let at = 0;
+      for (const { rows, cols, offset } of moving) {
+        vector.set(wire.subarray(at, at + rows * cols), offset);
+        at += rows * cols;
+      }
+      return vector;
+    },
+  };
+}
+
+/** ||mean(B A) - mean(B) mean(A)|| / ||mean(B A)|| over peers and layers; 0 for a single peer. */
+export function crossTerm(vectors: readonly Float32Array[], tensors: readonly ModelTensor[]): number {
+  let [difference, whole] = [0, 0];
+  for (const a of tensors) {
+    const b = tensors.find((t) => t.name === a.name.replace(/lora_A$/, 'lora_B'));
+    if (a.factor !== 'A' || !b) continue;
+    const products = vectors.map((v) => product(v, b, a));
+    const apart = product(meanOf(vectors), b, a);
+    for (let i = 0; i < apart.length; i++) {
+      const together = products.reduce((sum, p) => sum + p[i]!, 0) / vectors.length;
+      difference += (together - apart[i]!) ** 2;
+      whole += together ** 2;
+    }
+  }
+  return whole === 0 ? 0 : Math.sqrt(difference / whole);
+}
+
+/** B A of one layer: [outputs, inputs], row by row. */
+function product(vector: Float32Array | Float64Array, b: ModelTensor, a: ModelTensor): Float64Array {
+  const out = new Float64Array(b.rows * a.cols);
+  for (let i = 0; i < b.rows; i++) {
+    for (let r = 0; r < a.rows; r++) {
+      const weight = vector[b.offset + i * b.cols + r]!;
+      for (let j = 0; j < a.cols; j++) out[i * a.cols + j]! += weight * vector[a.offset + r * a.cols + j]!;
+    }
+  }
+  return out;
+}
+
+function meanOf(vectors: readonly Float32Array[]): Float64Array {
+  const sum = new Float64Array(vectors[0]?.length ?? 0);
+  for (const v of vectors) for (let i = 0; i < sum.length; i++) sum[i]! += v[i]! / vectors.length;
+  return sum;
+}
