@@ -84,6 +84,10 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
   const finished = new Set(readRecords(options.folder).flatMap((r) => (r.type === 'final' ? [r.key] : [])));
   const open = options.runs.filter((run) => !finished.has(run.key));
   const trainers = createTrainerCache(options.threads);
+  const stop = (): void => {
+    trainers.stop().catch(() => {}); // the run at hand fails at its next step
+  };
+  options.signal.addEventListener('abort', stop, { once: true });
   try {
     for (const [i, planned] of open.entries()) {
       options.onProgress(options.runs.length - open.length + i, options.runs.length, labelOf(planned));
@@ -91,6 +95,7 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
       appendFileSync(path, `${endsMidLine(path) ? '\n' : ''}${records.map((r) => `${JSON.stringify(r)}\n`).join('')}`);
     }
   } finally {
+    options.signal.removeEventListener('abort', stop);
     await trainers.stop();
   }
   options.onProgress(options.runs.length, options.runs.length, 'done');

@@ -200,6 +200,20 @@ test('an experiment runs, is not run again, survives a torn line, and is told as
   assert.not.match(page, /(src|href)=/);
 });
 
+test('an interrupted experiment stops at the next step, writes no half run, and can go on', async () => {
+  const folder = temporaryFolder();
+  const [, run] = planRuns(readSpec({ ...SPEC, settings: { ...QUICK, rounds: 500 } }, 'x'));
+  const controller = new AbortController();
+  const options = { runs: [run!], folder, threads: 1, signal: controller.signal, onProgress: () => {} };
+  setTimeout(() => controller.abort(), 1500);
+  const error = await runExperiment(options).then(
+    () => null,
+    (e: Error) => e,
+  );
+  assert.ok(error, 'it ended before it was interrupted');
+  assert.equal(readRecords(folder), []);
+});
+
 test('a chart draws what it is given and nothing where there is nothing', () => {
   const svg = lineChart({
     title: 'a < b',
