@@ -16,7 +16,7 @@ export async function experiment(path: string, flags: Flags & { set?: string[] }
   const all = planRuns(spec);
   const runs = shardOf(all, flags.shard);
   const folder = String(flags.out ?? join('results', spec.name));
-  const command = ['lorikeet experiment', path, ...(flags.set ?? []).map((s) => `--set ${s}`)].join(' ');
+  const command = ['lorikeet experiment', path, ...(flags.set ?? []).map((s) => `--set '${s}'`)].join(' ');
   const display = createDisplay();
   const interrupt = interruptSignal(() =>
     display.note('stopping: finished runs are kept (Ctrl-C again to stop at once)'),
