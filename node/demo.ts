@@ -10,7 +10,8 @@ import { writeAdapter } from './adapter.ts';
 import { generateKey } from './host.ts';
 import { type Participant, type ParticipantView, startParticipant } from './participant.ts';
 import { openStore } from './store.ts';
-import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from './train/learner.ts';
+import { trainAlone } from './train/alone.ts';
+import { type EncodedExample, encodeExamples, evaluate, labelWords } from './train/learner.ts';
 import { type Reviews, splitReviews } from './train/reviews.ts';
 import { calibrateRun, openRun, type Run } from './train/run.ts';
 import type { Device } from './train/session.ts';
@@ -93,7 +94,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     const run = await calibrateRun(bare, trainer, texts);
     const gold = await Promise.all(reviews.shares.map((share) => encodeExamples(run.task, share.gold)));
     const swarm = await runSwarm(options, run, trainer, reviews, gold);
-    const alone = await trainAlone(options, run, trainer, gold);
+    const alone = await trainEachAlone(options, run, trainer, gold);
     const pooled = await trainWithout(options, run, trainer, { name: 'pooled', label: 'pooled training' }, gold.flat());
     const test = await encodeExamples(run.task, reviews.test);
     const average = mean(swarm.adapters);
@@ -194,7 +195,7 @@ async function runSwarm(
 }
 
 /** Each peer with its own labels and nobody else: as many steps as in the swarm. */
-async function trainAlone(
+async function trainEachAlone(
   options: DemoOptions,
   run: Run,
   trainer: Trainer,
@@ -208,33 +209,16 @@ async function trainAlone(
   return adapters;
 }
 
-async function trainWithout(
-  options: DemoOptions,
+/** A baseline that mixes with nobody. */
+function trainWithout(
+  { signal, onProgress }: DemoOptions,
   run: Run,
   trainer: Trainer,
   { name, label }: { name: string; label: string },
   examples: readonly EncodedExample[],
 ): Promise<Float32Array> {
-  const { settings, task, labels } = run;
-  let vector = run.initial;
-  for (let round = 0; round < settings.rounds; round++) {
-    options.signal.throwIfAborted();
-    const trained = await trainRound({
-      trainer,
-      task,
-      settings,
-      labels,
-      examples,
-      peer: name,
-      round,
-      vector,
-      tensors: run.tensors,
-      steps: settings.localSteps,
-    });
-    vector = trained.vector;
-    options.onProgress(label, round + 1, settings.rounds);
-  }
-  return vector;
+  const progress = (done: number, total: number): void => onProgress(label, done, total);
+  return trainAlone({ run, trainer, examples, peer: name, signal, onProgress: progress });
 }
 
 interface Trained {

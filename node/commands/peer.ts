@@ -7,8 +7,9 @@ import { EXIT, UserError } from '../errors.ts';
 import { formatInvite } from '../invite.ts';
 import { type Participant, type ParticipantView, startParticipant } from '../participant.ts';
 import { openStore, readRun, type Saved, type Store } from '../store.ts';
+import { trainAlone } from '../train/alone.ts';
 import { type Example, type Row, readRows, splitRows } from '../train/data.ts';
-import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../train/learner.ts';
+import { type EncodedExample, encodeExamples, evaluate, labelWords } from '../train/learner.ts';
 import { calibrateRun, type Run } from '../train/run.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
@@ -219,26 +220,15 @@ async function compare(
   participant: Participant,
 ): Promise<Comparison> {
   const { run, trainer, gold, test, signal } = context;
-  const { settings, task, labels } = run;
-  let alone = run.initial;
-  for (let round = 0; round < settings.rounds; round++) {
-    signal.throwIfAborted();
-    alone = (
-      await trainRound({
-        trainer,
-        task,
-        settings,
-        labels,
-        examples: gold,
-        peer: participant.id,
-        round,
-        vector: alone,
-        tensors: run.tensors,
-        steps: settings.localSteps,
-      })
-    ).vector;
-    display.progress('training alone, to compare', round + 1, settings.rounds);
-  }
+  const { task, labels } = run;
+  const alone = await trainAlone({
+    run,
+    trainer,
+    examples: gold,
+    peer: participant.id,
+    signal,
+    onProgress: (done, total) => display.progress('training alone, to compare', done, total),
+  });
   const score = async (label: string, vector: Float32Array, words = labels): Promise<number> =>
     (
       await evaluate(
