@@ -6,8 +6,8 @@ export interface Display {
   note(line: string): void;
   /** The live block; on anything but a terminal it is dropped. */
   live(lines: readonly string[]): void;
-  /** Progress of a long step: a bar on a terminal, a line each tenth elsewhere. */
-  progress(label: string, done: number, total: number): void;
+  /** Progress of a long step: a bar on a terminal, elsewhere a line each tenth and whenever `detail` changes. */
+  progress(label: string, done: number, total: number, detail?: string): void;
   /** Leaves the last live block standing. */
   close(): void;
   readonly isTerminal: boolean;
@@ -22,8 +22,7 @@ export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet
   let drawn = 0;
   let lastDraw = 0;
   let pending: NodeJS.Timeout | null = null;
-  const tenths = new Map<string, number>();
-  const began = new Map<string, number>();
+  const steps = new Map<string, { told: string; at: number; from: number }>();
 
   const erase = (): void => {
     if (drawn === 0) return;
@@ -57,18 +56,23 @@ export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet
     isTerminal,
     note,
     live,
-    progress: (label, done, total) => {
-      if (!began.has(label)) began.set(label, Date.now());
+    progress: (label, done, total, detail = '') => {
+      // What was done before the first call (an experiment resumed) says nothing of the speed.
+      const step = steps.get(label) ?? { told: '', at: Date.now(), from: done };
+      steps.set(label, step);
       const share = total === 0 ? 1 : done / total;
-      const left =
-        done === 0 ? '' : `, ${Math.ceil(((Date.now() - began.get(label)!) / 1000) * (1 / share - 1))} s left`;
+      const seconds = (((Date.now() - step.at) / 1000) * (total - done)) / (done - step.from);
+      const counts = `${Math.floor(done)} of ${total}${done > step.from ? `, ${durationText(seconds)} left` : ''}`;
       if (isTerminal) {
         const filled = Math.round(share * BAR_CELLS);
-        live([`${label}  ${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}  ${done} of ${total}${left}`]);
-      } else if (Math.floor(share * 10) > (tenths.get(label) ?? -1)) {
-        tenths.set(label, Math.floor(share * 10));
-        note(`${label}: ${done} of ${total}${left}`);
+        const bar = `${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}`;
+        live([`${label}  ${bar}  ${counts}${detail && `  ${detail}`}`]);
+        return;
       }
+      const told = `${Math.floor(share * 10)} ${detail}`;
+      if (told === step.told) return;
+      step.told = told;
+      note(`${label}: ${counts}${detail && `: ${detail}`}`);
     },
     close: () => {
       if (pending) {
@@ -94,6 +98,11 @@ export function table(rows: readonly (readonly string[])[]): string[] {
 
 export function percent(share: number | null | undefined): string {
   return share === null || share === undefined ? '-' : `${(100 * share).toFixed(1)} %`;
+}
+
+function durationText(seconds: number): string {
+  const [s, m] = [Math.ceil(seconds), Math.ceil(seconds / 60)];
+  return s < 120 ? `${s} s` : m < 120 ? `${m} min` : `${(m / 60).toFixed(1)} h`;
 }
 
 /** A count of bytes in the unit that fits. */

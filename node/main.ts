@@ -112,7 +112,12 @@ function createProgram(): Command {
     .argument('<file>', 'such as sim/experiments/labels.yaml')
     .option('--set <field=value>', 'change the file, such as --set seeds=[1] or --set settings.rounds=3', collect, [])
     .option('--shard <i/n>', 'only every n-th run, for many machines')
-    .option('--out <dir>', 'where records and report are written; default: results/NAME')
+    .option('--seeds <list>', "instead of the file's: 1..5, or 1,2,3")
+    .option(
+      '--out <dir>',
+      'records (runs.jsonl, shared by experiments) and the report (NAME.md, .html, .json)',
+      'results',
+    )
     .option('--threads <count>', 'threads of one operator; 0: one a core', '0')
     .option('--json', 'print the final records as JSON')
     .action(async (file: string, flags: Flags & { set: string[] }) =>

@@ -7,6 +7,7 @@ import { messageOf, UserError } from './errors.ts';
 import { generateKey, idOfKey } from './host.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import type { Store } from './store.ts';
+import { factorPairs } from './train/factors.ts';
 import { type Accuracy, type EncodedExample, evaluate, trainRound } from './train/learner.ts';
 import { NO_PSEUDO, relabel, type UnlabelledText } from './train/pseudo.ts';
 import type { Run } from './train/run.ts';
@@ -82,10 +83,11 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
       'storage',
       `${store.folder}/key: not a key; restore it, or remove it to come back as a new peer`,
     );
+  const factors = factorPairs(run.tensors);
   const snapshot = store.readSnapshot(runId, settings.codec as CodecName);
   const peer = snapshot
-    ? restorePeer({ id, settings, snapshot })
-    : createPeer({ id, runId, settings, adapter: run.wire.pack(run.initial) });
+    ? restorePeer({ id, settings, snapshot, factors })
+    : createPeer({ id, runId, settings, adapter: run.wire.pack(run.initial), factors });
   const view = createView(peer);
   const changed = (): void => {
     view.round = peer.round;

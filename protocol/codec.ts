@@ -115,7 +115,7 @@ const single = new Float32Array(1);
 const bits = new Uint32Array(single.buffer);
 
 /** Binary32 to binary16, to nearest, ties to even; clamped to the largest finite. */
-function toHalf(x: number): number {
+export function toHalf(x: number): number {
   single[0] = Math.max(-MAX_HALF, Math.min(MAX_HALF, x));
   const b = bits[0]!;
   const sign = (b >>> 16) & 0x8000;

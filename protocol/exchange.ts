@@ -4,8 +4,8 @@
  * opposites, so the mean stays, whenever each end gets to it. An edge is open until both have added theirs, which
  * reminders bring about after any loss; what misses the deadline is added later, never dropped by one end alone.
  */
-import type { CodecName } from './codec.ts';
-import { CODECS } from './codec.ts';
+import { CODECS, type CodecName } from './codec.ts';
+import type { RunSettings } from './config.ts';
 
 export interface Edge {
   /** Their adapter of this round is mixed into ours, durably. */
@@ -35,21 +35,25 @@ export interface Parcel {
   readonly vector: Float32Array;
 }
 
-/** Packs the adapter plus what earlier rounding left over; gives the exchange and what is left over now. */
+/**
+ * Packs the adapter plus what earlier rounding left over; gives the exchange and what is left over now. Nothing is with
+ * averaging `product`: mixing turns the factors, so what was left along the old ones has no place in the new.
+ */
 export function openExchange(options: {
   round: number;
   neighbours: readonly string[];
-  codec: CodecName;
+  settings: Pick<RunSettings, 'codec' | 'averaging'>;
   adapter: Float32Array;
   residual: Float32Array;
 }): { exchange: Exchange; residual: Float32Array } {
-  const { round, neighbours, codec, adapter, residual } = options;
+  const { round, neighbours, settings, adapter, residual } = options;
+  const codec = CODECS[settings.codec as CodecName];
   const target = adapter.map((x, i) => x + residual[i]!);
-  const payload = CODECS[codec].encode(target);
-  const sent = CODECS[codec].decode(payload, adapter.length);
+  const payload = codec.encode(target);
+  const sent = codec.decode(payload, adapter.length);
   if (!sent) throw new Error('a finite adapter must decode to what was encoded');
   const edges = Object.fromEntries(neighbours.map((id) => [id, { received: false, acknowledged: false }]));
-  const left = target.map((x, i) => x - sent[i]!);
+  const left = settings.averaging === 'product' ? residual : target.map((x, i) => x - sent[i]!);
   return { exchange: { round, degree: Math.max(1, neighbours.length), payload, sent, edges }, residual: left };
 }
 

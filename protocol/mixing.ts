@@ -1,4 +1,6 @@
 /** @file Mixes neighbour adapters; weights after Xiao and Boyd 2004 (Metropolis-Hastings). Conserves the mean. */
+import type { RunSettings } from './config.ts';
+import { type Columns, productSvd } from './lowrank.ts';
 
 /** The weight of an edge between members of these degrees: symmetric, and at most 1 / (1 + own degree). */
 export function edgeWeight(degree: number, otherDegree: number): number {
@@ -13,6 +15,35 @@ export interface Contribution {
   readonly mine: Float32Array;
 }
 
+/** Where the LoRA factors of one layer lie in the adapter: A [rank, inputs] and B [outputs, rank], row by row. */
+export interface FactorPair {
+  readonly rank: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** In numbers from the beginning. */
+  readonly a: number;
+  readonly b: number;
+}
+
+/** Mixes as a run's settings say: numbers, or, with averaging `product`, what B A of each layer stands for. */
+export function mixAs(
+  settings: Pick<RunSettings, 'averaging' | 'rank' | 'localRank'>,
+  factors: readonly FactorPair[],
+  x: Float32Array,
+  contributions: readonly Contribution[],
+): Float32Array {
+  if (settings.averaging !== 'product') return mix(x, contributions);
+  // What was sent is the same for every neighbour of an exchange, so it enters once.
+  const sent = new Map<Float32Array, number>();
+  for (const { mine, weight } of contributions) sent.set(mine, (sent.get(mine) ?? 0) - weight);
+  const terms: Term[] = [
+    { vector: x, weight: 1 },
+    ...contributions.map(({ theirs, weight }): Term => ({ vector: theirs, weight })),
+    ...[...sent].map(([vector, weight]): Term => ({ vector, weight })),
+  ];
+  return sumProducts(terms, factors, { rank: settings.localRank || settings.rank, like: x });
+}
+
 /** x + sum_k w_k (theirs_k - mine_k). The other end adds the exact opposite, so the sum over both stays. */
 export function mix(x: Float32Array, contributions: readonly Contribution[]): Float32Array {
   const sum = Float64Array.from(x);
@@ -20,4 +51,67 @@ export function mix(x: Float32Array, contributions: readonly Contribution[]): Fl
     for (let i = 0; i < sum.length; i++) sum[i]! += weight * (theirs[i]! - mine[i]!);
   }
   return Float32Array.from(sum);
+}
+
+export interface Term {
+  readonly vector: Float32Array;
+  readonly weight: number;
+}
+
+/**
+ * The adapter whose B A is, in every layer, the best of rank `rank` to sum_k w_k B_k A_k (Eckart and Young 1936): exact
+ * where the sum has no higher rank. Rows of A are as long as those of `like`, so that training goes on as it did; where
+ * the sum has fewer dimensions, A is filled up from `like` beside zeros in B.
+ */
+export function sumProducts(
+  terms: readonly Term[],
+  factors: readonly FactorPair[],
+  { rank, like }: { rank: number; like: Float32Array },
+): Float32Array {
+  const out = Float32Array.from(like);
+  for (const pair of factors) {
+    const left = columnsOf(terms, pair.outputs, pair.rank, ({ vector, weight }, i, r) => {
+      return weight * vector[pair.b + i * pair.rank + r]!;
+    });
+    const right = columnsOf(terms, pair.inputs, pair.rank, ({ vector }, j, r) => vector[pair.a + r * pair.inputs + j]!);
+    const { u, values, v } = productSvd(left, right);
+    const unit = rowLength(like, pair, rank);
+    for (let r = 0; r < pair.rank; r++) {
+      const value = r < rank ? (values[r] ?? 0) : 0;
+      const present = value > 1e-7 * (values[0] ?? 0);
+      const sign = present ? signOf(v[r]!) : 1;
+      for (let i = 0; i < pair.outputs; i++)
+        out[pair.b + i * pair.rank + r] = present ? (sign * value * u[r]![i]!) / unit : 0;
+      if (!present && r < rank) continue; // A as it was
+      for (let j = 0; j < pair.inputs; j++) out[pair.a + r * pair.inputs + j] = present ? sign * unit * v[r]![j]! : 0;
+    }
+  }
+  return out;
+}
+
+/** The factors of all terms side by side: [size, terms x rank]. */
+function columnsOf(
+  terms: readonly Term[],
+  size: number,
+  rank: number,
+  at: (term: Term, i: number, r: number) => number,
+): Columns {
+  const columns = terms.flatMap((term) =>
+    Array.from({ length: rank }, (_, r) => Float64Array.from({ length: size }, (_, i) => at(term, i, r))),
+  );
+  return { rows: size, columns };
+}
+
+/** Root mean square length of A's first rows; 1 where they are zero. */
+function rowLength(vector: Float32Array, { a, inputs }: FactorPair, rank: number): number {
+  let sum = 0;
+  for (let k = 0; k < rank * inputs; k++) sum += vector[a + k]! ** 2;
+  return Math.sqrt(sum / rank) || 1;
+}
+
+/** The sign of the largest component, so that the same sum gives the same factors. */
+function signOf(x: Float64Array): number {
+  let best = 0;
+  for (const value of x) if (Math.abs(value) > Math.abs(best)) best = value;
+  return best < 0 ? -1 : 1;
 }

@@ -3,6 +3,7 @@ import type { RunSettings } from './config.ts';
 import type { Exchange, Parcel } from './exchange.ts';
 import type { Refusal } from './frame.ts';
 import { acquaintancesOf, type Members, memberOf } from './membership.ts';
+import type { FactorPair } from './mixing.ts';
 import type { Phase, Snapshot } from './snapshot.ts';
 
 /** Acquaintances kept in a snapshot. */
@@ -12,6 +13,8 @@ export interface Peer {
   readonly id: string;
   readonly runId: string;
   readonly settings: RunSettings;
+  /** Where the LoRA factors lie, for averaging `product`. */
+  readonly factors: readonly FactorPair[];
   phase: Phase;
   round: number;
   /** The newest round whose exchange was opened; -1: none. */
@@ -38,8 +41,14 @@ export interface Peer {
   done: boolean;
 }
 
-export function createPeer(options: { id: string; runId: string; settings: RunSettings; adapter: Float32Array }): Peer {
-  const { id, runId, settings, adapter } = options;
+export function createPeer(options: {
+  id: string;
+  runId: string;
+  settings: RunSettings;
+  adapter: Float32Array;
+  factors?: readonly FactorPair[];
+}): Peer {
+  const { runId, adapter } = options;
   const fresh: Snapshot = {
     runId,
     boot: 0,
@@ -51,11 +60,16 @@ export function createPeer(options: { id: string; runId: string; settings: RunSe
     exchanges: [],
     acquaintances: [],
   };
-  return restorePeer({ id, settings, snapshot: fresh });
+  return restorePeer({ ...options, snapshot: fresh });
 }
 
 /** A peer as it was when the snapshot was saved; whoever it knew can be dialled, but must be heard again to count. */
-export function restorePeer(options: { id: string; settings: RunSettings; snapshot: Snapshot }): Peer {
+export function restorePeer(options: {
+  id: string;
+  settings: RunSettings;
+  snapshot: Snapshot;
+  factors?: readonly FactorPair[];
+}): Peer {
   const { runId, boot, round, exchanged, phase, adapter, residual, exchanges } = options.snapshot;
   const members: Members = {};
   for (const { id, addresses } of options.snapshot.acquaintances) memberOf(members, id, 0)!.addresses = addresses;
@@ -63,6 +77,7 @@ export function restorePeer(options: { id: string; settings: RunSettings; snapsh
     id: options.id,
     runId,
     settings: options.settings,
+    factors: options.factors ?? [],
     phase,
     round,
     exchanged,

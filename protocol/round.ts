@@ -1,9 +1,8 @@
 /** @file The rounds: train, exchange with this round's neighbours, mix, go on; and when to stop waiting. */
-import type { CodecName } from './codec.ts';
 import type { TrainStats } from './events.ts';
 import { closeFinished, type Exchange, openExchange, type Parcel } from './exchange.ts';
 import { catchUp, liveMembers } from './membership.ts';
-import { type Contribution, edgeWeight, mix } from './mixing.ts';
+import { type Contribution, edgeWeight, mixAs } from './mixing.ts';
 import { drawNeighbours, type ScheduleName } from './neighbours.ts';
 import { type Outbox, save, sendData } from './outbox.ts';
 import { type Peer, parcelKey, totalRounds } from './peer.ts';
@@ -104,8 +103,8 @@ function exchange(peer: Peer, out: Outbox): void {
   const sane = norm(peer.adapter) + norm(peer.residual) <= normLimit(peer);
   if (!sane) out.effects.push({ type: 'report', metric: { type: 'diverged', round: peer.round } });
   const neighbours = sane ? drawn : [];
-  const codec = settings.codec as CodecName;
-  const opened = openExchange({ round: peer.round, neighbours, codec, adapter: peer.adapter, residual: peer.residual });
+  const { round, adapter, residual } = peer;
+  const opened = openExchange({ round, neighbours, settings, adapter, residual });
   peer.residual = opened.residual;
   peer.exchanges = boundExchanges(peer, [...closeFinished(peer.exchanges), opened.exchange], out);
   peer.exchanged = peer.round;
@@ -183,7 +182,7 @@ function mixParcels(peer: Peer, out: Outbox): Mixed[] {
     return { weight: edgeWeight(degree, parcel.degree), theirs: parcel.vector, mine: sent };
   });
   assertConvex(ready, contributions);
-  if (ready.length > 0) peer.adapter = mix(peer.adapter, contributions);
+  if (ready.length > 0) peer.adapter = mixAs(peer.settings, peer.factors, peer.adapter, contributions);
   for (const { parcel, exchange } of ready) exchange.edges[parcel.from]!.received = true;
   return ready;
 }

@@ -33,7 +33,7 @@ interface ChoiceSetting extends Common {
 export type Setting = NumberSetting | TextSetting | ChoiceSetting;
 
 const LABELS = /^[^=,]+=[^=,\s]+(,[^=,]+=[^=,\s]+)+$/;
-const NUMBERS = /^(-?\d+(\.\d+)?(e-?\d+)?(,|$))*$/;
+const NUMBERS = /^(off|(-?\d+(\.\d+)?(e-?\d+)?(,|$))*)$/;
 
 export const SETTINGS = {
   base: text(
@@ -68,11 +68,11 @@ export const SETTINGS = {
   ),
   labelPrior: text(
     '',
-    'mean logit of each label word on unlabelled text, subtracted; empty: measured by the first peer',
+    'mean logit of each label word on unlabelled text, subtracted; empty: measured by the first peer; off: none is',
     'without it a base leans to one word (Zhao et al. 2021, contextual calibration)',
     true,
     NUMBERS,
-    'numbers separated by commas',
+    'off, or numbers separated by commas',
   ),
   patterns: text(
     '',
@@ -203,10 +203,19 @@ export const SETTINGS = {
   }),
   averaging: choice(
     'factors',
-    ['factors', 'freeze-a', 'alternate'],
-    'which LoRA factors are trained and sent: both; B alone, with A common and frozen; or one after the other, both sent',
-    'Dec-LoRA (arXiv:2501.15361); freeze-a is exactly linear and sends half (arXiv:2403.12313); alternate suits sparse graphs (arXiv:2511.18291)',
+    ['factors', 'freeze-a', 'alternate', 'product'],
+    'how LoRA is averaged: both factors; B alone, with A common and frozen; both, but trained one after the other; or the product B A, cut back to the rank',
+    'Dec-LoRA (arXiv:2501.15361); freeze-a is exactly linear and sends half (arXiv:2403.12313); alternate suits sparse graphs (arXiv:2511.18291); product lets ranks differ (DeCAF, arXiv:2505.21382)',
     true,
+  ),
+  localRank: integer(
+    0,
+    0,
+    256,
+    'rank this peer trains (and keeps, with averaging product); it sends zeros for the rest',
+    'a small machine can take part in a run of a higher rank',
+    false,
+    { zero: 'rank' },
   ),
   alternateRounds: integer(
     5,

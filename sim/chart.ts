@@ -1,4 +1,4 @@
-/** @file Line charts as SVG text: axes, a few ticks, a legend; nothing else. */
+/** @file Line charts and stacked bars as SVG text: axes, a few ticks, a legend; nothing else. */
 
 export interface Series {
   readonly name: string;
@@ -56,6 +56,53 @@ export function lineChart({ title, x, y, series }: LineChart): string {
     `<text x="${(WIDTH - RIGHT + LEFT) / 2}" y="${HEIGHT - 6}" text-anchor="middle">${text(x)}</text>`,
     `<text x="14" y="${HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 ${HEIGHT / 2})">${text(y)}</text>`,
     ...lines,
+    '</svg>',
+  ].join('\n');
+}
+
+export interface StackedBars {
+  readonly title: string;
+  readonly x: string;
+  /** What the parts of a bar stand for; the second of a pair is drawn paler. */
+  readonly parts: readonly string[];
+  readonly bars: readonly { readonly name: string; readonly values: readonly number[] }[];
+}
+
+const BAR = 18;
+
+/** Horizontal bars, each of several parts, or nothing where there is none. */
+export function stackedBars({ title, x, parts, bars }: StackedBars): string {
+  const longest = Math.max(0, ...bars.map((bar) => bar.values.reduce((a, b) => a + b, 0)));
+  if (longest === 0) return '';
+  const height = TOP + BAR * Math.max(bars.length, parts.length) + BOTTOM;
+  const scale = (WIDTH - LEFT - RIGHT) / longest;
+  const fill = (part: number): string =>
+    `fill="${COLOURS[Math.floor(part / 2) % COLOURS.length]}" fill-opacity="${part % 2 ? 0.35 : 1}"`;
+  const rows = bars.map(({ name, values }, i) => {
+    let at = 0;
+    const y = TOP + BAR * i;
+    const cells = values.map((value, part) => {
+      const cell = `<rect x="${(LEFT + at * scale).toFixed(1)}" y="${y + 2}" width="${(value * scale).toFixed(1)}" height="${BAR - 4}" ${fill(part)}/>`;
+      at += value;
+      return value > 0 ? cell : '';
+    });
+    return `<text x="${LEFT - 6}" y="${y + BAR / 2}" text-anchor="end" dominant-baseline="middle">${text(name)}</text>${cells.join('')}`;
+  });
+  const marks = ticks([0, longest]).map(
+    (v) =>
+      `<text x="${(LEFT + v * scale).toFixed(1)}" y="${height - BOTTOM + 16}" text-anchor="middle">${short(v)}</text>`,
+  );
+  const legend = parts.map(
+    (part, i) =>
+      `<rect x="${WIDTH - RIGHT + 10}" y="${TOP + BAR * i + 3}" width="12" height="12" ${fill(i)}/><text x="${WIDTH - RIGHT + 28}" y="${TOP + BAR * i + 9}" dominant-baseline="middle">${text(part)}</text>`,
+  );
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" font-family="system-ui, sans-serif" font-size="12" role="img">`,
+    `<text x="${LEFT}" y="16" font-weight="bold">${text(title)}</text>`,
+    ...rows,
+    ...marks,
+    `<text x="${(WIDTH - RIGHT + LEFT) / 2}" y="${height - 6}" text-anchor="middle">${text(x)}</text>`,
+    ...legend,
     '</svg>',
   ].join('\n');
 }

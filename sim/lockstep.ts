@@ -1,17 +1,18 @@
 /** @file Rounds of training and mixing in one process, in step, with no sockets: the protocol's own packing and mixing code. */
-import type { CodecName } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { type Exchange, openExchange } from '../protocol/exchange.ts';
 import { HEADER_BYTES } from '../protocol/frame.ts';
-import { edgeWeight, mix } from '../protocol/mixing.ts';
+import { type Contribution, edgeWeight, type FactorPair, mixAs } from '../protocol/mixing.ts';
 import { drawNeighbours, type ScheduleName } from '../protocol/neighbours.ts';
-import { mean } from '../protocol/vector.ts';
+import { createPrng } from '../protocol/prng.ts';
 
 /** Nobody, a server that averages all (FedAvg, McMahan et al. 2017), or this round's neighbours. */
 export type Mixing = 'none' | 'server' | 'gossip';
 
 export interface LockstepPeer {
   readonly id: string;
+  /** The run's, with what is this peer's own. */
+  readonly settings: RunSettings;
   vector: Float32Array;
   residual: Float32Array;
 }
@@ -20,6 +21,12 @@ export interface LockstepOptions {
   readonly settings: RunSettings;
   readonly runId: string;
   readonly mixing: Mixing;
+  /** Where the LoRA factors lie in a vector; none for full-parameter training. */
+  readonly factors: readonly FactorPair[];
+  /** The chance that two neighbours reach each other in a round. */
+  readonly contact: number;
+  /** The average of the peers' vectors, as a server takes it. */
+  readonly average: (vectors: readonly Float32Array[]) => Float32Array;
   readonly peers: LockstepPeer[];
   /** Local training of a peer: its new vector. */
   readonly train: (peer: number, round: number, vector: Float32Array) => Promise<Float32Array>;
@@ -40,35 +47,48 @@ export async function runLockstep(options: LockstepOptions): Promise<void> {
 
 const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number) => number>> = {
   none: () => 0,
-  server: ({ peers, settings }, round) => {
-    const exchanges = peers.map((peer) => pack(peer, settings, round, ['server']));
-    const average = mean(exchanges.map((e) => e.sent));
-    for (const peer of peers) peer.vector = average;
+  server: ({ peers, average }, round) => {
+    const exchanges = peers.map((peer) => pack(peer, round, ['server']));
+    const whole = average(exchanges.map((e) => e.sent));
+    for (const peer of peers) peer.vector = whole;
     // Up from each and down to each.
     return exchanges.reduce((sum, e) => sum + 2 * frameBytes(e), 0);
   },
-  gossip: ({ peers, settings, runId }, round) => {
+  gossip: ({ peers, factors, settings, runId, contact }, round) => {
     const members = peers.map((peer) => peer.id).sort();
     const draw = { runId, round, members, degree: settings.degree };
-    const neighbours = peers.map((peer) => drawNeighbours(settings.schedule as ScheduleName, draw, peer.id));
-    const exchanges = new Map(peers.map((peer, i) => [peer.id, pack(peer, settings, round, neighbours[i]!)]));
-    for (const [i, peer] of peers.entries()) {
+    const exchanges = new Map(
+      peers.map((peer) => {
+        const drawn = drawNeighbours(settings.schedule as ScheduleName, draw, peer.id);
+        return [peer.id, pack(peer, round, drawn)];
+      }),
+    );
+    let bytes = 0;
+    for (const peer of peers) {
       const mine = exchanges.get(peer.id)!;
-      const contributions = neighbours[i]!.map((id) => {
+      const reached = Object.keys(mine.edges).filter((id) => meets(settings.seed, round, contact, [peer.id, id]));
+      const contributions = reached.map((id): Contribution => {
         const theirs = exchanges.get(id)!;
         return { weight: edgeWeight(mine.degree, theirs.degree), theirs: theirs.sent, mine: mine.sent };
       });
-      peer.vector = mix(peer.vector, contributions);
+      peer.vector = mixAs(peer.settings, factors, peer.vector, contributions);
+      bytes += reached.length * frameBytes(mine);
     }
-    return [...exchanges.values()].reduce((sum, e, i) => sum + neighbours[i]!.length * frameBytes(e), 0);
+    return bytes;
   },
 };
 
-function pack(peer: LockstepPeer, settings: RunSettings, round: number, neighbours: readonly string[]): Exchange {
+/** Whether two peers reach each other in a round: drawn alike from either end. */
+function meets(seed: string, round: number, contact: number, [a, b]: readonly [string, string]): boolean {
+  const pair = a < b ? `${a} ${b}` : `${b} ${a}`;
+  return contact >= 1 || createPrng(seed).fork('contact').fork(round).fork(pair).random() < contact;
+}
+
+function pack(peer: LockstepPeer, round: number, neighbours: readonly string[]): Exchange {
   const opened = openExchange({
     round,
     neighbours,
-    codec: settings.codec as CodecName,
+    settings: peer.settings,
     adapter: peer.vector,
     residual: peer.residual,
   });

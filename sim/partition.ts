@@ -51,6 +51,11 @@ export const PARTITIONS: Readonly<Record<string, Deal>> = {
   },
   /** Amounts from Dirichlet(alpha), labels alike. */
   quantity: (pool, { peers, alpha }, prng) => dealByShares(prng.shuffle(pool), drawDirichlet(peers, alpha, prng)),
+  /** Each file to a peer of its own, in their order. */
+  files: (pool) => {
+    const files = [...new Set(pool.map((e) => e.domain))];
+    return files.map((file) => pool.filter((e) => e.domain === file));
+  },
 };
 
 /** Every peer's gold and unlabelled texts. Gold is balanced where the peer's texts allow it, else as its texts are. */
@@ -62,6 +67,11 @@ export function partition(kind: string, pool: readonly Item[], options: Partitio
   const hands = deal(pool, options, prng);
   const average = pool.length / options.peers;
   return hands.map((hand, i) => {
+    if (kind === 'files')
+      return {
+        gold: hand.filter((e) => e.y >= 0),
+        unlabelled: hand.filter((e) => e.y < 0).slice(0, options.unlabelled),
+      };
     const mixed = prng.fork(i).shuffle(hand);
     const count =
       kind === 'quantity' ? Math.max(options.classes, Math.round((wanted * hand.length) / average)) : wanted;

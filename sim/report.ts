@@ -1,115 +1,148 @@
-/** @file An experiment's records as a table with spread over seeds, learning curves, and accuracy against bytes: Markdown and one HTML page. */
-
-import { lineChart, type Series } from './chart.ts';
-import type { ExperimentRecord, FinalRecord, RoundRecord } from './experiment.ts';
+/** @file An experiment's records as a table with spread over seeds, learning curves, accuracy against bytes, and who held what: Markdown and one HTML page. */
+import { lineChart, type Series, stackedBars } from './chart.ts';
 import { METHODS } from './methods.ts';
+import type { ExperimentRecord, FinalRecord, RoundRecord } from './records.ts';
 import type { ExperimentSpec } from './spec.ts';
+import { type Cell, COLUMNS, cellOf, pointText, type Row, type Summary, summarise } from './summary.ts';
 
-interface Cell {
-  readonly mean: number;
-  /** Standard deviation over seeds; null with one. */
-  readonly spread: number | null;
-  readonly count: number;
+/** A column of the table, left out where no row has it. */
+interface Column {
+  readonly title: string;
+  readonly of: (row: Row) => string;
 }
 
-interface Row {
-  readonly point: string;
-  readonly method: string;
-  readonly cells: readonly Cell[];
-  readonly megabytes: number;
+function columnsOf({ rows, reference }: Summary): Column[] {
+  const some = (has: (row: Row) => unknown, column: Column): Column[] => (rows.some(has) ? [column] : []);
+  return [
+    ...some((row) => row.point, { title: 'point', of: (row) => row.point }),
+    { title: 'method', of: (row) => row.method },
+    ...COLUMNS.map(({ title }, i): Column => ({ title, of: (row) => percent(row.cells[i]!) })),
+    ...some((row) => row.difference, {
+      title: `minus ${reference}`,
+      of: ({ difference }) => (difference ? `${difference.mean > 0 ? '+' : ''}${percent(difference)}` : ''),
+    }),
+    { title: 'MB sent', of: (row) => row.megabytes.toFixed(2) },
+    ...some((row) => row.crossTerm, {
+      title: 'cross term',
+      of: ({ crossTerm }) => crossTerm?.mean.toPrecision(2) ?? '',
+    }),
+    ...some((row) => row.precision, {
+      title: 'pseudo precision',
+      of: ({ precision }) => (precision ? percent(precision) : ''),
+    }),
+  ];
 }
 
-const COLUMNS: readonly { readonly title: string; readonly of: (record: FinalRecord) => number }[] = [
-  { title: 'peers, mean', of: (r) => r.accuracy.mean },
-  { title: 'worst peer', of: (r) => r.accuracy.worst },
-  { title: 'average adapter', of: (r) => r.accuracy.average },
-  { title: 'best round', of: (r) => r.accuracy.bestRound },
-];
-
-/** One row a point and method, in the order of the experiment. */
-export function summarise(records: readonly ExperimentRecord[]): Row[] {
-  const finals = records.filter((r): r is FinalRecord => r.type === 'final');
-  const groups = new Map<string, FinalRecord[]>();
-  for (const record of finals) {
-    const key = `${pointText(record.point)}\n${record.method}`;
-    groups.set(key, [...(groups.get(key) ?? []), record]);
-  }
-  return [...groups].map(([key, group]) => {
-    const [point, method] = key.split('\n') as [string, string];
-    const cells = COLUMNS.map(({ of }) => cellOf(group.map(of)));
-    return { point, method, cells, megabytes: group.reduce((sum, r) => sum + r.bytes, 0) / group.length / 1e6 };
-  });
+/** What the numbers rest on, in one line. */
+function footing(records: readonly ExperimentRecord[]): string {
+  const finals = finalsOf(records);
+  const range = (values: readonly number[]): string => {
+    const all = [...new Set(values)].sort((a, b) => a - b);
+    return all.length > 1 ? `${all[0]} to ${all.at(-1)}` : String(all[0] ?? 0);
+  };
+  const uncalibrated = cellOf(finals.flatMap((r) => r.accuracy.uncalibrated ?? []));
+  const bases = [...new Set(finals.map((r) => r.hashes.base.slice(0, 12)))];
+  return [
+    `${new Set(finals.map((r) => r.seed)).size} paired seeds, ${range(finals.map((r) => r.testExamples))} test texts, ${range(finals.flatMap((r) => r.steps || []))} optimiser steps a learner, base ${bases.join(', ')}; % right, mean ± standard deviation over seeds.`,
+    ...(uncalibrated ? [`The base without its label prior taken off: ${percent(uncalibrated)}.`] : []),
+  ].join(' ');
 }
 
 export function markdownReport(spec: ExperimentSpec, records: readonly ExperimentRecord[], command: string): string {
-  const rows = summarise(records);
-  const varied = rows.some((row) => row.point !== '');
-  const finals = records.filter((r): r is FinalRecord => r.type === 'final');
-  const base = finals.flatMap((r) => r.accuracy.uncalibrated ?? []);
-  const head = [...(varied ? ['point'] : []), 'method', ...COLUMNS.map((c) => c.title), 'MB sent'];
-  const seeds = new Set(finals.map((r) => r.seed)).size;
+  const summary = summarise(spec, records);
+  const columns = columnsOf(summary);
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [
     `## ${spec.name}`,
     '',
     spec.about,
     '',
-    `\`${command}\``,
+    '```sh',
+    command,
+    '```',
     '',
-    `${seeds} paired seeds, ${finals[0]?.testExamples ?? 0} test texts, ${finals[0]?.steps || finals.find((r) => r.steps)?.steps || 0} optimiser steps a learner; % right, mean ± standard deviation over seeds.${base.length ? ` The base without its label prior taken off: ${percent(cellOf(base))}.` : ''}`,
+    footing(records),
     '',
-    `| ${head.join(' | ')} |`,
-    `|${head.map(() => '---').join('|')}|`,
-    ...rows.map(
-      (row) =>
-        `| ${[...(varied ? [row.point] : []), row.method, ...row.cells.map(percent), row.megabytes.toFixed(2)].join(' | ')} |`,
-    ),
+    line(columns.map((c) => c.title)),
+    `|${columns.map(() => '---').join('|')}|`,
+    ...summary.rows.map((row) => line(columns.map((c) => c.of(row)))),
     '',
   ].join('\n');
 }
 
 /** The same with pictures, as one file that needs nothing else. */
 export function htmlReport(spec: ExperimentSpec, records: readonly ExperimentRecord[], command: string): string {
-  const rows = summarise(records);
-  const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  const summary = summarise(spec, records);
+  const columns = columnsOf(summary);
   const cells = (tag: string, items: readonly string[]): string =>
     `<tr>${items.map((item) => `<${tag}>${escaped(item)}</${tag}>`).join('')}</tr>`;
-  const head = ['point', 'method', ...COLUMNS.map((c) => c.title), 'MB sent'];
-  const body = rows
-    .map((row) => cells('td', [row.point, row.method, ...row.cells.map(percent), row.megabytes.toFixed(2)]))
+  const body = summary.rows
+    .map((row) =>
+      cells(
+        'td',
+        columns.map((c) => c.of(row)),
+      ),
+    )
     .join('\n');
-  const used = [...new Set(rows.map((row) => row.method))]
+  const used = [...new Set(summary.rows.map((row) => row.method))]
     .map((method) => cells('td', [method, METHODS[method]?.about ?? '']))
     .join('\n');
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${escaped(spec.name)}</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 980px; margin: 2rem auto; padding: 0 1rem; color: #222; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: right; }
 th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; } code { background: #f3f3f3; padding: .1rem .3rem; } svg { max-width: 100%; }
 </style></head><body>
 <h1>${escaped(spec.name)}</h1><p>${escaped(spec.about)}</p><p><code>${escaped(command)}</code></p>
-<table>${cells('th', head)}${body}</table>
+<p>${escaped(footing(records))}</p>
+<table>${cells(
+    'th',
+    columns.map((c) => c.title),
+  )}${body}</table>
 <h2>Development accuracy of the average adapter, round by round</h2>
 ${learningCurves(records)}
 <h2>Accuracy against bytes sent</h2>
 ${accuracyAgainstBytes(records)}
+<h2>Who holds what</h2>
+${partitions(records)}
 <h2>Methods</h2><table>${used}</table>
 </body></html>
 `;
 }
 
 function learningCurves(records: readonly ExperimentRecord[]): string {
-  const rounds = records.filter((r): r is RoundRecord => r.type === 'round');
-  return seriesBy(rounds, (round) => [round.round + 1, 100 * round.development])
+  return seriesBy(roundsOf(records), (round) => [round.round + 1, 100 * round.development])
     .map(([point, series]) => lineChart({ title: point, x: 'round', y: '% right', series }))
     .join('\n');
 }
 
 function accuracyAgainstBytes(records: readonly ExperimentRecord[]): string {
-  const rounds = records.filter((r): r is RoundRecord => r.type === 'round' && r.bytes > 0);
+  const rounds = roundsOf(records).filter((r) => r.bytes > 0);
   return seriesBy(rounds, (round) => [Math.log10(round.bytes / 1e6), 100 * round.development])
     .map(([point, series]) => lineChart({ title: point, x: 'log10 of MB sent by all', y: '% right', series }))
     .join('\n');
+}
+
+/** How texts were dealt, with the first seed; a picture for each way that differs. */
+function partitions(records: readonly ExperimentRecord[]): string {
+  const finals = finalsOf(records);
+  const first = finals.filter((r) => r.seed === finals[0]?.seed);
+  const drawn = new Map<string, string>();
+  for (const { point, peers, seed } of first) {
+    const classes = peers[0]!.gold.length;
+    const names = Array.from({ length: classes }, (_, y) => (y < classes - 1 ? `class ${y}` : 'class unknown'));
+    const used = names.map((_, y) => peers.some((p) => p.gold[y]! + p.unlabelled[y]! > 0));
+    const bars = peers.map((p, i) => ({
+      name: `peer ${i}`,
+      values: names.flatMap((_, y) => (used[y] ? [p.gold[y]!, p.unlabelled[y]!] : [])),
+    }));
+    const parts = names.flatMap((name, y) => (used[y] ? [`${name}, labelled`, `${name}, unlabelled`] : []));
+    const key = JSON.stringify(bars);
+    const title = [pointText(point), `seed ${seed}`].filter(Boolean).join(', ');
+    if (!drawn.has(key)) drawn.set(key, stackedBars({ title, x: 'texts', parts, bars }));
+  }
+  return [...drawn.values()].join('\n');
 }
 
 /** For each point, a series a method: the mean over seeds of what `at` gives at each round. */
@@ -130,18 +163,18 @@ function seriesBy(rounds: readonly RoundRecord[], at: (round: RoundRecord) => [n
   });
 }
 
-function cellOf(values: readonly number[]): Cell {
-  const mean = values.reduce((a, b) => a + b, 0) / values.length;
-  const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / Math.max(1, values.length - 1);
-  return { mean, spread: values.length > 1 ? Math.sqrt(variance) : null, count: values.length };
+function finalsOf(records: readonly ExperimentRecord[]): FinalRecord[] {
+  return records.filter((r): r is FinalRecord => r.type === 'final');
+}
+
+function roundsOf(records: readonly ExperimentRecord[]): RoundRecord[] {
+  return records.filter((r): r is RoundRecord => r.type === 'round');
 }
 
 function percent({ mean, spread }: Cell): string {
   return spread === null ? (100 * mean).toFixed(1) : `${(100 * mean).toFixed(1)} ± ${(100 * spread).toFixed(1)}`;
 }
 
-function pointText(point: Readonly<Record<string, unknown>>): string {
-  return Object.entries(point)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ');
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }

@@ -1,7 +1,7 @@
 /** @file An experiment as a file: data, peers, methods, seeds, and what varies; and the list of runs it stands for. */
 import { createHash } from 'node:crypto';
 import { UserError } from '../node/errors.ts';
-import { checkSettings } from '../node/train/run.ts';
+import { checkSettings, openRun } from '../node/train/run.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { SETTINGS } from '../protocol/settings.ts';
 import { DATASETS } from './datasets.ts';
@@ -20,6 +20,14 @@ export interface Scenario {
   readonly unlabelled: number;
   readonly test: number;
   readonly development: number;
+  /** The chance that two neighbours reach each other in a round. */
+  readonly contact: number;
+  /** Local ranks, dealt to the peers in turn; none: everybody the run's. */
+  readonly ranks: readonly number[];
+  /** With data `files`: a file of texts for each peer, and those that are scored. */
+  readonly files: readonly string[];
+  readonly developmentFile: string;
+  readonly testFile: string;
 }
 
 export interface ExperimentSpec {
@@ -55,6 +63,11 @@ const DEFAULTS: Scenario = {
   unlabelled: 400,
   test: 1500,
   development: 200,
+  contact: 1,
+  ranks: [],
+  files: [],
+  developmentFile: '',
+  testFile: '',
 };
 
 const FIELDS = ['name', 'about', 'settings', 'methods', 'seeds', 'vary', 'overrides', ...Object.keys(DEFAULTS)];
@@ -94,32 +107,63 @@ export function readSpec(value: unknown, where: string): ExperimentSpec {
     vary,
     overrides: (given.overrides ?? {}) as ExperimentSpec['overrides'],
   };
-  planRuns(spec); // so that every run is checked before the first begins
+  draftRuns(spec); // so that every run is checked before the first begins
   return spec;
 }
+
+/** What a field of the scenario accepts, by the kind of its default. */
+const FITS = {
+  number: [(x: unknown) => typeof x === 'number' && x > 0, 'a positive number'],
+  string: [(x: unknown) => typeof x === 'string', 'a name'],
+  list: [(x: unknown) => Array.isArray(x), 'a list'],
+} as const;
 
 function readScenario(given: Readonly<Record<string, unknown>>, fail: (problem: string) => never): Scenario {
   const scenario: Record<string, unknown> = { ...DEFAULTS };
   for (const [name, fallback] of Object.entries(DEFAULTS)) {
     const value = given[name] ?? fallback;
-    if (typeof value !== typeof fallback || (typeof value === 'number' && !(value > 0)))
-      fail(
-        `${name}: got ${JSON.stringify(value)}; wanted a ${typeof fallback === 'number' ? 'positive number' : 'name'}`,
-      );
+    const [fits, wanted] = FITS[Array.isArray(fallback) ? 'list' : (typeof fallback as 'number' | 'string')];
+    if (!fits(value)) fail(`${name}: got ${JSON.stringify(value)}; wanted ${wanted}`);
     scenario[name] = value;
   }
+  if (scenario.data === 'files') Object.assign(scenario, { partition: 'files', peers: (scenario.files as []).length });
   const checked = scenario as unknown as Scenario;
+  if (checked.contact > 1) fail(`contact: got ${checked.contact}; wanted a chance of at most 1`);
+  if ((checked.data === 'files') !== (checked.partition === 'files'))
+    fail('partition: files goes with data: files, where each peer has a file');
+  if (checked.data === 'files' && !(checked.files.length > 0 && checked.developmentFile && checked.testFile))
+    fail('data: files needs files (a list, one a peer), developmentFile and testFile');
   if (!(checked.data in DATASETS)) fail(`data: got ${checked.data}; wanted ${Object.keys(DATASETS).join(', ')}`);
   if (!(checked.partition in PARTITIONS))
     fail(`partition: got ${checked.partition}; wanted ${Object.keys(PARTITIONS).join(', ')}`);
   return checked;
 }
 
-/** Every run of an experiment: points x seeds x methods, in an order that finishes whole seeds first. */
-export function planRuns(spec: ExperimentSpec): PlannedRun[] {
+/**
+ * Every run of an experiment: points x seeds x methods, in an order that finishes whole seeds first. Opens the bases, so that
+ * a run is known by the weights it starts from. Throws a UserError where a base cannot be opened or does not fit.
+ */
+export async function planRuns(spec: ExperimentSpec): Promise<PlannedRun[]> {
+  const hashes = new Map<string, string>();
+  const runs: PlannedRun[] = [];
+  for (const draft of draftRuns(spec)) {
+    const { base, prompt, patterns, labels, rank, localRank, targets, maxTokens } = draft.settings;
+    const opened = JSON.stringify([base, prompt, patterns, labels, rank, localRank, targets, maxTokens]);
+    if (!hashes.has(opened)) hashes.set(opened, (await openRun(draft.settings)).settings.baseHash);
+    const settings = { ...draft.settings, baseHash: hashes.get(opened)! };
+    const key = createHash('sha256')
+      .update(JSON.stringify([draft.method, draft.scenario, settings]))
+      .digest('hex')
+      .slice(0, 16);
+    runs.push({ ...draft, settings, key });
+  }
+  return runs;
+}
+
+function draftRuns(spec: ExperimentSpec): Omit<PlannedRun, 'key'>[] {
   return spec.seeds.flatMap((seed) =>
     pointsOf(spec.vary).flatMap((point) =>
-      spec.methods.map((method): PlannedRun => {
+      spec.methods.map((method) => {
         const where = `${spec.name}, ${method}, ${JSON.stringify(point)}`;
         const scenario = readScenario({ ...spec.scenario, ...point }, (problem) => {
           throw new UserError('usage', `${where}: ${problem}`);
@@ -137,11 +181,7 @@ export function planRuns(spec: ExperimentSpec): PlannedRun[] {
           },
           where,
         );
-        const key = createHash('sha256')
-          .update(JSON.stringify([method, scenario, settings]))
-          .digest('hex')
-          .slice(0, 16);
-        return { key, method, seed, scenario, settings, point };
+        return { method, seed, scenario, settings, point };
       }),
     ),
   );

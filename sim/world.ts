@@ -7,6 +7,7 @@ import type { CodecName } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import type { Effect, Event, Metric, TimerName } from '../protocol/events.ts';
 import { HASH_BYTES, type Hash } from '../protocol/frame.ts';
+import type { FactorPair } from '../protocol/mixing.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { createPrng, hash32 } from '../protocol/prng.ts';
 import { decodeSnapshot, encodeSnapshot } from '../protocol/snapshot.ts';
@@ -17,6 +18,8 @@ export interface WorldOptions {
   readonly runId: string;
   readonly seed: string;
   readonly settings: RunSettings;
+  /** Where the LoRA factors lie, for averaging `product`. */
+  readonly factors?: readonly FactorPair[];
   /** One starting vector a peer. */
   readonly adapters: readonly Float32Array[];
   /** Local training, a pure function; the default changes nothing. */
@@ -76,14 +79,14 @@ export const quickHash: Hash = (bytes) => {
 };
 
 export function createWorld(options: WorldOptions): World {
-  const { runId, settings, latencyMs = [5, 50], trainMs = [50, 500] } = options;
+  const { runId, settings, factors = [], latencyMs = [5, 50], trainMs = [50, 500] } = options;
   const faults = { loss: options.loss ?? 0, duplication: options.duplication ?? 0 };
   const network = createPrng(options.seed).fork('network');
   const device = createPrng(options.seed).fork('device');
   const heap = createHeap<Happening>();
   const ids = options.adapters.map((_, i) => `peer-${String(i).padStart(5, '0')}`);
   const seats: Seat[] = options.adapters.map((adapter, i) => ({
-    peer: createPeer({ id: ids[i]!, runId, settings, adapter }),
+    peer: createPeer({ id: ids[i]!, runId, settings, adapter, factors }),
     alive: true,
     life: 0,
     timers: {},
@@ -222,7 +225,7 @@ export function createWorld(options: WorldOptions): World {
       const seat = seats[index]!;
       const snapshot = seat.disk && decodeSnapshot(seat.disk, settings.codec as CodecName, quickHash);
       if (!snapshot) throw new Error(`peer ${index} has no whole snapshot`);
-      seat.peer = restorePeer({ id: ids[index]!, settings, snapshot });
+      seat.peer = restorePeer({ id: ids[index]!, settings, snapshot, factors });
       seat.alive = true;
       seat.finished = false;
       seat.timers = {};

@@ -11,54 +11,52 @@ import { type Flags, integerFlag, interruptSignal } from './flags.ts';
 export async function experiment(path: string, flags: Flags & { set?: string[] }): Promise<void> {
   const { planRuns, readSpec } = await import('../../sim/spec.ts');
   const { runExperiment } = await import('../../sim/experiment.ts');
+  const { readRecords, recordsOf } = await import('../../sim/records.ts');
   const { htmlReport, markdownReport } = await import('../../sim/report.ts');
-  const spec = readSpec(applySets(readYaml(path), flags.set ?? []), path);
-  const all = planRuns(spec);
+  const given = applySets(readYaml(path), flags.set ?? []);
+  const spec = readSpec(flags.seeds === undefined ? given : { ...given, seeds: seedsOf(String(flags.seeds)) }, path);
+  const all = await planRuns(spec);
   const runs = shardOf(all, flags.shard);
-  const folder = String(flags.out ?? join('results', spec.name));
-  const command = ['lorikeet experiment', path, ...(flags.set ?? []).map((s) => `--set '${s}'`)].join(' ');
+  const folder = String(flags.out);
+  const command = [
+    'lorikeet experiment',
+    path,
+    ...(flags.set ?? []).map((s) => `--set '${s}'`),
+    ...(flags.seeds === undefined ? [] : [`--seeds ${flags.seeds}`]),
+  ].join(' ');
+  const fileOf = (kind: string): string => join(folder, `${spec.name}.${kind}`);
   const display = createDisplay();
   const interrupt = interruptSignal(() =>
     display.note('stopping: finished runs are kept (Ctrl-C again to stop at once)'),
   );
   try {
     mkdirSync(folder, { recursive: true });
-    const manifest = {
-      version: packageVersion(),
-      node: process.version,
-      command,
-      spec,
-      runs: runs.map(({ key, method, seed, point, settings, scenario }) => ({
-        key,
-        method,
-        seed,
-        point,
-        scenario,
-        settings,
-      })),
-    };
-    await writeFileAtomic(join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-    const records = await runExperiment({
+    await runExperiment({
       runs,
       folder,
       threads: integerFlag(flags, 'threads', 0, 1024),
       signal: interrupt.signal,
       onProgress: (done, total, label) => {
-        if (display.isTerminal) display.progress(`${spec.name}: ${label}`, done, total);
-        else display.note(`${done} of ${total}: ${label}`);
+        display.progress(spec.name, done, total, label);
       },
     });
     display.close();
-    const keys = new Set(all.map((run) => run.key));
-    const mine = records.filter((record) => keys.has(record.key));
-    const report = markdownReport(spec, mine, command);
-    await writeFileAtomic(join(folder, 'report.md'), report);
-    await writeFileAtomic(join(folder, 'report.html'), htmlReport(spec, mine, command));
-    console.log(
-      flags.json
-        ? JSON.stringify(mine.filter((r) => r.type === 'final'))
-        : `${report}\nthe same with pictures: ${join(folder, 'report.html')}`,
-    );
+    // All shards' runs that are there.
+    const records = recordsOf(all, readRecords(folder));
+    const finals = records.filter((r) => r.type === 'final');
+    const hashes = new Map(finals.map((r) => [r.key, r.hashes]));
+    const manifest = {
+      version: packageVersion(),
+      node: process.version,
+      command,
+      spec,
+      runs: all.map((run) => ({ ...run, hashes: hashes.get(run.key) ?? null })),
+    };
+    const report = markdownReport(spec, records, command);
+    await writeFileAtomic(fileOf('json'), `${JSON.stringify(manifest, null, 2)}\n`);
+    await writeFileAtomic(fileOf('md'), report);
+    await writeFileAtomic(fileOf('html'), htmlReport(spec, records, command));
+    console.log(flags.json ? JSON.stringify(finals) : `${report}\nthe same with pictures: ${fileOf('html')}`);
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
     display.note(`stopped; the same command goes on from ${folder}`);
@@ -95,6 +93,18 @@ function applySets(spec: Record<string, unknown>, sets: readonly string[]): Reco
     place[names.at(-1)!] = parse(match[2]!);
   }
   return out;
+}
+
+/** `1..5`, or seeds separated by commas. */
+function seedsOf(flag: string): string[] {
+  const range = /^(\d+)\.\.(\d+)$/.exec(flag);
+  const [first, last] = [Number(range?.[1]), Number(range?.[2])];
+  const seeds = range ? Array.from({ length: last - first + 1 }, (_, i) => String(first + i)) : flag.split(',');
+  if (seeds.length > 0 && seeds.every((seed) => /^[\x21-\x7e]+$/.test(seed))) return seeds;
+  throw new UserError(
+    'usage',
+    `--seeds: got "${flag}"; wanted first..last, such as 1..5, or seeds separated by commas`,
+  );
 }
 
 /** Every n-th run, for many machines: `2/4` is the second of four. */

@@ -100,6 +100,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   Gelu: unary(geluGradient),
   MatMul: (g, node, grads) => matMulGradient(g, node.inputs[0]!, node.inputs[1]!, first(grads)),
   Gemm: (g, node, grads) => gemmGradient(g, node, first(grads)),
+  /** Only `stopGradient` makes one. */
+  Identity: () => [null],
   Transpose: unary((g, _x, y, d) => {
     const perm = y.producer!.attributes.perm as readonly number[];
     return op.Transpose(

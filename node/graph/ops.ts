@@ -47,6 +47,11 @@ export function Cast(g: Graph, x: Value, to: DType): Value {
   return one(g, 'Cast', [x], { to: ELEMENT_TYPE[to] }, to, x.shape);
 }
 
+/** x, held constant by `gradients`. */
+export function stopGradient(g: Graph, x: Value): Value {
+  return one(g, 'Identity', [x], {}, x.dtype, x.shape);
+}
+
 // ---- linear algebra
 
 /** Matrix product over the last two axes, the others broadcast. [..., M, K] x [..., K, N] -> [..., M, N]. */

@@ -1,6 +1,6 @@
 /**
- * @file The graphs that run: `score` (logits of the label words) and `train` (loss, gradients, clipping and AdamW in one
- * graph), for a LoRA adapter or for every weight, from the same forward pass.
+ * @file The graphs that run: `score` (logits of the label words), `train` (loss, gradients, clipping and AdamW in one
+ * graph), for a LoRA adapter or for every weight, and `pretrain`, all from the same forward pass.
  */
 
 import { gradients } from '../graph/grad.ts';
@@ -39,11 +39,31 @@ export function trainGraph(base: Base, trainable: Trainable): Graph {
   const { logits, vector, pieces } = forward(g, base, trainable);
   const rows = logits.shape[0]!;
   const targets = input(g, 'targets', 'float32', [rows, SIZES.labels]);
-  const rowWeight = input(g, 'row_weight', 'float32', [rows, 1]);
   const inverseTemperature = input(g, 'inverse_temperature', 'float32', [rows, 1]);
-  const scaled = op.Mul(g, logits, inverseTemperature);
-  const crossEntropy = op.Sub(g, logSumExp(g, scaled), op.ReduceSum(g, op.Mul(g, targets, scaled), [1], true));
-  const loss = op.ReduceSum(g, op.Mul(g, crossEntropy, rowWeight), [0, 1], false);
+  return minimise(g, crossEntropy(g, op.Mul(g, logits, inverseTemperature), targets), vector, pieces);
+}
+
+/**
+ * The train graph of masked language modelling, every weight trained: the targets are words, `target_ids` [B*M, 1] among
+ * `label_ids`, which hold the vocabulary. Devlin et al. 2019, section 3.1.
+ */
+export function pretrainGraph(base: Base): Graph {
+  const g = createGraph();
+  const { logits, vector, pieces, labelIds } = forward(g, base, { type: 'full' });
+  const targetIds = input(g, 'target_ids', 'int64', [logits.shape[0]!, 1]);
+  const targets = op.Cast(g, op.Equal(g, targetIds, op.Unsqueeze(g, labelIds, [0])), 'float32');
+  return minimise(g, crossEntropy(g, logits, targets), vector, pieces);
+}
+
+/** -sum_k p_k log softmax(z)_k: [N, 1] for logits and targets [N, K]. */
+function crossEntropy(g: Graph, logits: Value, targets: Value): Value {
+  return op.Sub(g, logSumExp(g, logits), op.ReduceSum(g, op.Mul(g, targets, logits), [1], true));
+}
+
+/** The rows' losses weighted and summed, their gradient, and one step of AdamW. */
+function minimise(g: Graph, losses: Value, vector: Value, pieces: readonly Value[]): Graph {
+  const rowWeight = input(g, 'row_weight', 'float32', losses.shape);
+  const loss = op.ReduceSum(g, op.Mul(g, losses, rowWeight), [0, 1], false);
   const gradient = joinPieces(g, gradients(g, loss, pieces));
   const next = adamW(g, vector, gradient);
   output(g, 'loss', loss);
@@ -58,7 +78,7 @@ function forward(
   g: Graph,
   base: Base,
   trainable: Trainable,
-): { logits: Value; vector: Value; pieces: readonly Value[] } {
+): { logits: Value; vector: Value; pieces: readonly Value[]; labelIds: Value } {
   const tensors = trainableTensors(base, trainable);
   const inputs = modelInputs(g);
   const labelBias = input(g, 'label_bias', 'float32', [SIZES.labels]);
@@ -66,7 +86,7 @@ function forward(
   const pieces = splitVector(g, vector, tensors);
   const trained = new Map(tensors.map((t, i) => [t.name, { tensor: t, piece: pieces[i]! }]));
   const logits = base.architecture.forward(reachWeights(g, base, trainable, trained), inputs);
-  return { logits: op.Add(g, logits, labelBias), vector, pieces };
+  return { logits: op.Add(g, logits, labelBias), vector, pieces, labelIds: inputs.labelIds };
 }
 
 function modelInputs(g: Graph): ModelInputs {
@@ -109,8 +129,8 @@ function reachWeights(g: Graph, base: Base, trainable: Trainable, trained: Train
   };
 }
 
-/** log sum exp over the last axis of [N, K], kept: [N, 1]. */
+/** log sum exp over the last axis of [N, K], kept: [N, 1]. The maximum only shifts, so no gradient passes through it. */
 function logSumExp(g: Graph, x: Value): Value {
-  const max = op.ReduceMax(g, x, [1], true);
+  const max = op.stopGradient(g, op.ReduceMax(g, x, [1], true));
   return op.Add(g, max, op.Log(g, op.ReduceSum(g, op.Exp(g, op.Sub(g, x, max)), [1], true)));
 }

@@ -13,6 +13,7 @@ export interface TensorEntry {
 export interface SafetensorsFile {
   readonly path: string;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  readonly metadata: Readonly<Record<string, string>>;
   /** A copy of the bytes [begin, end) of the file. */
   readonly read: (begin: number, end: number) => Uint8Array<ArrayBuffer>;
 }
@@ -68,7 +69,7 @@ function parseHeader(path: string, size: number, read: SafetensorsFile['read']):
     const entry = readEntry(value, 8 + headerBytes, size);
     tensors.set(name, entry ?? bad(`tensor ${name}`));
   }
-  return { path, tensors, read };
+  return { path, tensors, metadata: (header.__metadata__ ?? {}) as Record<string, string>, read };
 }
 
 /** An entry of the header, or null where its type, shape and place do not fit each other and the file. */
@@ -102,16 +103,18 @@ export function tensorData(file: SafetensorsFile, name: string): Float32Array {
 export interface NamedTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly data: Float32Array;
+  /** float32, or the bits of float16 numbers. */
+  readonly data: Float32Array | Uint16Array;
 }
 
-/** The bytes of a safetensors file of float32 tensors, keys sorted, the header padded to 8 bytes. */
+/** The bytes of a safetensors file, keys sorted, the header padded to 8 bytes. */
 export function encodeSafetensors(tensors: readonly NamedTensor[], metadata: Record<string, string>): Uint8Array {
   const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
   const header: Record<string, unknown> = { __metadata__: metadata };
   let offset = 0;
   for (const { name, shape, data } of sorted) {
-    header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + data.byteLength] };
+    const dtype = data instanceof Uint16Array ? 'F16' : 'F32';
+    header[name] = { dtype, shape, data_offsets: [offset, offset + data.byteLength] };
     offset += data.byteLength;
   }
   const text = JSON.stringify(header);

@@ -56,7 +56,8 @@ export interface Example {
   readonly y: number;
 }
 
-function readText(path: string): string {
+/** A UTF-8 file, plain or gzipped. Throws a UserError on anything else. */
+export function readText(path: string): string {
   try {
     const bytes = readFileSync(path);
     return new TextDecoder('utf-8', { fatal: true }).decode(path.endsWith('.gz') ? gunzipSync(bytes) : bytes);

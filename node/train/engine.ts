@@ -6,6 +6,7 @@ import { type Base, cacheGraph, openBase, WEIGHTS_FILE } from '../model/base.ts'
 import { scoreGraph, type Trainable, trainableTensors, trainGraph } from '../model/program.ts';
 import { elementCount } from '../model/tensors.ts';
 import type { Batch, TrainBatch } from './batch.ts';
+import { batchFeeds, scalarFeeds } from './feeds.ts';
 import {
   type Device,
   type Feed,
@@ -180,7 +181,7 @@ function trainFeeds(
 ): Record<string, Feed> {
   const rows = batch.batch * batch.rows;
   const flat = [state.vector.length];
-  const feeds: Record<string, Feed> = {
+  return {
     ...batchFeeds(batch, labels),
     targets: { data: batch.targets, dims: [rows, labels.ids.length] },
     row_weight: { data: batch.rowWeight, dims: [rows, 1] },
@@ -189,20 +190,7 @@ function trainFeeds(
     first_moment: { data: state.first, dims: flat },
     second_moment: { data: state.second, dims: flat },
     mask: { data: state.mask, dims: flat },
-  };
-  for (const [name, x] of Object.entries(scalars)) feeds[name] = { data: Float32Array.of(x), dims: [] };
-  return feeds;
-}
-
-function batchFeeds(batch: Batch, labels: LabelWords): Record<string, Feed> {
-  const { batch: b, tokens: t, rows: m } = batch;
-  return {
-    input_ids: { data: batch.inputIds, dims: [b, t] },
-    attention_mask: { data: batch.attentionMask, dims: [b, t] },
-    position_ids: { data: BigInt64Array.from({ length: t }, (_, i) => BigInt(i)), dims: [1, t] },
-    select: { data: batch.select, dims: [b, m, t] },
-    label_ids: { data: BigInt64Array.from(labels.ids, BigInt), dims: [labels.ids.length] },
-    label_bias: { data: Float32Array.from(labels.bias), dims: [labels.ids.length] },
+    ...scalarFeeds(scalars),
   };
 }
 

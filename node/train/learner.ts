@@ -6,7 +6,7 @@ import type { ModelTensor } from '../model/tensors.ts';
 import { packBatch, type Sequence, type Target, type TrainBatch, withTargets } from './batch.ts';
 import type { Example } from './data.ts';
 import type { LabelWords, TrainResult } from './engine.ts';
-import { trainedMask } from './factors.ts';
+import { trainedFactors, trainedMask } from './factors.ts';
 import type { Task } from './task.ts';
 import type { Trainer } from './trainer.ts';
 
@@ -84,7 +84,7 @@ export async function trainRound(options: RoundOptions): Promise<TrainResult> {
   const { trainer, vector, labels, settings, onStep } = options;
   const batches = roundBatches(options);
   if (batches.length === 0) return { vector, losses: [] };
-  const masked = options.tensors && settings.averaging !== 'factors';
+  const masked = options.tensors && (settings.localRank > 0 || trainedFactors(settings, options.round).length < 3);
   const mask = masked ? { mask: trainedMask(options.tensors!, settings, options.round) } : {};
   return trainer.train({ vector, batches, labels, optimiser: optimiserOf(settings), ...mask }, onStep);
 }

@@ -9,7 +9,7 @@ import { initialLora, type LoraSpec } from '../model/lora.ts';
 import { trainableTensors } from '../model/program.ts';
 import type { ModelTensor } from '../model/tensors.ts';
 import type { LabelWords } from './engine.ts';
-import { createWire, type Wire } from './factors.ts';
+import { createWire, cutRank, type Wire } from './factors.ts';
 import { encodeTexts, labelWords, measurePrior } from './learner.ts';
 import { createTask, type Task } from './task.ts';
 import type { Trainer } from './trainer.ts';
@@ -69,7 +69,11 @@ export async function openRun(given: RunSettings): Promise<Run> {
     );
   }
   const patternLabels = task.prompts.map((_, p) => labelWords(task, prior.slice(p * classes, (p + 1) * classes)));
-  const initial = initialLora(tensors, createPrng(settings.seed).fork('lora-A').random);
+  const { localRank } = settings;
+  if (localRank > rank)
+    throw new UserError('usage', `localRank: got ${localRank}; wanted at most the run's rank, ${rank}`);
+  const whole = initialLora(tensors, createPrng(settings.seed).fork('lora-A').random);
+  const initial = localRank ? cutRank(whole, tensors, localRank) : whole;
   return {
     settings,
     runId: runIdOf(settings),
@@ -84,12 +88,17 @@ export async function openRun(given: RunSettings): Promise<Run> {
   };
 }
 
-export function priorOf(settings: RunSettings): number[] {
-  return settings.labelPrior === '' ? [] : settings.labelPrior.split(',').map(Number);
+/** The numbers of the label prior; none where it is off, or not measured yet. */
+function priorOf(settings: RunSettings): number[] {
+  return settings.labelPrior === '' || settings.labelPrior === 'off' ? [] : settings.labelPrior.split(',').map(Number);
 }
 
-/** The run with its label prior measured on texts, for every prompt. Zhao et al. 2021, contextual calibration. */
+/**
+ * The run with its label prior measured on texts, for every prompt (Zhao et al. 2021, contextual calibration); a run whose
+ * settings say otherwise as it is.
+ */
 export async function calibrateRun(run: Run, trainer: Trainer, texts: readonly string[]): Promise<Run> {
+  if (run.settings.labelPrior !== '') return run;
   const prior: number[] = [];
   for (const [p] of run.task.prompts.entries()) {
     const sequences = await encodeTexts(run.task, texts, p);

@@ -101,7 +101,8 @@ function promptEncoder(prompt: string, { plain, cls, sep, mask, limit }: PromptT
   };
 }
 
-function openTokenizer(folder: string): Tokenizer {
+/** Throws a UserError where the folder holds no tokenizer. */
+export function openTokenizer(folder: string): Tokenizer {
   const read = (name: string): object => JSON.parse(readFileSync(join(folder, name), 'utf8'));
   try {
     return new Tokenizer(read('tokenizer.json'), read('tokenizer_config.json'));

@@ -88,6 +88,10 @@ const CHECKS: readonly Check[] = [
   unary('ReduceSum', (g, x) => op.ReduceSum(g, op.Mul(g, x, x), [0], true)),
   unary('ReduceMean', (g, x) => op.ReduceMean(g, op.Mul(g, x, x), [0], false)),
   unary('ReduceMax', (g, x) => op.ReduceMax(g, x, [1], true)),
+  unary('Identity', (g, x) => {
+    const max = op.stopGradient(g, op.ReduceMax(g, x, [1], true));
+    return op.Add(g, max, op.Log(g, op.ReduceSum(g, op.Exp(g, op.Sub(g, x, max)), [1], true)));
+  }),
   unary('Transpose', (g, x) => op.Mul(g, op.Transpose(g, x, [1, 0]), op.Transpose(g, op.Exp(g, x), [1, 0]))),
   unary('Reshape', (g, x) =>
     op.Mul(g, op.Reshape(g, x, [x.shape.reduce<number>((a, b) => a * (b as number), 1)]), scalar(g, 3, x.dtype)),

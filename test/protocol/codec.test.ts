@@ -14,6 +14,7 @@ import {
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../protocol/snapshot.ts';
 import { quickHash } from '../../sim/world.ts';
+import { settingsWith } from '../support.ts';
 
 const SEED = process.env.SEED ?? '1';
 const REPLAY = `replay with SEED=${SEED} npm test -- codec`;
@@ -75,7 +76,13 @@ for (const name of CODEC_NAMES) {
     let residual: Float32Array = new Float32Array(300);
     const rounds = 64;
     for (let round = 0; round < rounds; round++) {
-      const opened = openExchange({ round, neighbours: ['a'], codec: name, adapter, residual });
+      const opened = openExchange({
+        round,
+        neighbours: ['a'],
+        settings: settingsWith({ codec: name }),
+        adapter,
+        residual,
+      });
       residual = opened.residual;
       opened.exchange.sent.forEach((value, i) => {
         sum[i]! += value;

@@ -1,5 +1,5 @@
 /** @file Experiments: what a file may say, how texts are dealt, that lockstep mixes as the protocol does, that runs resume. */
-import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,11 +9,13 @@ import { createPrng } from '../../protocol/prng.ts';
 import { disagreement, distance, mean, norm } from '../../protocol/vector.ts';
 import { lineChart } from '../../sim/chart.ts';
 import { DATASETS, type Item } from '../../sim/datasets.ts';
-import { readRecords, runExperiment } from '../../sim/experiment.ts';
+import { runExperiment } from '../../sim/experiment.ts';
 import { type LockstepPeer, type Mixing, runLockstep } from '../../sim/lockstep.ts';
 import { drawDirichlet, PARTITIONS, partition } from '../../sim/partition.ts';
-import { htmlReport, markdownReport, summarise } from '../../sim/report.ts';
+import { readRecords } from '../../sim/records.ts';
+import { htmlReport, markdownReport } from '../../sim/report.ts';
 import { planRuns, readSpec } from '../../sim/spec.ts';
+import { summarise } from '../../sim/summary.ts';
 import { ROOT, settingsWith, temporaryFolder } from '../support.ts';
 
 const pool: Item[] = Array.from({ length: 600 }, (_, i) => ({
@@ -21,9 +23,13 @@ const pool: Item[] = Array.from({ length: 600 }, (_, i) => ({
   y: i % 2,
   domain: ['a', 'b', 'c'][i % 3]!,
 }));
+const TASK = {
+  classes: ['negative', 'positive'],
+  classOf: (label: string): number | null => ({ negative: 0, positive: 1, '0': 0, '1': 1 })[label] ?? null,
+};
 const options = { seed: '1', peers: 6, classes: 2, goldPerClass: 4, unlabelled: 50, alpha: 0.3 };
 
-for (const kind of Object.keys(PARTITIONS)) {
+for (const kind of Object.keys(PARTITIONS).filter((name) => name !== 'files')) {
   test(`${kind}: no text is dealt twice, and a seed repeats`, () => {
     const shares = partition(kind, pool, options);
     const dealt = shares.flatMap((s) => [...s.gold, ...s.unlabelled]).map((e) => e.text);
@@ -55,6 +61,45 @@ test('each way of dealing does what its name says', () => {
   assert.ok(Math.max(...sizes('quantity')) > 2 * Math.min(...sizes('quantity')));
 });
 
+test("files of one's own: each peer its file, what has no label is unlabelled, mistakes are named", async () => {
+  const folder = temporaryFolder();
+  const write = (name: string, rows: readonly string[]): string => {
+    writeFileSync(join(folder, name), ['label\ttext', ...rows].join('\n'));
+    return join(folder, name);
+  };
+  const files = [
+    write('a.tsv', ['positive\tgood', 'negative\tbad', '\tso so', '\tfine']),
+    write('b.tsv', ['1\tlovely']),
+  ];
+  const testFile = write('test.tsv', ['positive\tnice', 'negative\tawful', '\tnobody knows']);
+  const spec = readSpec(
+    { ...SPEC, data: 'files', files, testFile, developmentFile: testFile, methods: ['lp-fl'], settings: QUICK },
+    'x',
+  );
+  const [run] = await planRuns(spec);
+  assert.is(run!.scenario.peers, 2);
+  const { pool: mine, test: held } = DATASETS.files!.read({ ...run!.scenario, seed: '1' }, TASK);
+  const shares = partition('files', mine, { ...options, unlabelled: 1 });
+  assert.equal(
+    shares.map((s) => [s.gold.map((e) => e.y), s.unlabelled.map((e) => e.text)]),
+    [
+      [[1, 0], ['so so']],
+      [[1], []],
+    ],
+  );
+  assert.is(held.length, 2);
+  const signal = new AbortController().signal;
+  const records = await runExperiment({ runs: [run!], folder, threads: 1, signal, onProgress: () => {} });
+  const final = records.find((r) => r.type === 'final')!;
+  assert.equal(final.type === 'final' && final.peers[0], { gold: [1, 1, 0], unlabelled: [0, 0, 2] });
+  assert.is(final.type === 'final' && final.testExamples, 2);
+  write('b.tsv', ['perhaps\tlovely']);
+  assert.throws(
+    () => DATASETS.files!.read({ ...run!.scenario, seed: '1' }, TASK),
+    (error: Error) => /b\.tsv:2: label "perhaps"; wanted negative, positive/.test(error.message),
+  );
+});
+
 test('Dirichlet shares sum to one and have the right mean and spread', () => {
   const prng = createPrng('dirichlet');
   const draws = Array.from({ length: 4000 }, () => drawDirichlet(4, 0.5, prng));
@@ -67,15 +112,21 @@ test('Dirichlet shares sum to one and have the right mean and spread', () => {
 });
 
 test('lockstep keeps the mean: none, by a server, by gossip; and counts what is sent', async () => {
-  const run = async (mixing: Mixing, codec: string) => {
+  const run = async (mixing: Mixing, codec: string, contact = 1) => {
     const prng = createPrng('lockstep');
     const start = Array.from({ length: 8 }, () => Float32Array.from({ length: 300 }, prng.normal));
-    const peers = start.map((vector, i): LockstepPeer => ({ id: `p${i}`, vector, residual: new Float32Array(300) }));
+    const settings = settingsWith({ rounds: 6, closingRounds: 2, codec });
+    const peers = start.map(
+      (vector, i): LockstepPeer => ({ id: `p${i}`, settings, vector, residual: new Float32Array(300) }),
+    );
     const sent: number[] = [];
     await runLockstep({
-      settings: settingsWith({ rounds: 6, closingRounds: 2, codec }),
+      settings,
       runId: 'run',
       mixing,
+      factors: [],
+      contact,
+      average: mean,
       peers,
       train: async (_i, _round, vector) => vector,
       onRound: async (_round, bytes) => {
@@ -96,6 +147,9 @@ test('lockstep keeps the mean: none, by a server, by gossip; and counts what is 
   assert.ok(gossip.moved < 1e-6 && gossip.apart < 1e-2, `${gossip.moved} ${gossip.apart}`);
   assert.is(gossip.sent.length, 8);
   assert.ok((await run('gossip', 'int8')).sent[0]! < 0.35 * gossip.sent[0]!);
+  const rare = await run('gossip', 'f32', 0.2);
+  assert.ok(rare.moved < 1e-6 && rare.apart > 2 * gossip.apart, `${rare.moved} ${rare.apart}`);
+  assert.ok(rare.sent.reduce((a, b) => a + b) < 0.4 * gossip.sent.reduce((a, b) => a + b));
 });
 
 const SPEC = {
@@ -127,17 +181,21 @@ test('an experiment is checked whole before it begins', () => {
   assert.match(wrong({ vary: { rang: [1] } }), /vary\.rang: neither/);
   assert.match(wrong({ vary: { rank: [8, 0] } }), /rank: got 0; wanted an integer/);
   assert.match(wrong({ peers: -1 }), /peers: got -1; wanted a positive number/);
+  assert.match(wrong({ contact: 2 }), /contact: got 2; wanted a chance of at most 1/);
+  assert.match(wrong({ data: 'files' }), /data: files needs files/);
+  assert.match(wrong({ partition: 'files' }), /goes with data: files/);
+  assert.match(wrong({ ranks: 4 }), /ranks: got 4; wanted a list/);
 });
 
-test('runs are points x seeds x methods, keyed by what they compute', () => {
+test('runs are points x seeds x methods, keyed by what they compute', async () => {
   const spec = readSpec({ ...SPEC, seeds: [1, 2], vary: { goldPerClass: [2, 8], codec: ['f16', 'int8'] } }, 'x');
-  const runs = planRuns(spec);
+  const runs = await planRuns(spec);
   assert.is(runs.length, 2 * 2 * 2 * 2);
   assert.is(new Set(runs.map((r) => r.key)).size, runs.length);
   assert.equal(runs[0]!.point, { goldPerClass: 2, codec: 'f16' });
   assert.equal(
-    planRuns(readSpec({ ...SPEC, about: 'other words' }, 'x')).map((r) => r.key),
-    planRuns(readSpec(SPEC, 'x')).map((r) => r.key),
+    (await planRuns(readSpec({ ...SPEC, about: 'other words' }, 'x'))).map((r) => r.key),
+    (await planRuns(readSpec(SPEC, 'x'))).map((r) => r.key),
   );
 });
 
@@ -153,11 +211,7 @@ test('every committed experiment is well formed', () => {
 });
 
 test('a data set cuts test, development and pool without overlap, in every domain', () => {
-  const {
-    pool: rest,
-    development,
-    test: held,
-  } = DATASETS.uci!.read('', { seed: '3', development: 200, test: 1500 }, ['negative', 'positive']);
+  const { pool: rest, development, test: held } = DATASETS.uci!.read({ seed: '3', development: 200, test: 1500 }, TASK);
   const texts = [...rest, ...development, ...held].map((e) => e.text);
   assert.is(held.length, 1500);
   assert.is(development.length, 200);
@@ -169,13 +223,14 @@ test('an experiment runs, is not run again, survives a torn line, and is told as
   const folder = temporaryFolder();
   const spec = readSpec({ ...SPEC, settings: QUICK }, 'x');
   const labels: string[] = [];
+  const runs = await planRuns(spec);
   const run = () =>
     runExperiment({
-      runs: planRuns(spec),
+      runs,
       folder,
       threads: 1,
       signal: new AbortController().signal,
-      onProgress: (_done, _total, label) => labels.push(label),
+      onProgress: (_done, _total, label) => labels.at(-1) !== label && labels.push(label),
     });
   const records = await run();
   assert.equal(labels, ['zero-shot, seed 1', 'lp-fl, seed 1', 'done']);
@@ -191,18 +246,36 @@ test('an experiment runs, is not run again, survives a torn line, and is told as
   assert.is(readFileSync(join(folder, 'runs.jsonl'), 'utf8'), before);
   assert.equal(readRecords(folder), records);
   assert.equal(
-    summarise(records).map((row) => row.method),
+    summarise(spec, records).rows.map((row) => row.method),
     ['zero-shot', 'lp-fl'],
   );
   assert.match(markdownReport(spec, records, 'cmd'), /\| lp-fl \| \d+\.\d \|/);
   const page = htmlReport(spec, records, 'cmd');
   assert.match(page, /<svg[^>]*>/);
+  assert.match(page, /class 0, labelled/);
   assert.not.match(page, /(src|href)=/);
+});
+
+test('peers of different ranks learn together with averaging product, and each keeps to its own', async () => {
+  const settings = { ...QUICK, averaging: 'product', rank: 4, codec: 'int8' };
+  const spec = readSpec({ ...SPEC, methods: ['lp-fl-gold'], ranks: [1, 2, 4], settings }, 'x');
+  const runs = await planRuns(spec);
+  const signal = new AbortController().signal;
+  const records = await runExperiment({
+    runs,
+    folder: temporaryFolder(),
+    threads: 1,
+    signal,
+    onProgress: () => {},
+  });
+  const final = records.find((r) => r.type === 'final')!;
+  assert.ok(final.type === 'final' && final.accuracy.mean > 0.5 && final.bytes > 0);
+  assert.ok(records.every((r) => r.type === 'final' || (r.crossTerm === null && Number.isFinite(r.disagreement))));
 });
 
 test('an interrupted experiment stops at the next step, writes no half run, and can go on', async () => {
   const folder = temporaryFolder();
-  const [, run] = planRuns(readSpec({ ...SPEC, settings: { ...QUICK, rounds: 500 } }, 'x'));
+  const [, run] = await planRuns(readSpec({ ...SPEC, settings: { ...QUICK, rounds: 500 } }, 'x'));
   const controller = new AbortController();
   const options = { runs: [run!], folder, threads: 1, signal: controller.signal, onProgress: () => {} };
   setTimeout(() => controller.abort(), 1500);

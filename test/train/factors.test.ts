@@ -1,7 +1,7 @@
 /** @file Which factors are trained and sent: masks, what travels, and the algebra against dense products. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createWire, crossTerm, trainedFactors, trainedMask } from '../../node/train/factors.ts';
+import { createWire, crossTerm, cutRank, trainedFactors, trainedMask } from '../../node/train/factors.ts';
 import { encodeExamples, trainRound } from '../../node/train/learner.ts';
 import { openRun } from '../../node/train/run.ts';
 import { createTrainer } from '../../node/train/trainer.ts';
@@ -44,6 +44,16 @@ test('masks name the factors a round trains', () => {
     [1, 1, 0, 0, 1],
   );
   assert.equal(trainedFactors(settingsWith({}), 0), ['A', 'B', 'full']);
+});
+
+test('a lower local rank trains the first rows of A and columns of B', () => {
+  const mask = trainedMask(tensors, settingsWith({ localRank: 1 }), 0);
+  assert.equal(Array.from(mask.subarray(0, 14)), [1, 1, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
+  const vector = draw();
+  assert.equal(
+    cutRank(vector, tensors, 1),
+    vector.map((x, i) => x * mask[i]!),
+  );
 });
 
 test('with a common A only B travels, and comes back to the same adapter', () => {

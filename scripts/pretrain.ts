@@ -1,0 +1,287 @@
+/**
+ * @file `npm run pretrain -- --text FILE... --out DIR`: trains a masked language model on text, going on from a base, with
+ * checkpoints; the same command goes on where it was stopped.
+ */
+import { createHash } from 'node:crypto';
+import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { writeFileAtomic } from '../node/atomic.ts';
+import { interruptSignal } from '../node/commands/flags.ts';
+import { createDisplay, type Display, percent } from '../node/display.ts';
+import { EXIT, messageOf, UserError } from '../node/errors.ts';
+import { type Base, BUNDLED, openBase } from '../node/model/base.ts';
+import { openTokenizer } from '../node/train/task.ts';
+import { createPrng } from '../protocol/prng.ts';
+import { lineChart } from '../sim/chart.ts';
+import { type Blocks, cutBlocks, readDocuments, type SpecialTokens, tokenise } from './pretraining/corpus.ts';
+import { exportModel, loadCheckpoint, saveCheckpoint } from './pretraining/files.ts';
+import {
+  createPretrainer,
+  type HeldOut,
+  type Pretrainer,
+  type PretrainSettings,
+  type PretrainState,
+  startState,
+} from './pretraining/loop.ts';
+
+/** The numbers a command line may set, with their bounds. Defaults suit a model of five million weights and two cores. */
+const NUMBERS: Readonly<Record<string, { value: number; min: number; max: number; about: string }>> = {
+  steps: { value: 2000, min: 1, max: 1e9, about: 'optimiser steps' },
+  batch: { value: 32, min: 1, max: 4096, about: 'blocks a step' },
+  tokens: { value: 96, min: 8, max: 4096, about: 'tokens a block' },
+  mask: { value: 0.2, min: 0.01, max: 0.9, about: 'share of the words hidden' },
+  'learning-rate': { value: 5e-4, min: 0, max: 1, about: 'after the warm-up; falls to zero' },
+  'warm-up': { value: 0.05, min: 0, max: 0.9, about: 'share of the steps' },
+  'weight-decay': { value: 0.01, min: 0, max: 1, about: 'decoupled' },
+  'held-out-blocks': { value: 400, min: 1, max: 1e6, about: 'blocks never trained on, scored now and then' },
+  evaluate: { value: 500, min: 1, max: 1e9, about: 'steps between evaluations and checkpoints' },
+  threads: { value: 0, min: 0, max: 1024, about: '0: one a core' },
+};
+
+const USAGE = [
+  'npm run pretrain -- --text FILE... --out DIR [--held-out FILE...] [--base NAME|DIR] [--seed TEXT]',
+  ...Object.entries(NUMBERS).map(([name, n]) => `  --${name.padEnd(16)} ${n.about} (${n.value})`),
+].join('\n');
+
+interface Options {
+  readonly text: readonly string[];
+  readonly heldOut: readonly string[];
+  readonly out: string;
+  readonly base: string;
+  readonly evaluate: number;
+  readonly heldOutBlocks: number;
+  readonly threads: number;
+  readonly settings: PretrainSettings;
+}
+
+/** Reads the command line. Throws a UserError on what is missing or out of bounds. */
+function readOptions(args: readonly string[]): Options {
+  const text = { type: 'string', multiple: true } as const;
+  const { values } = parsed({
+    args: [...args],
+    options: {
+      text,
+      'held-out': text,
+      out: { type: 'string' },
+      base: { type: 'string' },
+      seed: { type: 'string' },
+      ...Object.fromEntries(Object.keys(NUMBERS).map((name) => [name, { type: 'string' } as const])),
+    },
+    allowPositionals: true,
+  });
+  const given = values as Record<string, string | string[] | undefined>;
+  const numbers = Object.fromEntries(
+    Object.entries(NUMBERS).map(([name, { value, min, max }]) => {
+      const x = given[name] === undefined ? value : Number(given[name]);
+      if (given[name] === '' || !(x >= min && x <= max))
+        throw new UserError('usage', `--${name}: got ${given[name]}; wanted a number from ${min} to ${max}`);
+      return [name, x];
+    }),
+  ) as Record<string, number>;
+  if (!given.text || !given.out)
+    throw new UserError('usage', `pretrain: ${given.text ? '--out' : '--text'} is missing\n${USAGE}`);
+  return {
+    text: given.text as string[],
+    heldOut: (given['held-out'] ?? []) as string[],
+    out: String(given.out),
+    base: String(given.base ?? BUNDLED),
+    evaluate: numbers.evaluate!,
+    heldOutBlocks: numbers['held-out-blocks']!,
+    threads: numbers.threads!,
+    settings: {
+      seed: String(given.seed ?? '1'),
+      steps: Math.round(numbers.steps!),
+      batch: Math.round(numbers.batch!),
+      tokens: Math.round(numbers.tokens!),
+      maskShare: numbers.mask!,
+      learningRate: numbers['learning-rate']!,
+      warmUp: numbers['warm-up']!,
+      weightDecay: numbers['weight-decay']!,
+      clipNorm: 1,
+    },
+  };
+}
+
+/** parseArgs; a FILE after `--text FILE` counts as one more of them. */
+function parsed(config: Parameters<typeof parseArgs>[0] & { args: string[] }): ReturnType<typeof parseArgs> {
+  const args: string[] = [];
+  let last = '';
+  for (const arg of config.args) {
+    if (arg.startsWith('--')) last = arg.split('=')[0]!;
+    else if (args.length > 0 && !args.at(-1)!.startsWith('--') && (last === '--text' || last === '--held-out'))
+      args.push(last);
+    args.push(arg);
+  }
+  try {
+    const result = parseArgs({ ...config, args });
+    if (result.positionals.length > 0) throw new Error(`"${result.positionals[0]}" belongs to no option`);
+    return result;
+  } catch (error) {
+    throw new UserError('usage', `pretrain: ${messageOf(error)}\n${USAGE}`);
+  }
+}
+
+interface Corpora {
+  readonly corpus: Blocks;
+  readonly heldOut: Blocks;
+  readonly special: SpecialTokens;
+  /** Of the tokens trained on. */
+  readonly sha256: string;
+}
+
+/** Tokenises the texts; without held-out files every hundredth document is held out. */
+async function readCorpora(options: Options, base: Base, display: Display, signal: AbortSignal): Promise<Corpora> {
+  const tokenizer = openTokenizer(base.folder);
+  const id = (name: string): number =>
+    tokenizer.token_to_id(name) ??
+    (() => {
+      throw new UserError('usage', `${base.folder}: the tokenizer has no ${name} token; wanted one of a BERT`);
+    })();
+  const special = { cls: id('[CLS]'), sep: id('[SEP]'), mask: id('[MASK]'), pad: id('[PAD]') };
+  const documents = options.text.flatMap(readDocuments);
+  const apart = options.heldOut.length > 0;
+  const kept = apart ? documents : documents.filter((_, i) => i % 100 !== 99);
+  const other = apart ? options.heldOut.flatMap(readDocuments) : documents.filter((_, i) => i % 100 === 99);
+  const prng = createPrng(options.settings.seed).fork('documents');
+  const streamOf = (texts: readonly string[], label: string): Promise<Int32Array> =>
+    tokenise(tokenizer, texts, {
+      sep: special.sep,
+      prng: prng.fork(label),
+      signal,
+      onProgress: (done, total) => display.progress(`reading ${label}`, done, total),
+    });
+  // Enough documents for the blocks asked for, since a held-out file may be long.
+  const some = prng.fork('held out').shuffle(other).slice(0, options.heldOutBlocks);
+  const heldOut = cutBlocks(await streamOf(some, 'held-out texts'), options.settings.tokens, special.cls);
+  const stream = await streamOf(kept, 'texts');
+  const corpus = cutBlocks(stream, options.settings.tokens, special.cls);
+  for (const [name, blocks, least] of [
+    ['--text', corpus, options.settings.batch],
+    ['--held-out', heldOut, 1],
+  ] as const) {
+    if (blocks.count < least)
+      throw new UserError(
+        'usage',
+        `${name}: ${blocks.count} blocks of ${options.settings.tokens} tokens; wanted ${least} or more`,
+      );
+  }
+  return {
+    corpus,
+    heldOut: { ...heldOut, count: Math.min(heldOut.count, options.heldOutBlocks) },
+    special,
+    sha256: createHash('sha256')
+      .update(new Uint8Array(stream.buffer, stream.byteOffset, stream.byteLength))
+      .digest('hex'),
+  };
+}
+
+interface LogLine {
+  readonly step: number;
+  readonly loss: number | null;
+  readonly heldOut: HeldOut;
+  readonly tokensPerSecond: number | null;
+}
+
+async function pretrain(options: Options, display: Display, signal: AbortSignal): Promise<void> {
+  const { out, settings } = options;
+  const base = await openBase(options.base);
+  mkdirSync(out, { recursive: true });
+  const corpora = await readCorpora(options, base, display, signal);
+  const identity = createHash('sha256')
+    .update(JSON.stringify([base.sha256, corpora.sha256, settings]))
+    .digest('hex');
+  let state = loadCheckpoint(out, identity) ?? (await startState(base));
+  const pretrainer = await createPretrainer({ base, settings, ...corpora, threads: options.threads });
+  const blockTokens = settings.batch * settings.tokens;
+  display.note(
+    `${(corpora.corpus.count * settings.tokens).toLocaleString('en')} tokens; ${settings.steps} steps of ${blockTokens}${state.step > 0 ? `; going on from step ${state.step}` : ''}`,
+  );
+  try {
+    if (state.step === 0) await log(options, pretrainer, state, null, null, display);
+    let [losses, spent, counted]: [number[], number, number] = [[], 0, 0];
+    while (state.step < settings.steps && !signal.aborted) {
+      const began = performance.now();
+      const done = await pretrainer.step(state);
+      spent += performance.now() - began;
+      counted += 1;
+      state = done.state;
+      losses.push(done.loss);
+      display.progress('pre-training', state.step, settings.steps);
+      await new Promise((resolve) => setImmediate(resolve)); // Ctrl-C is heard between steps
+      if (state.step % options.evaluate !== 0 && state.step !== settings.steps) continue;
+      await saveCheckpoint(out, state, identity);
+      const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
+      await log(options, pretrainer, state, loss, (1000 * counted * blockTokens) / spent, display);
+      [losses, spent, counted] = [[], 0, 0];
+    }
+    await saveCheckpoint(out, state, identity);
+    await exportModel(out, base, state.vector);
+    await writeFileAtomic(join(out, 'loss.svg'), chartOf(out));
+  } finally {
+    await pretrainer.release();
+  }
+  display.close();
+  if (signal.aborted) {
+    display.note(`stopped after step ${state.step}; the same command goes on from ${out}`);
+    process.exitCode = EXIT.interrupted;
+  } else console.log(`${out}: the model, its checkpoint, log.jsonl and loss.svg; try it with --base ${out}`);
+}
+
+async function log(
+  options: Options,
+  pretrainer: Pretrainer,
+  { step, vector }: PretrainState,
+  loss: number | null,
+  tokensPerSecond: number | null,
+  display: Display,
+): Promise<void> {
+  const heldOut = await pretrainer.evaluate(vector);
+  appendFileSync(
+    join(options.out, 'log.jsonl'),
+    `${JSON.stringify({ step, loss, heldOut, tokensPerSecond } satisfies LogLine)}\n`,
+  );
+  const trained = loss === null ? '' : `trained loss ${loss.toFixed(3)}, ${Math.round(tokensPerSecond!)} tokens/s, `;
+  display.note(
+    `step ${step}: ${trained}held out: loss ${heldOut.loss.toFixed(4)}, ${percent(heldOut.accuracy)} of ${heldOut.words} masked words`,
+  );
+}
+
+/** Loss of training and held-out text over the steps, from the log. */
+function chartOf(out: string): string {
+  const lines = readFileSync(join(out, 'log.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as LogLine);
+  return lineChart({
+    title: 'masked language modelling',
+    x: 'step',
+    y: 'nats a word',
+    series: [
+      { name: 'held out', points: lines.map((l) => [l.step, l.heldOut.loss]) },
+      { name: 'training', points: lines.flatMap((l) => (l.loss === null ? [] : [[l.step, l.loss] as const])) },
+    ],
+  });
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  if (args.includes('--help')) {
+    console.log(USAGE);
+    return;
+  }
+  const display = createDisplay();
+  const interrupt = interruptSignal(() => display.note('stopping after this step (Ctrl-C again to stop at once)'));
+  try {
+    await pretrain(readOptions(args), display, interrupt.signal);
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    process.exitCode = EXIT.interrupted;
+  } finally {
+    interrupt.dispose();
+  }
+}
+
+main(process.argv.slice(2)).catch((error) => {
+  console.error(error instanceof UserError ? error.message : error);
+  process.exitCode = error instanceof UserError ? EXIT[error.mistake] : EXIT.bug;
+});

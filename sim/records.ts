@@ -1,0 +1,96 @@
+/** @file What experiments leave behind: lines of JSON, one a round and one a finished run, in one file a folder. */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PlannedRun } from './spec.ts';
+
+interface Identity {
+  /** Of the planned run: the same for the same run, whichever experiment asked for it. */
+  readonly key: string;
+  readonly method: string;
+  readonly seed: string;
+  readonly point: PlannedRun['point'];
+}
+
+export interface RoundRecord extends Identity {
+  readonly type: 'round';
+  readonly round: number;
+  /** Mean loss of the peers' local steps. */
+  readonly loss: number;
+  /** Of the average adapter on development texts. */
+  readonly development: number;
+  readonly disagreement: number;
+  /** How far mean(B) mean(A) is from mean(B A); null where what is averaged is no pair of factors. */
+  readonly crossTerm: number | null;
+  /** Sent by all peers so far. */
+  readonly bytes: number;
+  /** Of the pseudo-labelled sets, means over peers; null where there are none. */
+  readonly precision: number | null;
+  readonly coverage: number | null;
+}
+
+/** What one peer held: texts of each class, and in the last place texts whose class nobody knows. */
+export interface PeerCounts {
+  readonly gold: readonly number[];
+  readonly unlabelled: readonly number[];
+}
+
+export interface FinalRecord extends Identity {
+  readonly type: 'final';
+  readonly accuracy: {
+    /** Over the peers' own adapters. */
+    readonly mean: number;
+    readonly worst: number;
+    readonly average: number;
+    /** The average adapter of the round that was best on development texts. */
+    readonly bestRound: number;
+    /** Without the label prior taken off; of the base alone. */
+    readonly uncalibrated: number | null;
+  };
+  /** Optimiser steps of one learner. */
+  readonly steps: number;
+  readonly bytes: number;
+  readonly testExamples: number;
+  readonly seconds: number;
+  readonly peers: readonly PeerCounts[];
+  /** Hex sha256 of the base, and of the texts and labels as cut for this seed. */
+  readonly hashes: { readonly base: string; readonly data: string };
+}
+
+export type ExperimentRecord = RoundRecord | FinalRecord;
+
+const FILE = 'runs.jsonl';
+
+/** The records of a folder; a line that a crash tore is left out. */
+export function readRecords(folder: string): ExperimentRecord[] {
+  const path = join(folder, FILE);
+  if (!existsSync(path)) return [];
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      try {
+        return line === '' ? [] : [JSON.parse(line) as ExperimentRecord];
+      } catch {
+        return [];
+      }
+    });
+}
+
+/** Adds a run's records in one write, on a line of their own. */
+export function appendRecords(folder: string, records: readonly ExperimentRecord[]): void {
+  const path = join(folder, FILE);
+  const torn = existsSync(path) && !/(^|\n)$/.test(readFileSync(path, 'utf8').slice(-1));
+  appendFileSync(path, `${torn ? '\n' : ''}${records.map((r) => `${JSON.stringify(r)}\n`).join('')}`);
+}
+
+/** The records of planned runs, each run's once, under the points of this plan. */
+export function recordsOf(runs: readonly PlannedRun[], records: readonly ExperimentRecord[]): ExperimentRecord[] {
+  const points = new Map(runs.map((run) => [run.key, run.point]));
+  const seen = new Set<string>();
+  return records.flatMap((record) => {
+    const point = points.get(record.key);
+    const name = `${record.key}/${record.type === 'round' ? record.round : 'final'}`;
+    if (!point || seen.has(name)) return [];
+    seen.add(name);
+    return [{ ...record, point }];
+  });
+}

@@ -1,0 +1,221 @@
+/** @file One run of an experiment: its data dealt to peers, trained and mixed in step, scored at the end. */
+import { createHash } from 'node:crypto';
+import { crossTerm, cutRank, factorPairs, type Wire } from '../node/train/factors.ts';
+import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../node/train/learner.ts';
+import { NO_PSEUDO, type PseudoSet, relabel, type UnlabelledText } from '../node/train/pseudo.ts';
+import { calibrateRun, fullVector, openRun, type Run } from '../node/train/run.ts';
+import type { Trainer } from '../node/train/trainer.ts';
+import type { RunSettings } from '../protocol/config.ts';
+import { sumProducts } from '../protocol/mixing.ts';
+import { disagreement, mean } from '../protocol/vector.ts';
+import { DATASETS, type Dataset, type Item } from './datasets.ts';
+import type { GetTrainer } from './experiment.ts';
+import { type LockstepPeer, runLockstep } from './lockstep.ts';
+import { METHODS, type Method } from './methods.ts';
+import { type PeerShare, partition } from './partition.ts';
+import type { ExperimentRecord, PeerCounts } from './records.ts';
+import type { PlannedRun } from './spec.ts';
+
+const PRIOR_TEXTS = 200;
+
+/** A peer of a run: what it holds, and the run with what is its own. */
+interface Learner {
+  readonly run: Run;
+  readonly gold: readonly EncodedExample[];
+  readonly unlabelled: readonly UnlabelledText[];
+  pseudo: PseudoSet;
+  loss: number;
+}
+
+/** What a method trains: its trainer, the layout, where it starts, what travels, and how it is averaged. */
+interface Subject {
+  readonly trainer: Trainer;
+  readonly full: boolean;
+  readonly start: Float32Array;
+  readonly wire: Wire;
+  readonly average: (vectors: readonly Float32Array[]) => Float32Array;
+}
+
+/** Every record of the run. Throws where `signal` cuts it short. */
+export async function runTrial(
+  planned: PlannedRun,
+  getTrainer: GetTrainer,
+  signal: AbortSignal,
+  onShare: (share: number) => void,
+): Promise<ExperimentRecord[]> {
+  const began = performance.now();
+  const { scenario, seed } = planned;
+  const method = METHODS[planned.method]!;
+  const bare = await openRun(planned.settings);
+  const data = DATASETS[scenario.data]!.read({ ...scenario, seed }, bare.task);
+  const shares = partition(scenario.partition, data.pool, { ...scenario, seed, classes: bare.task.classes.length });
+  const calibrator = await getTrainer(bare, false);
+  const texts = shares.flatMap((s) => s.unlabelled.slice(0, Math.ceil(PRIOR_TEXTS / shares.length))).map((e) => e.text);
+  const run = await calibrateRun(bare, calibrator, texts);
+  const subject = await subjectOf(method, run, method.trainable === 'full' ? await getTrainer(run, true) : calibrator);
+  const { trainer, wire, average } = subject;
+  const learners = await createLearners(method, shares, run, scenario.ranks);
+  const start = wire.pack(subject.start);
+  const peers = learners.map((learner, i): LockstepPeer => {
+    const { settings } = learner.run;
+    const vector = settings.localRank && !subject.full ? cutRank(start, run.tensors, settings.localRank) : start;
+    return { id: `peer-${i}`, settings, vector, residual: new Float32Array(start.length) };
+  });
+  const identity = { key: planned.key, method: planned.method, seed, point: planned.point };
+  const development = await encodeExamples(run.task, data.development);
+  const records: ExperimentRecord[] = [];
+  let best = { share: -1, vector: subject.start };
+  let bytes = 0;
+  const score = async (
+    vector: Float32Array,
+    examples: readonly EncodedExample[],
+    labels = run.labels,
+  ): Promise<number> => (await evaluate({ trainer, task: run.task, labels, vector, signal }, examples)).share;
+
+  if (method.trainable !== 'none') {
+    await runLockstep({
+      settings: run.settings,
+      runId: run.runId,
+      mixing: method.mixing,
+      factors: subject.full ? [] : factorPairs(run.tensors),
+      contact: scenario.contact,
+      average,
+      peers,
+      train: async (i, round, vector) =>
+        wire.pack(await trainPeer(subject, learners[i]!, { peer: `peer-${i}`, round, vector: wire.unpack(vector) })),
+      onRound: async (round, sent) => {
+        signal.throwIfAborted();
+        bytes += sent;
+        const vectors = peers.map((p) => wire.unpack(p.vector));
+        const middle = average(vectors);
+        const share = await score(middle, development);
+        if (share > best.share) best = { share, vector: middle };
+        const trained = learners.filter((l) => l.pseudo.examples.length > 0);
+        const known = trained.flatMap((l) => l.pseudo.precision ?? []);
+        const factored = method.trainable === 'lora' && peers.length > 1 && run.settings.averaging !== 'product';
+        records.push({
+          type: 'round',
+          ...identity,
+          round,
+          loss: averageOf(learners.map((l) => l.loss)),
+          development: share,
+          disagreement: method.data === 'pooled' ? 0 : disagreement(vectors),
+          crossTerm: factored ? crossTerm(vectors, run.tensors) : null,
+          bytes,
+          precision: known.length > 0 ? averageOf(known) : null,
+          coverage: trained.length > 0 ? averageOf(trained.map((l) => l.pseudo.coverage)) : null,
+        });
+        onShare((0.7 * (round + 1)) / (run.settings.rounds + run.settings.closingRounds));
+      },
+    });
+  }
+  const test = await encodeExamples(run.task, data.test);
+  const own = await scoreEach(peers, (vector) => score(wire.unpack(vector), test));
+  const together = peers.length === 1 ? own[0]! : await score(average(peers.map((p) => wire.unpack(p.vector))), test);
+  records.push({
+    type: 'final',
+    ...identity,
+    accuracy: {
+      mean: averageOf(own),
+      worst: Math.min(...own),
+      average: together,
+      bestRound: best.share < 0 ? together : await score(best.vector, test),
+      uncalibrated: method.trainable === 'none' ? await score(run.initial, test, labelWords(run.task, [])) : null,
+    },
+    steps: method.trainable === 'none' ? 0 : run.settings.rounds * run.settings.localSteps,
+    bytes,
+    testExamples: test.length,
+    seconds: (performance.now() - began) / 1000,
+    peers: shares.map((share) => countsOf(share, run.task.classes.length)),
+    hashes: { base: run.base.sha256, data: hashOf(data) },
+  });
+  return records;
+}
+
+async function subjectOf(method: Method, run: Run, trainer: Trainer): Promise<Subject> {
+  if (method.trainable === 'full') {
+    const wire = { pack: (v: Float32Array) => v, unpack: (v: Float32Array) => v };
+    return { trainer, full: true, start: await fullVector(run), wire, average: mean };
+  }
+  const { settings, tensors, initial, wire } = run;
+  const average = (vectors: readonly Float32Array[]): Float32Array =>
+    sumProducts(
+      vectors.map((vector) => ({ vector, weight: 1 / vectors.length })),
+      factorPairs(tensors),
+      { rank: settings.rank, like: initial },
+    );
+  return { trainer, full: false, start: initial, wire, average: settings.averaging === 'product' ? average : mean };
+}
+
+/** Scores every peer's vector; peers that hold the very same one are scored once. */
+async function scoreEach(
+  peers: readonly LockstepPeer[],
+  score: (vector: Float32Array) => Promise<number>,
+): Promise<number[]> {
+  const known = new Map<Float32Array, number>();
+  const shares: number[] = [];
+  for (const { vector } of peers) {
+    const share = known.get(vector) ?? (await score(vector));
+    known.set(vector, share);
+    shares.push(share);
+  }
+  return shares;
+}
+
+/** `ranks` are dealt to the peers in turn; none: the run's for all. */
+async function createLearners(
+  method: Method,
+  shares: readonly PeerShare[],
+  run: Run,
+  ranks: readonly number[],
+): Promise<Learner[]> {
+  const hands =
+    method.data === 'pooled'
+      ? [{ gold: shares.flatMap((s) => s.gold), unlabelled: shares.flatMap((s) => s.unlabelled) }]
+      : shares;
+  return Promise.all(
+    hands.map(async ({ gold, unlabelled }, i): Promise<Learner> => {
+      const settings: RunSettings = { ...run.settings, localRank: ranks[i % ranks.length] ?? run.settings.localRank };
+      return {
+        run: { ...run, settings },
+        gold: await encodeExamples(run.task, gold),
+        unlabelled: unlabelled.map(({ text, y }) => ({ text, truth: y < 0 ? null : y })),
+        pseudo: NO_PSEUDO,
+        loss: 0,
+      };
+    }),
+  );
+}
+
+async function trainPeer(
+  { trainer, full }: Subject,
+  learner: Learner,
+  { peer, round, vector }: { peer: string; round: number; vector: Float32Array },
+): Promise<Float32Array> {
+  const { run, gold, unlabelled } = learner;
+  learner.pseudo = await relabel({ run, trainer, peer, round, vector, gold, unlabelled, previous: learner.pseudo });
+  const { settings, task, labels, tensors } = run;
+  const pseudo = learner.pseudo.examples;
+  const steps = settings.localSteps;
+  const layout = full ? {} : { tensors };
+  const place = { peer, round, vector, steps };
+  const result = await trainRound({ trainer, task, settings, labels, ...layout, examples: gold, pseudo, ...place });
+  learner.loss = averageOf(result.losses);
+  return result.vector;
+}
+
+function countsOf({ gold, unlabelled }: PeerShare, classes: number): PeerCounts {
+  const counts = (items: readonly Item[]): number[] =>
+    [...Array(classes).keys(), -1].map((y) => items.filter((item) => item.y === y).length);
+  return { gold: counts(gold), unlabelled: counts(unlabelled) };
+}
+
+function hashOf({ pool, development, test }: Dataset): string {
+  return createHash('sha256')
+    .update(JSON.stringify([pool, development, test]))
+    .digest('hex');
+}
+
+function averageOf(xs: readonly number[]): number {
+  return xs.reduce((a, b) => a + b, 0) / Math.max(1, xs.length);
+}
