@@ -82,15 +82,15 @@ export function appendRecords(folder: string, records: readonly ExperimentRecord
   appendFileSync(path, `${torn ? '\n' : ''}${records.map((r) => `${JSON.stringify(r)}\n`).join('')}`);
 }
 
-/** The records of planned runs, each run's once, under the points of this plan. */
+/** The records of planned runs under this plan's points: two points that come to the same run share its records. */
 export function recordsOf(runs: readonly PlannedRun[], records: readonly ExperimentRecord[]): ExperimentRecord[] {
-  const points = new Map(runs.map((run) => [run.key, run.point]));
-  const seen = new Set<string>();
-  return records.flatMap((record) => {
-    const point = points.get(record.key);
-    const name = `${record.key}/${record.type === 'round' ? record.round : 'final'}`;
-    if (!point || seen.has(name)) return [];
-    seen.add(name);
-    return [{ ...record, point }];
-  });
+  const byKey = new Map<string, Map<string, ExperimentRecord>>();
+  for (const record of records) {
+    const known = byKey.get(record.key) ?? new Map<string, ExperimentRecord>();
+    known.set(record.type === 'round' ? String(record.round) : 'final', record);
+    byKey.set(record.key, known);
+  }
+  return runs.flatMap(({ key, point }) =>
+    [...(byKey.get(key)?.values() ?? [])].map((record) => ({ ...record, point })),
+  );
 }

@@ -37,8 +37,8 @@ export interface ExperimentSpec {
   readonly settings: Readonly<Record<string, unknown>>;
   readonly methods: readonly string[];
   readonly seeds: readonly string[];
-  /** Names of scenario fields or settings, with the values each takes. */
-  readonly vary: Readonly<Record<string, readonly unknown[]>>;
+  /** What varies: values of scenario fields and settings. One empty point where nothing does. */
+  readonly points: readonly Readonly<Record<string, unknown>>[];
   /** Settings of one method alone. */
   readonly overrides: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -70,7 +70,17 @@ const DEFAULTS: Scenario = {
   testFile: '',
 };
 
-const FIELDS = ['name', 'about', 'settings', 'methods', 'seeds', 'vary', 'overrides', ...Object.keys(DEFAULTS)];
+const FIELDS = [
+  'name',
+  'about',
+  'settings',
+  'methods',
+  'seeds',
+  'vary',
+  'points',
+  'overrides',
+  ...Object.keys(DEFAULTS),
+];
 
 /** Checks a parsed file. Throws a UserError that names the field, what it got and what it wanted. */
 export function readSpec(value: unknown, where: string): ExperimentSpec {
@@ -89,11 +99,6 @@ export function readSpec(value: unknown, where: string): ExperimentSpec {
   const methods = list('methods').map(String);
   for (const method of methods)
     if (!(method in METHODS)) fail(`methods: got ${method}; wanted ${Object.keys(METHODS).join(', ')}`);
-  const vary = (given.vary ?? {}) as Record<string, unknown[]>;
-  for (const [name, values] of Object.entries(vary)) {
-    if (!(name in DEFAULTS) && !(name in SETTINGS)) fail(`vary.${name}: neither a field of the scenario nor a setting`);
-    if (!Array.isArray(values) || values.length === 0) fail(`vary.${name}: wanted a list of values`);
-  }
   const spec: ExperimentSpec = {
     name:
       typeof given.name === 'string' && /^[\w-]+$/.test(given.name)
@@ -104,11 +109,31 @@ export function readSpec(value: unknown, where: string): ExperimentSpec {
     settings: (given.settings ?? {}) as Record<string, unknown>,
     methods,
     seeds: list('seeds').map(String),
-    vary,
+    points: readPoints(given, fail),
     overrides: (given.overrides ?? {}) as ExperimentSpec['overrides'],
   };
   draftRuns(spec); // so that every run is checked before the first begins
   return spec;
+}
+
+/** `vary`, every value of a name with every value of the others; or `points`, one by one. */
+function readPoints(
+  given: Readonly<Record<string, unknown>>,
+  fail: (problem: string) => never,
+): ExperimentSpec['points'] {
+  if (given.vary !== undefined && given.points !== undefined) fail('vary and points: wanted one of them');
+  const vary = (given.vary ?? {}) as Record<string, unknown[]>;
+  for (const [name, values] of Object.entries(vary))
+    if (!Array.isArray(values) || values.length === 0) fail(`vary.${name}: wanted a list of values`);
+  const points = (given.points ?? productOf(vary)) as Record<string, unknown>[];
+  if (!Array.isArray(points) || points.length === 0) fail('points: wanted a list');
+  for (const point of points) {
+    if (typeof point !== 'object' || point === null) fail(`points: got ${JSON.stringify(point)}; wanted name: value`);
+    for (const name of Object.keys(point))
+      if (!(name in DEFAULTS) && !(name in SETTINGS))
+        fail(`vary.${name}: neither a field of the scenario nor a setting`);
+  }
+  return points;
 }
 
 /** What a field of the scenario accepts, by the kind of its default. */
@@ -162,21 +187,23 @@ export async function planRuns(spec: ExperimentSpec): Promise<PlannedRun[]> {
 
 function draftRuns(spec: ExperimentSpec): Omit<PlannedRun, 'key'>[] {
   return spec.seeds.flatMap((seed) =>
-    pointsOf(spec.vary).flatMap((point) =>
+    spec.points.flatMap((point) =>
       spec.methods.map((method) => {
         const where = `${spec.name}, ${method}, ${JSON.stringify(point)}`;
-        const scenario = readScenario({ ...spec.scenario, ...point }, (problem) => {
-          throw new UserError('usage', `${where}: ${problem}`);
-        });
+        const scenario = usedOf(
+          method,
+          readScenario({ ...spec.scenario, ...point }, (problem) => {
+            throw new UserError('usage', `${where}: ${problem}`);
+          }),
+        );
         const varied = Object.fromEntries(Object.entries(point).filter(([name]) => name in SETTINGS));
-        const soft = METHODS[method]!.softLabels ? {} : { softLabels: 'none' };
         const settings = checkSettings(
           {
             ...DATASETS[scenario.data]!.settings,
             ...spec.settings,
             ...varied,
-            ...soft,
             ...spec.overrides[method],
+            ...unusedOf(method),
             seed,
           },
           where,
@@ -187,8 +214,42 @@ function draftRuns(spec: ExperimentSpec): Omit<PlannedRun, 'key'>[] {
   );
 }
 
+/** The scenario with what the run does not look at as it is by default, so that the same run is not run twice. */
+function usedOf(method: string, scenario: Scenario): Scenario {
+  const skewed = ['dirichlet', 'quantity'].includes(scenario.partition);
+  const gossip = METHODS[method]!.mixing === 'gossip';
+  return {
+    ...scenario,
+    ...(skewed ? {} : { alpha: DEFAULTS.alpha }),
+    ...(gossip ? {} : { contact: DEFAULTS.contact }),
+  };
+}
+
+/** The same for settings. */
+function unusedOf(method: string): Record<string, unknown> {
+  const { softLabels, mixing } = METHODS[method]!;
+  const defaults = (names: readonly (keyof typeof SETTINGS)[]): Record<string, unknown> =>
+    Object.fromEntries(names.map((name) => [name, SETTINGS[name].default]));
+  return {
+    ...(softLabels ? {} : { ...defaults(SOFT_LABEL_SETTINGS), softLabels: 'none' }),
+    ...(mixing === 'gossip' ? {} : defaults(['schedule', 'degree', 'closingRounds'])),
+  };
+}
+
+const SOFT_LABEL_SETTINGS = [
+  'patterns',
+  'temperature',
+  'confidenceWeight',
+  'generationRounds',
+  'pseudoGrowth',
+  'pseudoBase',
+  'pseudoMax',
+  'pseudoScored',
+  'pseudoKeep',
+] as const;
+
 /** The Cartesian product of what varies. */
-function pointsOf(vary: ExperimentSpec['vary']): Record<string, unknown>[] {
+function productOf(vary: Readonly<Record<string, readonly unknown[]>>): Record<string, unknown>[] {
   return Object.entries(vary).reduce<Record<string, unknown>[]>(
     (points, [name, values]) => points.flatMap((point) => values.map((value) => ({ ...point, [name]: value }))),
     [{}],
