@@ -43,6 +43,8 @@ export interface ParticipantView {
   accuracy: number | null;
   /** Mean relative distance of the neighbours' adapters. */
   distance: number | null;
+  /** How far averaging the factors was from averaging their products. */
+  crossTerm: number | null;
   neighbours: number;
   late: number;
   /** Exchanges given up, mostly with peers that left. */
@@ -83,7 +85,8 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
       'storage',
       `${store.folder}/key: not a key; restore it, or remove it to come back as a new peer`,
     );
-  const factors = factorPairs(run.tensors);
+  // A common A does not travel, and B alone is averaged exactly.
+  const factors = settings.averaging === 'freeze-a' ? [] : factorPairs(run.tensors);
   const snapshot = store.readSnapshot(runId, settings.codec as CodecName);
   const peer = snapshot
     ? restorePeer({ id, settings, snapshot, factors })
@@ -171,6 +174,7 @@ function createView(peer: Peer): ParticipantView {
     loss: null,
     accuracy: null,
     distance: null,
+    crossTerm: null,
     neighbours: 0,
     late: 0,
     abandoned: 0,
@@ -193,6 +197,7 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
     case 'mixed':
       view.neighbours = metric.mixed;
       view.distance = metric.distance;
+      view.crossTerm = metric.crossTerm;
       view.late += metric.late;
       break;
     case 'skipped':

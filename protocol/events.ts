@@ -49,6 +49,8 @@ export type Metric =
       readonly neighbours: number;
       readonly mixed: number;
       readonly late: number;
+      /** How far averaging these factors is from averaging their products (mixing.ts); null where that is not done. */
+      readonly crossTerm: number | null;
       /** Mean relative distance of the neighbours' adapters from what was sent to them; null without any. */
       readonly distance: number | null;
     }

@@ -112,7 +112,7 @@ function combine(q: Columns, x: Float64Array): Float64Array {
   return out;
 }
 
-function dot(a: Float64Array, b: Float64Array): number {
+export function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
   return sum;

@@ -1,6 +1,7 @@
 /** @file Mixes neighbour adapters; weights after Xiao and Boyd 2004 (Metropolis-Hastings). Conserves the mean. */
 import type { RunSettings } from './config.ts';
-import { type Columns, productSvd } from './lowrank.ts';
+import { type Columns, dot, productSvd } from './lowrank.ts';
+import { mean } from './vector.ts';
 
 /** The weight of an edge between members of these degrees: symmetric, and at most 1 / (1 + own degree). */
 export function edgeWeight(degree: number, otherDegree: number): number {
@@ -70,11 +71,7 @@ export function sumProducts(
 ): Float32Array {
   const out = Float32Array.from(like);
   for (const pair of factors) {
-    const left = columnsOf(terms, pair.outputs, pair.rank, ({ vector, weight }, i, r) => {
-      return weight * vector[pair.b + i * pair.rank + r]!;
-    });
-    const right = columnsOf(terms, pair.inputs, pair.rank, ({ vector }, j, r) => vector[pair.a + r * pair.inputs + j]!);
-    const { u, values, v } = productSvd(left, right);
+    const { u, values, v } = productSvd(leftOf(terms, pair), rightOf(terms, pair));
     const unit = rowLength(like, pair, rank);
     for (let r = 0; r < pair.rank; r++) {
       const value = r < rank ? (values[r] ?? 0) : 0;
@@ -87,6 +84,43 @@ export function sumProducts(
     }
   }
   return out;
+}
+
+/**
+ * ||mean(B A) - mean(B) mean(A)|| / ||mean(B A)|| over all layers: how far averaging the factors is from averaging what
+ * they stand for. It is the covariance of the factors, so zero where one is common. null without factors or others.
+ */
+export function crossTerm(vectors: readonly Float32Array[], factors: readonly FactorPair[]): number | null {
+  if (vectors.length < 2 || factors.length === 0) return null;
+  const centre = mean(vectors);
+  const terms = vectors.map((vector): Term => ({ vector, weight: 1 / vectors.length }));
+  const drifts = terms.map(({ vector, weight }): Term => ({ vector: vector.map((x, i) => x - centre[i]!), weight }));
+  const squares = (of: readonly Term[]): number =>
+    factors.reduce((sum, pair) => sum + squareOf(leftOf(of, pair), rightOf(of, pair)), 0);
+  const whole = squares(terms);
+  return whole > 0 ? Math.sqrt(squares(drifts) / whole) : 0;
+}
+
+/** ||sum_k left_k right_k^T||^2, by the inner products of the columns alone. */
+function squareOf(left: Columns, right: Columns): number {
+  let sum = 0;
+  for (const [k, l] of left.columns.entries()) {
+    for (let j = 0; j <= k; j++)
+      sum += (j === k ? 1 : 2) * dot(l, left.columns[j]!) * dot(right.columns[k]!, right.columns[j]!);
+  }
+  return Math.max(0, sum);
+}
+
+/** w B of every term side by side: [outputs, terms x rank]. */
+function leftOf(terms: readonly Term[], pair: FactorPair): Columns {
+  return columnsOf(terms, pair.outputs, pair.rank, ({ vector, weight }, i, r) => {
+    return weight * vector[pair.b + i * pair.rank + r]!;
+  });
+}
+
+/** A^T of every term side by side: [inputs, terms x rank]. */
+function rightOf(terms: readonly Term[], pair: FactorPair): Columns {
+  return columnsOf(terms, pair.inputs, pair.rank, ({ vector }, j, r) => vector[pair.a + r * pair.inputs + j]!);
 }
 
 /** The factors of all terms side by side: [size, terms x rank]. */

@@ -2,7 +2,7 @@
 import type { TrainStats } from './events.ts';
 import { closeFinished, type Exchange, openExchange, type Parcel } from './exchange.ts';
 import { catchUp, liveMembers } from './membership.ts';
-import { type Contribution, edgeWeight, mixAs } from './mixing.ts';
+import { type Contribution, crossTerm, edgeWeight, mixAs } from './mixing.ts';
 import { drawNeighbours, type ScheduleName } from './neighbours.ts';
 import { type Outbox, save, sendData } from './outbox.ts';
 import { type Peer, parcelKey, totalRounds } from './peer.ts';
@@ -145,6 +145,7 @@ function finishExchange(peer: Peer, out: Outbox): void {
       mixed: mixed.length,
       late: late.length,
       distance: meanDistance(mixed),
+      crossTerm: crossTermOf(peer, mixed),
     },
   });
   peer.round = round + 1;
@@ -198,6 +199,12 @@ function assertConvex(ready: readonly Mixed[], contributions: readonly Contribut
 
 function acknowledge(mixed: readonly Mixed[], out: Outbox): void {
   for (const { parcel } of mixed) out.send(parcel.from, { type: 'ack', round: parcel.round });
+}
+
+/** Among what was sent and what came for it; exchanging products there is none. */
+function crossTermOf({ settings, factors }: Peer, mixed: readonly Mixed[]): number | null {
+  if (settings.averaging === 'product' || mixed.length === 0) return null;
+  return crossTerm([mixed[0]!.exchange.sent, ...mixed.map(({ parcel }) => parcel.vector)], factors);
 }
 
 function meanDistance(mixed: readonly Mixed[]): number | null {

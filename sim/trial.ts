@@ -1,12 +1,12 @@
 /** @file One run of an experiment: its data dealt to peers, trained and mixed in step, scored at the end. */
 import { createHash } from 'node:crypto';
-import { crossTerm, cutRank, factorPairs, type Wire } from '../node/train/factors.ts';
+import { cutRank, factorPairs, type Wire } from '../node/train/factors.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../node/train/learner.ts';
 import { NO_PSEUDO, type PseudoSet, relabel, type UnlabelledText } from '../node/train/pseudo.ts';
 import { calibrateRun, fullVector, openRun, type Run } from '../node/train/run.ts';
 import type { Trainer } from '../node/train/trainer.ts';
 import type { RunSettings } from '../protocol/config.ts';
-import { sumProducts } from '../protocol/mixing.ts';
+import { crossTerm, sumProducts } from '../protocol/mixing.ts';
 import { disagreement, mean } from '../protocol/vector.ts';
 import { DATASETS, type Dataset, type Item } from './datasets.ts';
 import type { GetTrainer } from './experiment.ts';
@@ -72,12 +72,13 @@ export async function runTrial(
     labels = run.labels,
   ): Promise<number> => (await evaluate({ trainer, task: run.task, labels, vector, signal }, examples)).share;
 
+  const factors = subject.full ? [] : factorPairs(run.tensors);
   if (method.trainable !== 'none') {
     await runLockstep({
       settings: run.settings,
       runId: run.runId,
       mixing: method.mixing,
-      factors: subject.full ? [] : factorPairs(run.tensors),
+      factors,
       contact: scenario.contact,
       average,
       peers,
@@ -92,7 +93,6 @@ export async function runTrial(
         if (share > best.share) best = { share, vector: middle };
         const trained = learners.filter((l) => l.pseudo.examples.length > 0);
         const known = trained.flatMap((l) => l.pseudo.precision ?? []);
-        const factored = method.trainable === 'lora' && peers.length > 1 && run.settings.averaging !== 'product';
         records.push({
           type: 'round',
           ...identity,
@@ -100,7 +100,7 @@ export async function runTrial(
           loss: averageOf(learners.map((l) => l.loss)),
           development: share,
           disagreement: method.data === 'pooled' ? 0 : disagreement(vectors),
-          crossTerm: factored ? crossTerm(vectors, run.tensors) : null,
+          crossTerm: run.settings.averaging === 'product' ? null : crossTerm(vectors, factors),
           bytes,
           precision: known.length > 0 ? averageOf(known) : null,
           coverage: trained.length > 0 ? averageOf(trained.map((l) => l.pseudo.coverage)) : null,

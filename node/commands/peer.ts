@@ -175,11 +175,16 @@ function showView(display: Display): (view: ParticipantView) => void {
     const line =
       view.phase === 'gathering'
         ? `waiting for peers: ${view.members} here`
-        : `round ${view.round} of ${view.rounds}: ${view.members} members, mixed ${view.neighbours}, loss ${view.loss?.toFixed(3) ?? '-'}, sent ${bytesText(view.sentBytes)}`;
+        : `round ${view.round} of ${view.rounds}: ${view.members} members, mixed ${view.neighbours}, loss ${view.loss?.toFixed(3) ?? '-'}, cross term ${view.crossTerm?.toExponential(1) ?? '-'}, ${view.pseudo > 0 ? `soft labels ${softLabelsText(view)}, ` : ''}sent ${bytesText(view.sentBytes)}`;
     const key = `${view.phase === 'gathering' ? 'g' : view.round}/${view.members}`;
     if (key !== last) display.note(line);
     last = key;
   };
+}
+
+/** How many texts have one, their share of the unlabelled, and where it is known how many are right. */
+function softLabelsText({ pseudo, coverage, precision }: ParticipantView): string {
+  return `${pseudo} (${percent(coverage)} of the unlabelled${precision === null ? '' : `, ${percent(precision)} right`})`;
 }
 
 function viewLines(view: ParticipantView): string[] {
@@ -192,8 +197,9 @@ function viewLines(view: ParticipantView): string[] {
     ['members', String(view.members)],
     ['mixed with', `${view.neighbours} neighbours`],
     ['their distance', view.distance?.toExponential(1) ?? '-'],
+    ['cross term', view.crossTerm?.toExponential(1) ?? '-'],
     ['loss', view.loss?.toFixed(3) ?? '-'],
-    ['soft labels', `${view.pseudo}, ${percent(view.coverage)} of the unlabelled`],
+    ['soft labels', softLabelsText(view)],
     ['sent', bytesText(view.sentBytes)],
     ['given up', `${view.abandoned} exchanges`],
     ['refused', refused || 'nothing'],

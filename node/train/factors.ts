@@ -1,7 +1,4 @@
-/**
- * @file Which LoRA factors are trained in a round and which travel. Averaging B and A apart is not averaging B A: the
- * cross term says by how much, and is zero where one factor is common.
- */
+/** @file Which LoRA factors are trained in a round, which travel, and where they lie. */
 import type { RunSettings } from '../../protocol/config.ts';
 import type { FactorPair } from '../../protocol/mixing.ts';
 import { elementCount, type ModelTensor } from '../model/tensors.ts';
@@ -75,39 +72,4 @@ export function createWire(tensors: readonly ModelTensor[], settings: RunSetting
       return vector;
     },
   };
-}
-
-/** ||mean(B A) - mean(B) mean(A)|| / ||mean(B A)|| over peers and layers; 0 for a single peer. */
-export function crossTerm(vectors: readonly Float32Array[], tensors: readonly ModelTensor[]): number {
-  let [difference, whole] = [0, 0];
-  for (const a of tensors) {
-    const b = tensors.find((t) => t.name === a.name.replace(/lora_A$/, 'lora_B'));
-    if (a.factor !== 'A' || !b) continue;
-    const products = vectors.map((v) => product(v, b, a));
-    const apart = product(meanOf(vectors), b, a);
-    for (let i = 0; i < apart.length; i++) {
-      const together = products.reduce((sum, p) => sum + p[i]!, 0) / vectors.length;
-      difference += (together - apart[i]!) ** 2;
-      whole += together ** 2;
-    }
-  }
-  return whole === 0 ? 0 : Math.sqrt(difference / whole);
-}
-
-/** B A of one layer: [outputs, inputs], row by row. */
-function product(vector: Float32Array | Float64Array, b: ModelTensor, a: ModelTensor): Float64Array {
-  const out = new Float64Array(b.rows * a.cols);
-  for (let i = 0; i < b.rows; i++) {
-    for (let r = 0; r < a.rows; r++) {
-      const weight = vector[b.offset + i * b.cols + r]!;
-      for (let j = 0; j < a.cols; j++) out[i * a.cols + j]! += weight * vector[a.offset + r * a.cols + j]!;
-    }
-  }
-  return out;
-}
-
-function meanOf(vectors: readonly Float32Array[]): Float64Array {
-  const sum = new Float64Array(vectors[0]?.length ?? 0);
-  for (const v of vectors) for (let i = 0; i < sum.length; i++) sum[i]! += v[i]! / vectors.length;
-  return sum;
 }

@@ -1,10 +1,11 @@
 /** @file Which factors are trained and sent: masks, what travels, and the algebra against dense products. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createWire, crossTerm, cutRank, trainedFactors, trainedMask } from '../../node/train/factors.ts';
+import { createWire, cutRank, factorPairs, trainedFactors, trainedMask } from '../../node/train/factors.ts';
 import { encodeExamples, trainRound } from '../../node/train/learner.ts';
 import { openRun } from '../../node/train/run.ts';
 import { createTrainer } from '../../node/train/trainer.ts';
+import { crossTerm } from '../../protocol/mixing.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { distance, mean, norm } from '../../protocol/vector.ts';
 import { settingsWith } from '../support.ts';
@@ -72,11 +73,13 @@ test('averaging B with a common A is averaging B A, exactly; else the cross term
   const averaged = dense(mean(vectors));
   const wanted = mean(vectors.map(dense));
   assert.ok(distance(averaged, wanted) < 1e-5 * norm(wanted));
-  assert.ok(crossTerm(vectors, tensors) < 1e-6);
+  assert.ok(crossTerm(vectors, factorPairs(tensors))! < 1e-6);
   const free = Array.from({ length: 5 }, draw);
   const off = distance(dense(mean(free)), mean(free.map(dense))) / norm(mean(free.map(dense)));
-  assert.ok(off > 0.1 && Math.abs(crossTerm(free, tensors) - off) < 1e-5, `${crossTerm(free, tensors)} for ${off}`);
-  assert.is(crossTerm([draw()], tensors) < 1e-6, true);
+  const found = crossTerm(free, factorPairs(tensors))!;
+  assert.ok(off > 0.1 && Math.abs(found - off) < 1e-5, `${found} for ${off}`);
+  assert.is(crossTerm([draw()], factorPairs(tensors)), null);
+  assert.is(crossTerm(free, []), null);
 });
 
 test('training leaves a frozen factor as it was, bit for bit', async () => {
