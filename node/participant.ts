@@ -3,6 +3,7 @@ import type { CodecName } from '../protocol/codec.ts';
 import type { Metric } from '../protocol/events.ts';
 import type { Refusal } from '../protocol/frame.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
+import { SETTINGS } from '../protocol/settings.ts';
 import { messageOf, UserError } from './errors.ts';
 import { generateKey, idOfKey } from './host.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
@@ -113,7 +114,8 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     peer,
     key,
     listen: options.listen,
-    describeRun: () => JSON.stringify(settings),
+    // Everything but what is this peer's own.
+    describeRun: () => JSON.stringify({ ...settings, localRank: SETTINGS.localRank.default }),
     save: store.writeSnapshot,
     train: async (round, adapter, steps) => {
       const { gold, unlabelled, trainer } = options;

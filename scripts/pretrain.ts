@@ -130,7 +130,7 @@ interface Corpora {
   readonly sha256: string;
 }
 
-/** Tokenises the texts; without held-out files every hundredth document is held out. */
+/** Tokenises the texts; without held-out files the first and every hundredth after it are held out. */
 async function readCorpora(options: Options, base: Base, display: Display, signal: AbortSignal): Promise<Corpora> {
   const tokenizer = openTokenizer(base.folder);
   const id = (name: string): number =>
@@ -141,8 +141,8 @@ async function readCorpora(options: Options, base: Base, display: Display, signa
   const special = { cls: id('[CLS]'), sep: id('[SEP]'), mask: id('[MASK]'), pad: id('[PAD]') };
   const documents = options.text.flatMap(readDocuments);
   const apart = options.heldOut.length > 0;
-  const kept = apart ? documents : documents.filter((_, i) => i % 100 !== 99);
-  const other = apart ? options.heldOut.flatMap(readDocuments) : documents.filter((_, i) => i % 100 === 99);
+  const kept = apart ? documents : documents.filter((_, i) => i % 100 !== 0);
+  const other = apart ? options.heldOut.flatMap(readDocuments) : documents.filter((_, i) => i % 100 === 0);
   const prng = createPrng(options.settings.seed).fork('documents');
   const streamOf = (texts: readonly string[], label: string): Promise<Int32Array> =>
     tokenise(tokenizer, texts, {

@@ -75,6 +75,36 @@ for (const { n, loss, codec } of [
   });
 }
 
+test('averaging products under loss: the mean of what the adapters stand for stays, and all come to it', () => {
+  const factors = [{ rank: 8, inputs: 12, outputs: 10, a: 0, b: 96 }];
+  const prng = createPrng(SEED).fork('products');
+  // Rank 1 each, so that the mean of eight fits into the rank of the run.
+  const adapters = Array.from({ length: 8 }, () => {
+    const x = new Float32Array(176);
+    for (let j = 0; j < 12; j++) x[j] = prng.normal();
+    for (let i = 0; i < 10; i++) x[96 + 8 * i] = prng.normal();
+    return x;
+  });
+  const dense = (x: Float32Array): Float32Array =>
+    Float32Array.from({ length: 120 }, (_, k) => {
+      const [i, j] = [Math.floor(k / 12), k % 12];
+      return [0, 1, 2, 3, 4, 5, 6, 7].reduce((sum, r) => sum + x[96 + 8 * i + r]! * x[12 * r + j]!, 0);
+    });
+  const { world } = worldOf(8, {
+    adapters,
+    factors,
+    loss: 0.2,
+    duplication: 0.2,
+    given: { averaging: 'product', rank: 8 },
+  });
+  world.run(300_000);
+  heal(world);
+  const [before, after] = [adapters.map(dense), vectors(world).map(dense)];
+  const moved = distance(mean(after), mean(before)) / disagreement(before);
+  assert.ok(moved < 1e-4, `moved ${moved}; ${REPLAY}`);
+  assert.ok(disagreement(after) < 0.02 * disagreement(before), `${disagreement(after)}; ${REPLAY}`);
+});
+
 test('peers killed and restarted from their last snapshot lose nothing and repeat nothing', () => {
   const { world, adapters } = worldOf(8, { loss: 0.2, duplication: 0.2 });
   const chance = createPrng(SEED).fork('kills');
