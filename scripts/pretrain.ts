@@ -1,9 +1,9 @@
 /**
- * @file `npm run pretrain -- --text FILE... --out DIR`: trains a masked language model on text, going on from a base, with
- * checkpoints; the same command goes on where it was stopped.
+ * @file `npm run pretrain -- --text FILE... --out DIR`: trains a masked language model on text, going on from a base or from
+ * nothing, with checkpoints; the same command goes on where it was stopped.
  */
 import { createHash } from 'node:crypto';
-import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeFileAtomic } from '../node/atomic.ts';
@@ -24,6 +24,7 @@ import {
   type PretrainState,
   startState,
 } from './pretraining/loop.ts';
+import { writeStart } from './pretraining/start.ts';
 
 /** The numbers a command line may set, with their bounds. Defaults suit a model of five million weights and two cores. */
 const NUMBERS: Readonly<Record<string, { value: number; min: number; max: number; about: string }>> = {
@@ -40,7 +41,8 @@ const NUMBERS: Readonly<Record<string, { value: number; min: number; max: number
 };
 
 const USAGE = [
-  'npm run pretrain -- --text FILE... --out DIR [--held-out FILE...] [--base NAME|DIR] [--seed TEXT]',
+  'npm run pretrain -- --text FILE... --out DIR [--held-out FILE...] [--base NAME|DIR] [--from-scratch] [--seed TEXT]',
+  '  --from-scratch     take configuration and tokenizer from the base, nothing it has learned',
   ...Object.entries(NUMBERS).map(([name, n]) => `  --${name.padEnd(16)} ${n.about} (${n.value})`),
 ].join('\n');
 
@@ -49,6 +51,7 @@ interface Options {
   readonly heldOut: readonly string[];
   readonly out: string;
   readonly base: string;
+  readonly fromScratch: boolean;
   readonly evaluate: number;
   readonly heldOutBlocks: number;
   readonly threads: number;
@@ -66,6 +69,7 @@ function readOptions(args: readonly string[]): Options {
       out: { type: 'string' },
       base: { type: 'string' },
       seed: { type: 'string' },
+      'from-scratch': { type: 'boolean' },
       ...Object.fromEntries(Object.keys(NUMBERS).map((name) => [name, { type: 'string' } as const])),
     },
     allowPositionals: true,
@@ -86,6 +90,7 @@ function readOptions(args: readonly string[]): Options {
     heldOut: (given['held-out'] ?? []) as string[],
     out: String(given.out),
     base: String(given.base ?? BUNDLED),
+    fromScratch: values['from-scratch'] === true,
     evaluate: numbers.evaluate!,
     heldOutBlocks: numbers['held-out-blocks']!,
     threads: numbers.threads!,
@@ -126,7 +131,8 @@ interface Corpora {
   readonly corpus: Blocks;
   readonly heldOut: Blocks;
   readonly special: SpecialTokens;
-  /** Of the tokens trained on. */
+  readonly stream: Int32Array;
+  /** Of the stream. */
   readonly sha256: string;
 }
 
@@ -170,10 +176,21 @@ async function readCorpora(options: Options, base: Base, display: Display, signa
     corpus,
     heldOut: { ...heldOut, count: Math.min(heldOut.count, options.heldOutBlocks) },
     special,
+    stream,
     sha256: createHash('sha256')
       .update(new Uint8Array(stream.buffer, stream.byteOffset, stream.byteLength))
       .digest('hex'),
   };
+}
+
+/** A model that has learned nothing but how words go together, made once. */
+async function startFrom({ out, settings }: Options, like: Base, stream: Int32Array, display: Display): Promise<Base> {
+  const folder = join(out, 'start');
+  if (!existsSync(join(folder, 'model.safetensors'))) {
+    display.note('counting which words stand together');
+    await writeStart(folder, like, stream, settings.seed);
+  }
+  return openBase(folder);
 }
 
 interface LogLine {
@@ -185,9 +202,10 @@ interface LogLine {
 
 async function pretrain(options: Options, display: Display, signal: AbortSignal): Promise<void> {
   const { out, settings } = options;
-  const base = await openBase(options.base);
+  const like = await openBase(options.base);
   mkdirSync(out, { recursive: true });
-  const corpora = await readCorpora(options, base, display, signal);
+  const corpora = await readCorpora(options, like, display, signal);
+  const base = options.fromScratch ? await startFrom(options, like, corpora.stream, display) : like;
   const identity = createHash('sha256')
     .update(JSON.stringify([base.sha256, corpora.sha256, settings]))
     .digest('hex');

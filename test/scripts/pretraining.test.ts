@@ -1,6 +1,6 @@
 /** @file Pre-training: blocks and masks, the whole-vocabulary loss, and that it learns, stops and goes on as if it had not. */
 import { execFile, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -10,12 +10,15 @@ import type { Graph } from '../../node/graph/graph.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
 import { baseVector, cacheGraph, openBase, WEIGHTS_FILE } from '../../node/model/base.ts';
 import { pretrainGraph, trainGraph } from '../../node/model/program.ts';
+import { openSafetensors, tensorData } from '../../node/model/safetensors.ts';
 import { packBatch } from '../../node/train/batch.ts';
 import { batchFeeds, scalarFeeds } from '../../node/train/feeds.ts';
 import { type Feed, openSession } from '../../node/train/session.ts';
 import { createPrng } from '../../protocol/prng.ts';
+import { norm } from '../../protocol/vector.ts';
 import { cutBlocks, maskBlock, readDocuments, stepBlocks } from '../../scripts/pretraining/corpus.ts';
 import { learningRateAt } from '../../scripts/pretraining/loop.ts';
+import { writeStart } from '../../scripts/pretraining/start.ts';
 import { fixture, ROOT, temporaryFolder } from '../support.ts';
 
 const special = { cls: 2, sep: 3, mask: 4, pad: 0 };
@@ -134,6 +137,32 @@ test('the loss over the vocabulary and its gradient are those of the same target
   a.forEach((x, i) => {
     assert.ok(Math.abs(x - b[i]!) < 1e-6, `number ${i}: ${x} and ${b[i]}`);
   });
+});
+
+test('from scratch: words that stand together begin close to each other, and a seed repeats', async () => {
+  const folder = temporaryFolder();
+  cpSync(fixture('bert-qv'), join(folder, 'like'), { recursive: true });
+  for (const name of ['tokenizer.json', 'tokenizer_config.json']) writeFileSync(join(folder, 'like', name), '{}');
+  const like = await openBase(join(folder, 'like'));
+  const prng = createPrng('topics');
+  // Sentences of five words, all of one topic: ids 10 to 19, or 20 to 29.
+  const words = Array.from({ length: 2000 }, () => 10 + 10 * prng.below(2)).flatMap((first) =>
+    Array.from({ length: 5 }, () => first + prng.below(10)),
+  );
+  for (const out of ['a', 'b']) await writeStart(join(folder, out), like, Int32Array.from(words), '1');
+  const weights = (out: string): Buffer => readFileSync(join(folder, out, 'model.safetensors'));
+  assert.ok(weights('a').equals(weights('b')));
+  const start = openSafetensors(join(folder, 'a', 'model.safetensors'));
+  const name = 'bert.embeddings.word_embeddings.weight';
+  const [table, width] = [tensorData(start, name), start.tensors.get(name)!.shape[1]!];
+  const cosine = (i: number, j: number): number => {
+    const [a, b] = [i, j].map((row) => table.subarray(row * width, (row + 1) * width)) as [Float32Array, Float32Array];
+    return a.reduce((sum, x, k) => sum + x * b[k]!, 0) / (norm(a) * norm(b));
+  };
+  for (let i = 10; i < 20; i++) assert.ok(cosine(i, i === 10 ? 11 : 10) > cosine(i, i + 10) + 0.5, `word ${i}`);
+  const bias = tensorData(start, 'cls.predictions.bias');
+  assert.ok(Math.abs(Math.exp(bias[12]!) - words.filter((id) => id === 12).length / words.length) < 1e-3);
+  assert.is((await openBase(join(folder, 'a'))).architecture.maxTokens, like.architecture.maxTokens);
 });
 
 const SCRIPT = join(ROOT, 'dist', 'scripts', 'pretrain.js');

@@ -1,0 +1,147 @@
+/** @file Bench `step`: a LoRA step and a forward pass on models of random weights, beside a plain matrix product. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { matMulFlops } from '../../node/graph/flops.ts';
+import { createGraph, external, input, output } from '../../node/graph/graph.ts';
+import { encodeOnnx } from '../../node/graph/onnx.ts';
+import * as op from '../../node/graph/ops.ts';
+import { openBase } from '../../node/model/base.ts';
+import { readArchitecture } from '../../node/model/config.ts';
+import { initialLora } from '../../node/model/lora.ts';
+import { scoreGraph, type Trainable, trainableTensors, trainGraph } from '../../node/model/program.ts';
+import { encodeSafetensors } from '../../node/model/safetensors.ts';
+import { packBatch, withTargets } from '../../node/train/batch.ts';
+import { createEngine } from '../../node/train/engine.ts';
+import { openSession } from '../../node/train/session.ts';
+import { createPrng } from '../../protocol/prng.ts';
+import { interleave, machine, median, round } from './measure.ts';
+
+interface ModelShape {
+  readonly hidden: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly feedForward: number;
+  readonly vocabulary: number;
+  readonly tokens: number;
+  readonly batch: number;
+}
+
+const SHAPES: Readonly<Record<string, ModelShape>> = {
+  small: { hidden: 256, layers: 4, heads: 4, feedForward: 1024, vocabulary: 8192, tokens: 64, batch: 16 },
+  minilm: { hidden: 384, layers: 6, heads: 12, feedForward: 1536, vocabulary: 30522, tokens: 128, batch: 8 },
+};
+const GEMM_SIZE = 1024;
+const ROUNDS = 15;
+const TRAINABLE: Trainable = { type: 'lora', lora: { rank: 8, alpha: 16, targets: 'query,value' } };
+
+/** Milliseconds and GFLOP/s of a LoRA step, of the forward pass alone, and of a plain product, run in turn. */
+export async function benchStep(workspace: string): Promise<unknown> {
+  const gemm = await plainGemm(workspace);
+  const results: Record<string, unknown> = {};
+  for (const [name, shape] of Object.entries(SHAPES)) {
+    const folder = join(workspace, name);
+    writeRandomModel(folder, shape);
+    const step = await stepOf(folder, shape);
+    const times = await interleave([step.train, step.score, gemm.run], ROUNDS);
+    const [train, score, plain] = times.map(median) as [number, number, number];
+    const rate = (flops: number, ms: number): number => Number((flops / ms / 1e6).toFixed(1));
+    results[name] = {
+      shape,
+      step: {
+        ms: round(train),
+        gflops: rate(step.trainFlops, train),
+        share_of_gemm: round((step.trainFlops / train) * (plain / gemm.flops)),
+      },
+      forward: {
+        ms: round(score),
+        gflops: rate(step.scoreFlops, score),
+        share_of_gemm: round((step.scoreFlops / score) * (plain / gemm.flops)),
+      },
+      gemm: { size: GEMM_SIZE, ms: round(plain), gflops: rate(gemm.flops, plain) },
+    };
+    await step.release();
+  }
+  await gemm.release();
+  return {
+    bench: 'step',
+    ...machine(),
+    rounds: ROUNDS,
+    ...results,
+  };
+}
+
+async function stepOf(folder: string, shape: ModelShape) {
+  const random = createPrng('bench').random;
+  const base = await openBase(folder);
+  const vector = initialLora(trainableTensors(base, TRAINABLE), random);
+  const engine = await createEngine({ base: folder, trainable: TRAINABLE, device: 'cpu', threads: 0 });
+  const labels = { ids: [5, 6], bias: [0, 0] };
+  const sequences = Array.from({ length: shape.batch }, () => ({
+    ids: Array.from({ length: shape.tokens }, () => Math.floor(random() * shape.vocabulary)),
+    positions: [Math.floor(random() * shape.tokens)],
+  }));
+  const batch = packBatch(sequences, 0);
+  const targets = sequences.map((_, i) => ({
+    distribution: i % 2 ? [0, 1] : [1, 0],
+    weight: 1 / shape.batch,
+    temperature: 1,
+  }));
+  const job = {
+    vector,
+    batches: [withTargets(batch, targets)],
+    labels,
+    optimiser: { learningRate: 1e-3, weightDecay: 0.01, clipNorm: 1 },
+  };
+  const bindings = { B: shape.batch, T: shape.tokens, M: 1, K: 2 };
+  return {
+    train: () => engine.train(job),
+    score: () => engine.score(vector, [batch], labels),
+    trainFlops: matMulFlops(trainGraph(base, TRAINABLE), bindings),
+    scoreFlops: matMulFlops(scoreGraph(base, TRAINABLE), bindings),
+    release: engine.release,
+  };
+}
+
+/** y = x W for 1024^3; the output is one row's sum so that nothing but the product takes time. */
+async function plainGemm(workspace: string) {
+  const n = GEMM_SIZE;
+  const random = createPrng('gemm').random;
+  const weights = Float32Array.from({ length: n * n }, random);
+  writeFileSync(join(workspace, 'gemm.bin'), new Uint8Array(weights.buffer));
+  const g = createGraph();
+  const x = input(g, 'x', 'float32', [n, n]);
+  const product = op.Gemm(g, x, external(g, 'w', [n, n], { offset: 0, byteLength: weights.byteLength }), null);
+  output(g, 'y', op.Gather(g, product, op.Unsqueeze(g, op.Cast(g, input(g, 'row', 'int64', []), 'int64'), [0])));
+  const path = join(workspace, 'gemm.onnx');
+  writeFileSync(path, encodeOnnx(g, 'gemm.bin'));
+  const session = await openSession(path, 'cpu', { prepack: true });
+  const feeds = {
+    x: { data: Float32Array.from({ length: n * n }, random), dims: [n, n] },
+    row: { data: BigInt64Array.of(0n), dims: [] },
+  };
+  return { run: () => session.run(feeds, ['y']), flops: 2 * n ** 3, release: session.release };
+}
+
+function writeRandomModel(folder: string, shape: ModelShape): void {
+  mkdirSync(folder, { recursive: true });
+  const config = {
+    architectures: ['BertForMaskedLM'],
+    hidden_act: 'gelu',
+    vocab_size: shape.vocabulary,
+    hidden_size: shape.hidden,
+    num_hidden_layers: shape.layers,
+    num_attention_heads: shape.heads,
+    intermediate_size: shape.feedForward,
+    max_position_embeddings: shape.tokens,
+    type_vocab_size: 2,
+    layer_norm_eps: 1e-12,
+  };
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  const random = createPrng('weights').random;
+  const tensors = readArchitecture(folder).parameters.map(({ name, shape: dims }) => {
+    const centre = name.endsWith('LayerNorm.weight') ? 1 : 0;
+    const data = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => centre + 0.04 * (random() - 0.5));
+    return { name, shape: dims, data };
+  });
+  writeFileSync(join(folder, 'model.safetensors'), encodeSafetensors(tensors, {}));
+}
