@@ -36,8 +36,8 @@ export interface TrainBatch extends Batch {
   readonly inverseTemperature: Float32Array;
 }
 
-/** Sequence lengths are rounded up to a multiple of this, so that sessions meet few shapes. */
-const BUCKET_TOKENS = 8;
+/** Sequence lengths are rounded up to a multiple of this, so that sessions meet few shapes; more would be padding. */
+const BUCKET_TOKENS = 2;
 /** Tokens in one scoring batch: enough to fill the cores, small enough to stay in cache. */
 const SCORE_BATCH_TOKENS = 2048;
 
