@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import type { Run } from '../node/train/run.ts';
 import { createTrainer, type Trainer } from '../node/train/trainer.ts';
-import { appendRecords, type ExperimentRecord, readRecords, recordsOf } from './records.ts';
+import { appendRecords, type ExperimentRecord, type RoundRecord, readRecords, recordsOf } from './records.ts';
 import type { PlannedRun } from './spec.ts';
 import { runTrial } from './trial.ts';
 
@@ -11,8 +11,8 @@ export interface ExperimentOptions {
   readonly folder: string;
   readonly threads: number;
   readonly signal: AbortSignal;
-  /** `done` counts runs, with the share of the run at hand. */
-  readonly onProgress: (done: number, total: number, label: string) => void;
+  /** `done` counts runs, with the share of the run at hand; `latest` is that run's last round. */
+  readonly onProgress: (done: number, total: number, label: string, latest?: RoundRecord) => void;
 }
 
 /** Runs what is not in the folder; a run cut short starts over. Gives the records of all the runs asked for. */
@@ -34,7 +34,9 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
       onProgress(done, runs.length, label);
       appendRecords(
         folder,
-        await runTrial(planned, trainers.get, signal, (share) => onProgress(done + share, runs.length, label)),
+        await runTrial(planned, trainers.get, signal, (record, share) =>
+          onProgress(done + share, runs.length, label, record),
+        ),
       );
       done = runs.length - openRuns(runs, folder).length;
     }

@@ -13,10 +13,12 @@ import type { GetTrainer } from './experiment.ts';
 import { type LockstepPeer, runLockstep } from './lockstep.ts';
 import { METHODS, type Method } from './methods.ts';
 import { type PeerShare, partition } from './partition.ts';
-import type { ExperimentRecord, PeerCounts } from './records.ts';
+import type { ExperimentRecord, PeerCounts, RoundRecord } from './records.ts';
 import type { PlannedRun } from './spec.ts';
 
 const PRIOR_TEXTS = 200;
+/** Of a run's time, about; the rest scores the test texts. */
+const TRAINING_SHARE = 0.7;
 
 /** A peer of a run: what it holds, and the run with what is its own. */
 interface Learner {
@@ -41,7 +43,7 @@ export async function runTrial(
   planned: PlannedRun,
   getTrainer: GetTrainer,
   signal: AbortSignal,
-  onShare: (share: number) => void,
+  onRound: (record: RoundRecord, share: number) => void,
 ): Promise<ExperimentRecord[]> {
   const began = performance.now();
   const { scenario, seed } = planned;
@@ -93,7 +95,7 @@ export async function runTrial(
         if (share > best.share) best = { share, vector: middle };
         const trained = learners.filter((l) => l.pseudo.examples.length > 0);
         const known = trained.flatMap((l) => l.pseudo.precision ?? []);
-        records.push({
+        const record: RoundRecord = {
           type: 'round',
           ...identity,
           round,
@@ -104,8 +106,9 @@ export async function runTrial(
           bytes,
           precision: known.length > 0 ? averageOf(known) : null,
           coverage: trained.length > 0 ? averageOf(trained.map((l) => l.pseudo.coverage)) : null,
-        });
-        onShare((0.7 * (round + 1)) / (run.settings.rounds + run.settings.closingRounds));
+        };
+        records.push(record);
+        onRound(record, (TRAINING_SHARE * (round + 1)) / (run.settings.rounds + run.settings.closingRounds));
       },
     });
   }

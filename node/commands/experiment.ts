@@ -2,8 +2,9 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import type { RoundRecord } from '../../sim/records.ts';
 import { writeFileAtomic } from '../atomic.ts';
-import { createDisplay } from '../display.ts';
+import { createDisplay, percent } from '../display.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
 import { packageVersion } from '../model/base.ts';
 import { type Flags, integerFlag, interruptSignal } from './flags.ts';
@@ -36,8 +37,10 @@ export async function experiment(path: string, flags: Flags & { set?: string[] }
       folder,
       threads: integerFlag(flags, 'threads', 0, 1024),
       signal: interrupt.signal,
-      onProgress: (done, total, label) => {
-        display.progress(spec.name, done, total, label);
+      onProgress: (done, total, label, latest) => {
+        // Rounds are for watching; elsewhere than on a terminal a line a run will do.
+        const round = display.isTerminal && latest ? `, ${roundText(latest)}` : '';
+        display.progress(spec.name, done, total, label + round);
       },
     });
     display.close();
@@ -64,6 +67,11 @@ export async function experiment(path: string, flags: Flags & { set?: string[] }
   } finally {
     interrupt.dispose();
   }
+}
+
+function roundText({ round, development, precision, coverage }: RoundRecord): string {
+  const soft = coverage === null ? '' : `; soft labels for ${percent(coverage)}, ${percent(precision)} of them right`;
+  return `round ${round + 1}: ${percent(development)} on development texts${soft}`;
 }
 
 function readYaml(path: string): Record<string, unknown> {
