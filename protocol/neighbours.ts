@@ -1,52 +1,132 @@
 /**
  * @file Who mixes with whom in a round: a pure function of run, round and members, so every peer draws the same graph.
- * Views of the members may differ a little; the draw is made so that the graphs then differ a little too.
+ * Views of the members may differ a little; the default is drawn so that the graphs then differ a little too.
  */
-import { hash32 } from './prng.ts';
+import { createPrng, hash32, type Prng } from './prng.ts';
 
-export const SCHEDULE_NAMES = ['random-regular', 'ring', 'full'] as const;
-export type ScheduleName = (typeof SCHEDULE_NAMES)[number];
+/** Two members that are neighbours, by their places in the sorted list. */
+export type Edge = readonly [number, number];
 
-export interface Draw {
-  readonly runId: string;
-  readonly round: number;
+interface Place {
   /** Sorted ids, each once. */
   readonly members: readonly string[];
-  /** Even; of random-regular only. */
+  readonly round: number;
   readonly degree: number;
+  /** Names the draw: the same for all, and for all rounds where the graph stays. */
+  readonly name: string;
+  readonly prng: Prng;
 }
 
-/** Up to this many members mix all with all, whatever the schedule but the ring. */
-const FULL_UP_TO = 5;
+/** A graph as its edges; an edge may stand twice or join a member to itself, which counts for nothing. */
+type Schedule = (place: Place) => Edge[];
 
-type Schedule = (draw: Draw) => readonly (readonly string[])[];
-
-/** A graph as a list of closed walks; consecutive members of a walk are neighbours. */
-const SCHEDULES: Readonly<Record<Exclude<ScheduleName, 'full'>, Schedule>> = {
-  ring: ({ members }) => [members],
+const SCHEDULES = {
   /**
    * degree / 2 random Hamiltonian cycles: close to a uniform random regular graph (Kim and Wormald 2001), and a member
    * that only one of two views knows changes only the edges next to it.
    */
-  'random-regular': ({ runId, round, members, degree }) =>
+  'random-regular': ({ members, degree, name }) =>
     Array.from({ length: degree / 2 }, (_, cycle) => {
-      const key = new Map(members.map((id) => [id, hash32(`${runId}/${round}/${cycle}/${id}`)]));
-      return [...members].sort((a, b) => key.get(a)! - key.get(b)! || (a < b ? -1 : 1));
-    }),
-};
+      const keys = members.map((id) => hash32(`${name}/${cycle}/${id}`));
+      const order = keys.map((_, i) => i).sort((a, b) => keys[a]! - keys[b]! || a - b);
+      return order.map((member, i): Edge => [member, order[(i + 1) % order.length]!]);
+    }).flat(),
+  ring: ({ members: { length: n } }) => range(n).map((i) => [i, (i + 1) % n]),
+  full: ({ members: { length: n } }) => range(n).flatMap((i) => range(i).map((j): Edge => [i, j])),
+  /** A grid that closes on itself, as square as the number allows. */
+  torus: ({ members: { length: n } }) => {
+    const rows = range(Math.floor(Math.sqrt(n)) + 1).findLast((r) => r > 0 && n % r === 0) ?? 1;
+    const columns = n / rows;
+    return range(n).flatMap((i): Edge[] => {
+      const [r, c] = [Math.floor(i / columns), i % columns];
+      return [
+        [i, r * columns + ((c + 1) % columns)],
+        [i, ((r + 1) % rows) * columns + c],
+      ];
+    });
+  },
+  /** Everybody's neighbours are 1, 2, 4, ... places away (Ying et al. 2021). */
+  exponential: ({ members: { length: n } }) => {
+    const hops = range(Math.ceil(Math.log2(Math.max(2, n)))).map((k) => 2 ** k);
+    return range(n).flatMap((i) => hops.map((hop): Edge => [i, (i + hop) % n]));
+  },
+  /** One neighbour a round, 1, 2, 4, ... places away in turn, in pairs: exact after log2 n rounds of a power of two. */
+  'one-peer-exponential': ({ members: { length: n }, round }) => {
+    const hop = 2 ** (round % Math.ceil(Math.log2(Math.max(2, n))));
+    return range(n).flatMap((i): Edge[] => ((i ^ hop) < n ? [[i, i ^ hop]] : []));
+  },
+  /** One neighbour a round, at random (NoLoCo, arXiv:2506.10911). */
+  'random-pairs': ({ members: { length: n }, prng }) => {
+    const order = prng.shuffle(range(n));
+    return range(Math.floor(n / 2)).map((i) => [order[2 * i]!, order[2 * i + 1]!]);
+  },
+  /** Every pair with the same chance, so that the mean degree is as asked. */
+  'erdos-renyi': ({ members: { length: n }, degree, prng }) => {
+    const chance = degree / Math.max(1, n - 1);
+    return range(n).flatMap((i) => range(i).flatMap((j): Edge[] => (prng.random() < chance ? [[i, j]] : [])));
+  },
+  /** A ring of `degree` nearest neighbours, one in ten edges led elsewhere (Watts and Strogatz 1998). */
+  'small-world': ({ members: { length: n }, degree, prng }) =>
+    range(n).flatMap((i) =>
+      range(degree / 2).map((k): Edge => [i, prng.random() < REWIRED ? prng.below(n) : (i + k + 1) % n]),
+    ),
+  /** Each newcomer joins `degree` / 2 others, the more likely the more they have (Barabasi and Albert 1999). */
+  'barabasi-albert': ({ members: { length: n }, degree, prng }) => {
+    const edges: Edge[] = [];
+    const ends: number[] = [0]; // each member as often as it has edges
+    for (let i = 1; i < n; i++) {
+      const chosen = new Set<number>();
+      while (chosen.size < Math.min(i, degree / 2)) chosen.add(ends[prng.below(ends.length)]!);
+      for (const j of chosen) {
+        edges.push([i, j]);
+        ends.push(i, j);
+      }
+    }
+    return edges;
+  },
+  /** Everybody with the first. */
+  star: ({ members: { length: n } }) => range(n).map((i) => [0, i]),
+} as const satisfies Record<string, Schedule>;
 
-/** The sorted neighbours of `self` in this round; without itself, each once. */
-export function drawNeighbours(schedule: ScheduleName, draw: Draw, self: string): string[] {
-  const others = draw.members.filter((id) => id !== self);
-  const all = schedule === 'full' || (schedule !== 'ring' && draw.members.length <= FULL_UP_TO);
-  if (all) return others;
-  const chosen = new Set<string>();
-  for (const walk of SCHEDULES[schedule](draw)) {
-    const at = walk.indexOf(self);
-    if (at < 0) continue;
-    chosen.add(walk[(at + 1) % walk.length]!);
-    chosen.add(walk[(at + walk.length - 1) % walk.length]!);
+export type ScheduleName = keyof typeof SCHEDULES;
+export const SCHEDULE_NAMES = Object.keys(SCHEDULES) as readonly ScheduleName[];
+
+const REWIRED = 0.1;
+/** Up to this many members mix all with all under the default schedule. */
+const FULL_UP_TO = 5;
+
+export interface Draw {
+  readonly schedule: ScheduleName;
+  readonly runId: string;
+  readonly round: number;
+  /** Sorted ids, each once. */
+  readonly members: readonly string[];
+  /** Even; of the schedules that have one. */
+  readonly degree: number;
+  /** Whether what is random is drawn afresh each round. */
+  readonly redraw: boolean;
+}
+
+/** Every member's neighbours, by place: sorted, without itself, each once. */
+export function drawGraph({ schedule, runId, round, members, degree, redraw }: Draw): number[][] {
+  const name = `${runId}/${redraw ? round : 0}`;
+  const small = schedule === 'random-regular' && members.length <= FULL_UP_TO;
+  const draw: Schedule = SCHEDULES[small ? 'full' : schedule];
+  const graph = members.map(() => new Set<number>());
+  for (const [a, b] of draw({ members, round, degree, name, prng: createPrng(name).fork(schedule) })) {
+    if (a === b) continue;
+    graph[a]!.add(b);
+    graph[b]!.add(a);
   }
-  chosen.delete(self);
-  return [...chosen].sort();
+  return graph.map((neighbours) => [...neighbours].sort((a, b) => a - b));
+}
+
+/** The sorted neighbours of `self` in this round. */
+export function drawNeighbours(draw: Draw, self: string): string[] {
+  const place = draw.members.indexOf(self);
+  return place < 0 ? [] : drawGraph(draw)[place]!.map((i) => draw.members[i]!);
+}
+
+function range(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i);
 }

@@ -97,8 +97,17 @@ export function trained(peer: Peer, round: number, adapter: Float32Array, stats:
 /** Opens this round's exchange: draw neighbours, pack, save, send. */
 function exchange(peer: Peer, out: Outbox): void {
   const { settings } = peer;
-  const draw = { runId: peer.runId, round: peer.round, members: view(peer, out.now), degree: settings.degree };
-  const drawn = drawNeighbours(settings.schedule as ScheduleName, draw, peer.id);
+  const drawn = drawNeighbours(
+    {
+      schedule: settings.schedule as ScheduleName,
+      runId: peer.runId,
+      round: peer.round,
+      members: view(peer, out.now),
+      degree: settings.degree,
+      redraw: settings.redraw === 'on',
+    },
+    peer.id,
+  );
   // What nobody would believe is not exchanged at all, so that no end mixes alone.
   const sane = norm(peer.adapter) + norm(peer.residual) <= normLimit(peer);
   if (!sane) out.effects.push({ type: 'report', metric: { type: 'diverged', round: peer.round } });

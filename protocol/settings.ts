@@ -232,7 +232,21 @@ export const SETTINGS = {
     'a fresh random graph needs 8-9 rounds for 1e-3, whatever the size',
     true,
   ),
-  degree: integer(4, 2, 64, 'neighbours a round of random-regular (even)', 'four suffice at any size', true),
+  redraw: choice(
+    'on',
+    ['on', 'off'],
+    'a schedule with chance in it: draw the graph afresh each round, or keep the first',
+    'news then crosses the swarm in a few rounds',
+    true,
+  ),
+  degree: integer(
+    4,
+    2,
+    64,
+    'neighbours a round, of random-regular, small-world, erdos-renyi and barabasi-albert (even)',
+    'four suffice at any size',
+    true,
+  ),
   codec: choice(
     'int8',
     CODEC_NAMES,

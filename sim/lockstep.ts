@@ -3,7 +3,7 @@ import type { RunSettings } from '../protocol/config.ts';
 import { type Exchange, openExchange } from '../protocol/exchange.ts';
 import { HEADER_BYTES } from '../protocol/frame.ts';
 import { type Contribution, edgeWeight, type FactorPair, mixAs } from '../protocol/mixing.ts';
-import { drawNeighbours, type ScheduleName } from '../protocol/neighbours.ts';
+import { drawGraph, type ScheduleName } from '../protocol/neighbours.ts';
 import { createPrng } from '../protocol/prng.ts';
 
 /** Nobody, a server that averages all (FedAvg, McMahan et al. 2017), or this round's neighbours. */
@@ -56,10 +56,17 @@ const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number)
   },
   gossip: ({ peers, factors, settings, runId, contact }, round) => {
     const members = peers.map((peer) => peer.id).sort();
-    const draw = { runId, round, members, degree: settings.degree };
+    const graph = drawGraph({
+      schedule: settings.schedule as ScheduleName,
+      runId,
+      round,
+      members,
+      degree: settings.degree,
+      redraw: settings.redraw === 'on',
+    });
     const exchanges = new Map(
       peers.map((peer) => {
-        const drawn = drawNeighbours(settings.schedule as ScheduleName, draw, peer.id);
+        const drawn = graph[members.indexOf(peer.id)]!.map((i) => members[i]!);
         return [peer.id, pack(peer, round, drawn)];
       }),
     );

@@ -55,8 +55,7 @@ export function markdownReport(spec: ExperimentSpec, records: readonly Experimen
   return [
     `## ${spec.name}`,
     '',
-    spec.about,
-    '',
+    ...(spec.about ? [spec.about, ''] : []),
     '```sh',
     command,
     '```',
@@ -131,7 +130,7 @@ function partitions(records: readonly ExperimentRecord[]): string {
   const drawn = new Map<string, string>();
   for (const { point, peers, seed } of first) {
     const classes = peers[0]!.gold.length;
-    const names = Array.from({ length: classes }, (_, y) => (y < classes - 1 ? `class ${y}` : 'class unknown'));
+    const names = Array.from({ length: classes }, (_, y) => (y < classes - 1 ? `class ${y}` : 'unknown'));
     const used = names.map((_, y) => peers.some((p) => p.gold[y]! + p.unlabelled[y]! > 0));
     const bars = peers.map((p, i) => ({
       name: `peer ${i}`,

@@ -232,7 +232,7 @@ function unusedOf(method: string): Record<string, unknown> {
     Object.fromEntries(names.map((name) => [name, SETTINGS[name].default]));
   return {
     ...(softLabels ? {} : { ...defaults(SOFT_LABEL_SETTINGS), softLabels: 'none' }),
-    ...(mixing === 'gossip' ? {} : defaults(['schedule', 'degree', 'closingRounds'])),
+    ...(mixing === 'gossip' ? {} : defaults(['schedule', 'redraw', 'degree', 'closingRounds'])),
   };
 }
 

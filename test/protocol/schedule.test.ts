@@ -13,7 +13,9 @@ const graph = (
   ids: readonly string[],
   round: number,
 ): Map<string, string[]> =>
-  new Map(ids.map((id) => [id, drawNeighbours(schedule, { runId: 'run', round, members: ids, degree: 4 }, id)]));
+  new Map(
+    ids.map((id) => [id, drawNeighbours({ schedule, runId: 'run', round, members: ids, degree: 4, redraw: true }, id)]),
+  );
 
 for (const schedule of SCHEDULE_NAMES) {
   test(`${schedule}: both ends of an edge draw it, nobody draws itself or anyone twice`, () => {
