@@ -1,9 +1,10 @@
 /** @file An experiment's records as a table with spread over seeds, learning curves, accuracy against bytes, and who held what: Markdown and one HTML page. */
 import { lineChart, type Series, stackedBars } from './chart.ts';
 import { METHODS } from './methods.ts';
+import { pointText } from './points.ts';
 import type { ExperimentRecord, FinalRecord, RoundRecord } from './records.ts';
 import type { ExperimentSpec } from './spec.ts';
-import { type Cell, COLUMNS, cellOf, pointText, type Row, type Summary, summarise } from './summary.ts';
+import { type Cell, COLUMNS, cellOf, type Row, type Summary, summarise } from './summary.ts';
 
 /** A column of the table, left out where no row has it. */
 interface Column {

@@ -7,6 +7,7 @@ import { SETTINGS } from '../protocol/settings.ts';
 import { DATASETS } from './datasets.ts';
 import { METHODS } from './methods.ts';
 import { PARTITIONS } from './partition.ts';
+import { type Point, readPoints } from './points.ts';
 
 /** One point of an experiment: where the peers stand. Any of it, and any setting, may vary. */
 export interface Scenario {
@@ -38,7 +39,7 @@ export interface ExperimentSpec {
   readonly methods: readonly string[];
   readonly seeds: readonly string[];
   /** What varies: values of scenario fields and settings. One empty point where nothing does. */
-  readonly points: readonly Readonly<Record<string, unknown>>[];
+  readonly points: readonly Point[];
   /** Settings of one method alone. */
   readonly overrides: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -51,7 +52,7 @@ export interface PlannedRun {
   readonly scenario: Scenario;
   readonly settings: RunSettings;
   /** What this run has of `vary`. */
-  readonly point: Readonly<Record<string, unknown>>;
+  readonly point: Point;
 }
 
 const DEFAULTS: Scenario = {
@@ -109,31 +110,11 @@ export function readSpec(value: unknown, where: string): ExperimentSpec {
     settings: (given.settings ?? {}) as Record<string, unknown>,
     methods,
     seeds: list('seeds').map(String),
-    points: readPoints(given, fail),
+    points: readPoints(given, (name) => name in DEFAULTS || name in SETTINGS, fail),
     overrides: (given.overrides ?? {}) as ExperimentSpec['overrides'],
   };
   draftRuns(spec); // so that every run is checked before the first begins
   return spec;
-}
-
-/** `vary`, every value of a name with every value of the others; or `points`, one by one. */
-function readPoints(
-  given: Readonly<Record<string, unknown>>,
-  fail: (problem: string) => never,
-): ExperimentSpec['points'] {
-  if (given.vary !== undefined && given.points !== undefined) fail('vary and points: wanted one of them');
-  const vary = (given.vary ?? {}) as Record<string, unknown[]>;
-  for (const [name, values] of Object.entries(vary))
-    if (!Array.isArray(values) || values.length === 0) fail(`vary.${name}: wanted a list of values`);
-  const points = (given.points ?? productOf(vary)) as Record<string, unknown>[];
-  if (!Array.isArray(points) || points.length === 0) fail('points: wanted a list');
-  for (const point of points) {
-    if (typeof point !== 'object' || point === null) fail(`points: got ${JSON.stringify(point)}; wanted name: value`);
-    for (const name of Object.keys(point))
-      if (!(name in DEFAULTS) && !(name in SETTINGS))
-        fail(`vary.${name}: neither a field of the scenario nor a setting`);
-  }
-  return points;
 }
 
 /** What a field of the scenario accepts, by the kind of its default. */
@@ -247,11 +228,3 @@ const SOFT_LABEL_SETTINGS = [
   'pseudoScored',
   'pseudoKeep',
 ] as const;
-
-/** The Cartesian product of what varies. */
-function productOf(vary: Readonly<Record<string, readonly unknown[]>>): Record<string, unknown>[] {
-  return Object.entries(vary).reduce<Record<string, unknown>[]>(
-    (points, [name, values]) => points.flatMap((point) => values.map((value) => ({ ...point, [name]: value }))),
-    [{}],
-  );
-}

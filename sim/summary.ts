@@ -1,4 +1,5 @@
 /** @file Records drawn together: one row a point and method, means with their spread over seeds, differences seed by seed. */
+import { pointText } from './points.ts';
 import type { ExperimentRecord, FinalRecord, RoundRecord } from './records.ts';
 import type { ExperimentSpec } from './spec.ts';
 
@@ -86,10 +87,4 @@ export function cellOf(values: readonly number[]): Cell | null {
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
   const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / Math.max(1, values.length - 1);
   return { mean, spread: values.length > 1 ? Math.sqrt(variance) : null };
-}
-
-export function pointText(point: Readonly<Record<string, unknown>>): string {
-  return Object.entries(point)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ');
 }

@@ -108,7 +108,6 @@ export function createWorld(options: WorldOptions): World {
       });
     }
   };
-  // A fixed delay, so that an opening and a closing arrive in the order they happened.
   // After a fixed time, so that an opening and a closing arrive in the order they happened.
   const connect = (a: number, b: number, up: boolean): void => {
     for (const [to, from] of [
