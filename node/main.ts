@@ -123,6 +123,22 @@ function createProgram(): Command {
     .action(async (file: string, flags: Flags & { set: string[] }) =>
       (await import('./commands/experiment.ts')).experiment(file, flags),
     );
+  command('sim', 'Run peers in virtual time, as a YAML file says: graphs, faults, thousands of rounds in seconds.')
+    .argument('<file>', 'such as sim/scenarios/consensus.yaml')
+    .option(
+      '--set <field=value>',
+      'change the file, such as --set peers=64 or --set settings.schedule=torus',
+      collect,
+      [],
+    )
+    .option('--seeds <list>', "instead of the file's: 1..5, or 1,2,3")
+    .option('--shard <i/n>', 'only every n-th run, for many machines')
+    .option('--until <ms>', 'only the first run, until this virtual time: shows every peer as it then is')
+    .option('--out <dir>', 'records and report (NAME.jsonl, .md, .html)', 'results')
+    .option('--json', 'print the results as JSON')
+    .action(async (file: string, flags: Flags & { set: string[] }) =>
+      (await import('./commands/sim.ts')).sim(file, flags),
+    );
   return program;
 }
 

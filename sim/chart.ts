@@ -1,4 +1,4 @@
-/** @file Line charts and stacked bars as SVG text: axes, a few ticks, a legend; nothing else. */
+/** @file Line charts, stacked bars and graphs of peers as SVG text: axes, a few ticks, a legend; nothing else. */
 
 export interface Series {
   readonly name: string;
@@ -103,6 +103,35 @@ export function stackedBars({ title, x, parts, bars }: StackedBars): string {
     ...marks,
     `<text x="${(WIDTH - RIGHT + LEFT) / 2}" y="${height - 6}" text-anchor="middle">${text(x)}</text>`,
     ...legend,
+    '</svg>',
+  ].join('\n');
+}
+
+/** Peers on a circle, a line for each pair of neighbours. */
+export function circleGraph(title: string, graph: readonly (readonly number[])[]): string {
+  const size = HEIGHT;
+  const radius = size / 2 - TOP;
+  const place = (i: number): [string, string] => {
+    const angle = (2 * Math.PI * i) / graph.length - Math.PI / 2;
+    return [(size / 2 + radius * Math.cos(angle)).toFixed(1), (size / 2 + 8 + radius * Math.sin(angle)).toFixed(1)];
+  };
+  const lines = graph.flatMap((neighbours, i) =>
+    neighbours
+      .filter((j) => j > i)
+      .map((j) => {
+        const [[x1, y1], [x2, y2]] = [place(i), place(j)];
+        return `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}" stroke="${COLOURS[0]}" stroke-opacity="0.35"/>`;
+      }),
+  );
+  const dots = graph.map((_, i) => {
+    const [x, y] = place(i);
+    return `<circle cx="${x}" cy="${y}" r="${graph.length > 60 ? 2 : 4}" fill="${COLOURS[1]}"/>`;
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size} ${size + 8}" width="${size}" font-family="system-ui, sans-serif" font-size="12" role="img">`,
+    `<text x="${size / 2}" y="12" text-anchor="middle" font-weight="bold">${text(title)}</text>`,
+    ...lines,
+    ...dots,
     '</svg>',
   ].join('\n');
 }

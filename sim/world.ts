@@ -9,10 +9,11 @@ import type { Effect, Event, Metric, TimerName } from '../protocol/events.ts';
 import { HASH_BYTES, type Hash } from '../protocol/frame.ts';
 import type { FactorPair } from '../protocol/mixing.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
-import { createPrng, hash32 } from '../protocol/prng.ts';
+import { createPrng, hash32, type Prng } from '../protocol/prng.ts';
 import { decodeSnapshot, encodeSnapshot } from '../protocol/snapshot.ts';
 import { step } from '../protocol/step.ts';
 import { createHeap } from './heap.ts';
+import { createNetwork, type NetworkModel } from './network.ts';
 
 export interface WorldOptions {
   readonly runId: string;
@@ -24,13 +25,11 @@ export interface WorldOptions {
   readonly adapters: readonly Float32Array[];
   /** Local training, a pure function; the default changes nothing. */
   readonly train?: (peer: number, round: number, adapter: Float32Array) => Float32Array;
-  /** Virtual ms of a message's way and of a round's training, drawn uniformly. */
-  readonly latencyMs?: readonly [number, number];
+  readonly network?: Partial<NetworkModel>;
+  /** Virtual ms of a round's training, drawn uniformly. */
   readonly trainMs?: readonly [number, number];
-  /** Shares of messages lost and repeated. */
-  readonly loss?: number;
-  readonly duplication?: number;
-  /** Called with every frame that arrives, before it is delivered. */
+  /** A share of the peers trains so many times slower. */
+  readonly stragglers?: { readonly share: number; readonly slowdown: number };
   readonly onMetric?: (peer: number, metric: Metric, now: number) => void;
 }
 
@@ -55,8 +54,10 @@ export interface World {
   restart(index: number): void;
   /** A digest over every event so far: the same for the same seed, code and options. */
   readonly trace: () => string;
-  /** Turns faults off (or others on). */
-  setNetwork(faults: { loss: number; duplication: number }): void;
+  /** Turns faults off, or others on. */
+  setNetwork(model: Partial<NetworkModel>): void;
+  /** Frames and bytes sent so far, by all. */
+  readonly traffic: () => { readonly frames: number; readonly bytes: number };
 }
 
 type Happening = {
@@ -79,9 +80,8 @@ export const quickHash: Hash = (bytes) => {
 };
 
 export function createWorld(options: WorldOptions): World {
-  const { runId, settings, factors = [], latencyMs = [5, 50], trainMs = [50, 500] } = options;
-  const faults = { loss: options.loss ?? 0, duplication: options.duplication ?? 0 };
-  const network = createPrng(options.seed).fork('network');
+  const { runId, settings, factors = [], trainMs = [50, 500], stragglers = { share: 0, slowdown: 1 } } = options;
+  const network = createNetwork(options.network ?? {}, options.adapters.length, options.seed);
   const device = createPrng(options.seed).fork('device');
   const heap = createHeap<Happening>();
   const ids = options.adapters.map((_, i) => `peer-${String(i).padStart(5, '0')}`);
@@ -95,30 +95,27 @@ export function createWorld(options: WorldOptions): World {
   }));
   let now = 0;
   let trace = 0;
-  const between = ([low, high]: readonly [number, number], prng: typeof network): number =>
+  const traffic = { frames: 0, bytes: 0 };
+  const slow = Math.round(stragglers.share * options.adapters.length);
+  const between = ([low, high]: readonly [number, number], prng: Prng): number =>
     Math.round(low + prng.random() * (high - low));
 
+  /** So that an opening and a closing arrive in the order they happened. */
+  const longest = (): number => network.model().latencyMs[1];
+
   const deliver = (from: number, to: number, bytes: Uint8Array): void => {
-    const copies = network.random() < faults.loss ? 0 : network.random() < faults.duplication ? 2 : 1;
-    for (let copy = 0; copy < copies; copy++) {
-      heap.push(now + between(latencyMs, network), {
-        to,
-        life: null,
-        event: { type: 'frame', from: ids[from]!, bytes },
-      });
-    }
+    traffic.frames += 1;
+    traffic.bytes += bytes.length;
+    for (const at of network.arrivals(from, to, bytes.length, now))
+      heap.push(at, { to, life: null, event: { type: 'frame', from: ids[from]!, bytes } });
   };
-  // After a fixed time, so that an opening and a closing arrive in the order they happened.
   const connect = (a: number, b: number, up: boolean): void => {
+    if (up && !network.canConnect(a, b, now)) return;
     for (const [to, from] of [
       [a, b],
       [b, a],
     ] as const) {
-      heap.push(now + latencyMs[1], {
-        to,
-        life: seats[to]!.life,
-        event: { type: 'peer', id: ids[from]!, up },
-      });
+      heap.push(now + longest(), { to, life: seats[to]!.life, event: { type: 'peer', id: ids[from]!, up } });
     }
   };
 
@@ -131,7 +128,8 @@ export function createWorld(options: WorldOptions): World {
       case 'train': {
         const adapter = options.train ? options.train(index, effect.round, effect.adapter) : effect.adapter;
         const event: Event = { type: 'trained', round: effect.round, adapter, stats: { loss: 0 } };
-        heap.push(now + between(trainMs, device), { to: index, life: seat.life, event });
+        const slowdown = index < slow ? stragglers.slowdown : 1;
+        heap.push(now + slowdown * between(trainMs, device), { to: index, life: seat.life, event });
         break;
       }
       case 'send':
@@ -151,8 +149,8 @@ export function createWorld(options: WorldOptions): World {
         break;
       case 'dial': {
         const to = ids.indexOf(effect.id);
-        const up = to >= 0 && seats[to]!.alive;
-        heap.push(now + latencyMs[1], {
+        const up = to >= 0 && seats[to]!.alive && network.canConnect(index, to, now);
+        heap.push(now + longest(), {
           to: index,
           life: seat.life,
           event: { type: 'peer', id: effect.id, up },
@@ -176,6 +174,20 @@ export function createWorld(options: WorldOptions): World {
     );
     for (const effect of step(seats[index]!.peer, event, { now, hash: quickHash })) carryOut(index, effect);
   };
+  /** Breaks the connections a partition cuts, and opens them again when it is over. */
+  const schedulePartition = (): void => {
+    const { partition } = network.model();
+    if (!partition || partition.oneWay) return;
+    for (const [at, up] of [
+      [partition.fromMs, false],
+      [partition.untilMs, true],
+    ] as const) {
+      for (const a of seats.keys()) {
+        for (const [b, id] of ids.entries())
+          if (a !== b && network.cut(a, b)) heap.push(at, { to: a, life: null, event: { type: 'peer', id, up } });
+      }
+    }
+  };
   const start = (index: number): void => {
     happen(index, { type: 'start', addresses: [] });
     seats.forEach((other, i) => {
@@ -183,12 +195,14 @@ export function createWorld(options: WorldOptions): World {
     });
   };
   for (let i = 0; i < seats.length; i++) start(i);
+  schedulePartition();
 
   return {
     now: () => now,
     seats,
     trace: () => trace.toString(16).padStart(8, '0'),
-    setNetwork: (next) => Object.assign(faults, next),
+    setNetwork: network.set,
+    traffic: () => ({ ...traffic }),
     run: (untilMs) => {
       while (!seats.every((seat) => seat.finished || !seat.alive)) {
         const next = heap.pop();
@@ -203,6 +217,7 @@ export function createWorld(options: WorldOptions): World {
         const seat = seats[to]!;
         if (!seat.alive || (life !== null && life !== seat.life)) continue;
         if (timer && seat.timers[timer.name] !== timer.at) continue;
+        if (event.type === 'peer' && event.up && !seats[ids.indexOf(event.id)]?.alive) continue;
         happen(to, event);
       }
     },
@@ -212,7 +227,7 @@ export function createWorld(options: WorldOptions): World {
       seat.life += 1;
       seats.forEach((other, i) => {
         if (i !== index && other.alive) {
-          heap.push(now + latencyMs[1], {
+          heap.push(now + longest(), {
             to: i,
             life: other.life,
             event: { type: 'peer', id: ids[index]!, up: false },

@@ -60,7 +60,7 @@ for (const { n, loss, codec } of [
   { n: 16, loss: 0.3, codec: 'f16' },
 ]) {
   test(`${n} peers, ${100 * loss} % lost and as many repeated, ${codec}: the mean stays put and all come together`, () => {
-    const { world, adapters } = worldOf(n, { loss, duplication: loss, given: { codec } });
+    const { world, adapters } = worldOf(n, { network: { loss, duplication: loss }, given: { codec } });
     world.run(300_000);
     heal(world);
     assert.ok(
@@ -93,8 +93,7 @@ test('averaging products under loss: the mean of what the adapters stand for sta
   const { world } = worldOf(8, {
     adapters,
     factors,
-    loss: 0.2,
-    duplication: 0.2,
+    network: { loss: 0.2, duplication: 0.2 },
     given: { averaging: 'product', rank: 8 },
   });
   world.run(300_000);
@@ -106,7 +105,7 @@ test('averaging products under loss: the mean of what the adapters stand for sta
 });
 
 test('peers killed and restarted from their last snapshot lose nothing and repeat nothing', () => {
-  const { world, adapters } = worldOf(8, { loss: 0.2, duplication: 0.2 });
+  const { world, adapters } = worldOf(8, { network: { loss: 0.2, duplication: 0.2 } });
   const chance = createPrng(SEED).fork('kills');
   for (let kill = 0; kill < 12; kill++) {
     const victim = chance.below(8);
@@ -146,7 +145,11 @@ test('a peer that was away for many rounds comes back without holding anybody up
 
 test('a peer killed when it had finished settles what was open before it leaves', () => {
   for (let trial = 0; trial < 5; trial++) {
-    const { world, adapters } = worldOf(5, { seed: `${SEED}/${trial}`, loss: 0.3, given: { rejoinMs: 5000 } });
+    const { world, adapters } = worldOf(5, {
+      seed: `${SEED}/${trial}`,
+      network: { loss: 0.3 },
+      given: { rejoinMs: 5000 },
+    });
     while (!world.seats.some((seat) => seat.peer.phase === 'finished')) world.run(world.now() + 20);
     const victim = world.seats.findIndex((seat) => seat.peer.phase === 'finished');
     world.kill(victim);
@@ -172,7 +175,7 @@ test('a peer that is gone for good holds nobody up', () => {
 
 test('the same seed gives the same trace, another seed another', () => {
   const trace = (seed: string): string => {
-    const { world } = worldOf(5, { seed, loss: 0.1, duplication: 0.1 });
+    const { world } = worldOf(5, { seed, network: { loss: 0.1, duplication: 0.1 } });
     world.run(300_000);
     return world.trace();
   };
@@ -183,7 +186,7 @@ test('the same seed gives the same trace, another seed another', () => {
 test('training in between, all end where the mean of what they learned is', () => {
   const pull = (peer: number, round: number, x: Float32Array): Float32Array =>
     x.map((v) => v + (peer === 0 ? 1 : 0) + round / 100);
-  const { world, adapters } = worldOf(4, { train: pull, loss: 0.2 });
+  const { world, adapters } = worldOf(4, { train: pull, network: { loss: 0.2 } });
   world.run(300_000);
   heal(world);
   const learned = 10 / 4 + 45 / 100;
@@ -193,7 +196,7 @@ test('training in between, all end where the mean of what they learned is', () =
 
 test('a protocol that forgets what was lost is seen to drift', () => {
   const { world, adapters } = worldOf(16, {
-    loss: 0.3,
+    network: { loss: 0.3 },
     given: { maxOpenRounds: 1, roundDeadlineMs: 100, retryMs: 3_000_000 },
   });
   world.run(300_000);
