@@ -71,15 +71,16 @@ export function sumProducts(
 ): Float32Array {
   const out = Float32Array.from(like);
   for (const pair of factors) {
+    const kept = Math.min(rank, pair.rank);
     const { u, values, v } = productSvd(leftOf(terms, pair), rightOf(terms, pair));
-    const unit = rowLength(like, pair, rank);
+    const unit = rowLength(like, pair, kept);
     for (let r = 0; r < pair.rank; r++) {
-      const value = r < rank ? (values[r] ?? 0) : 0;
+      const value = r < kept ? (values[r] ?? 0) : 0;
       const present = value > 1e-7 * (values[0] ?? 0);
       const sign = present ? signOf(v[r]!) : 1;
       for (let i = 0; i < pair.outputs; i++)
         out[pair.b + i * pair.rank + r] = present ? (sign * value * u[r]![i]!) / unit : 0;
-      if (!present && r < rank) continue; // A as it was
+      if (!present && r < kept) continue; // A as it was
       for (let j = 0; j < pair.inputs; j++) out[pair.a + r * pair.inputs + j] = present ? sign * unit * v[r]![j]! : 0;
     }
   }

@@ -2,7 +2,7 @@
 import type { RunSettings } from '../protocol/config.ts';
 import { type Exchange, openExchange } from '../protocol/exchange.ts';
 import { HEADER_BYTES } from '../protocol/frame.ts';
-import { type Contribution, edgeWeight, type FactorPair, mixAs } from '../protocol/mixing.ts';
+import { type Contribution, edgeWeight, type FactorPair, mixAs, sumProducts } from '../protocol/mixing.ts';
 import { drawGraph, type ScheduleName } from '../protocol/neighbours.ts';
 import { createPrng } from '../protocol/prng.ts';
 
@@ -47,10 +47,15 @@ export async function runLockstep(options: LockstepOptions): Promise<void> {
 
 const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number) => number>> = {
   none: () => 0,
-  server: ({ peers, average }, round) => {
+  server: ({ peers, average, factors }, round) => {
     const exchanges = peers.map((peer) => pack(peer, round, ['server']));
     const whole = average(exchanges.map((e) => e.sent));
-    for (const peer of peers) peer.vector = whole;
+    for (const peer of peers) {
+      const { averaging, localRank } = peer.settings;
+      const term = { vector: whole, weight: 1 };
+      const isCut = averaging === 'product' && localRank > 0;
+      peer.vector = isCut ? sumProducts([term], factors, { rank: localRank, like: peer.vector }) : whole;
+    }
     // Up from each and down to each.
     return exchanges.reduce((sum, e) => sum + 2 * frameBytes(e), 0);
   },

@@ -189,6 +189,11 @@ function draftRuns(spec: ExperimentSpec): Omit<PlannedRun, 'key'>[] {
           },
           where,
         );
+        if (!scenario.ranks.every((rank) => Number.isInteger(rank) && rank >= 1 && rank <= settings.rank))
+          throw new UserError(
+            'usage',
+            `${where}: ranks: got ${JSON.stringify(scenario.ranks)}; wanted whole numbers from 1 to rank, ${settings.rank}`,
+          );
         return { method, seed, scenario, settings, point };
       }),
     ),

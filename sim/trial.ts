@@ -165,7 +165,7 @@ async function scoreEach(
   return shares;
 }
 
-/** `ranks` are dealt to the peers in turn; none: the run's for all. */
+/** `ranks` are dealt to the peers in turn; none, or one learner for all: the run's. */
 async function createLearners(
   method: Method,
   shares: readonly PeerShare[],
@@ -178,7 +178,8 @@ async function createLearners(
       : shares;
   return Promise.all(
     hands.map(async ({ gold, unlabelled }, i): Promise<Learner> => {
-      const settings: RunSettings = { ...run.settings, localRank: ranks[i % ranks.length] ?? run.settings.localRank };
+      const own = method.data === 'own' ? ranks[i % ranks.length] : undefined;
+      const settings: RunSettings = { ...run.settings, localRank: own ?? run.settings.localRank };
       return {
         run: { ...run, settings },
         gold: await encodeExamples(run.task, gold),

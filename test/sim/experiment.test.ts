@@ -185,6 +185,7 @@ test('an experiment is checked whole before it begins', () => {
   assert.match(wrong({ data: 'files' }), /data: files needs files/);
   assert.match(wrong({ partition: 'files' }), /goes with data: files/);
   assert.match(wrong({ ranks: 4 }), /ranks: got 4; wanted a list/);
+  assert.match(wrong({ ranks: [16] }), /ranks: got \[16\]; wanted whole numbers from 1 to rank, 8/);
 });
 
 test('runs are points x seeds x methods, keyed by what they compute', async () => {
