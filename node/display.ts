@@ -66,7 +66,7 @@ export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet
       if (isTerminal) {
         const filled = Math.round(share * BAR_CELLS);
         const bar = `${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}`;
-        live([`${label}  ${bar}  ${counts}${detail && `  ${detail}`}`]);
+        live([`${label}  ${bar}  ${counts}`, ...(detail ? [`  ${detail}`] : [])]);
         return;
       }
       const told = `${Math.floor(share * 10)} ${detail}`;

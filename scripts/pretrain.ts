@@ -3,9 +3,10 @@
  * nothing, with checkpoints; the same command goes on where it was stopped.
  */
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { prepareFolder } from '../node/adapter.ts';
 import { writeFileAtomic } from '../node/atomic.ts';
 import { interruptSignal } from '../node/commands/flags.ts';
 import { createDisplay, type Display, percent } from '../node/display.ts';
@@ -32,7 +33,7 @@ const NUMBERS: Readonly<Record<string, { value: number; min: number; max: number
   batch: { value: 32, min: 1, max: 4096, about: 'blocks a step' },
   tokens: { value: 96, min: 8, max: 4096, about: 'tokens a block' },
   mask: { value: 0.2, min: 0.01, max: 0.9, about: 'share of the words hidden' },
-  'learning-rate': { value: 5e-4, min: 0, max: 1, about: 'after the warm-up; falls to zero' },
+  'learning-rate': { value: 2.5e-4, min: 0, max: 1, about: 'after the warm-up; falls to zero' },
   'warm-up': { value: 0.05, min: 0, max: 0.9, about: 'share of the steps' },
   'weight-decay': { value: 0.01, min: 0, max: 1, about: 'decoupled' },
   'held-out-blocks': { value: 400, min: 1, max: 1e6, about: 'blocks never trained on, scored now and then' },
@@ -78,13 +79,17 @@ function readOptions(args: readonly string[]): Options {
   const numbers = Object.fromEntries(
     Object.entries(NUMBERS).map(([name, { value, min, max }]) => {
       const x = given[name] === undefined ? value : Number(given[name]);
-      if (given[name] === '' || !(x >= min && x <= max))
-        throw new UserError('usage', `--${name}: got ${given[name]}; wanted a number from ${min} to ${max}`);
+      const whole = Number.isInteger(value) && Number.isInteger(min);
+      if (given[name] === '' || !(x >= min && x <= max) || (whole && !Number.isInteger(x)))
+        throw new UserError(
+          'usage',
+          `--${name}: got ${given[name]}; wanted ${whole ? 'a whole number' : 'a number'} from ${min} to ${max}`,
+        );
       return [name, x];
     }),
   ) as Record<string, number>;
   if (!given.text || !given.out)
-    throw new UserError('usage', `pretrain: ${given.text ? '--out' : '--text'} is missing\n${USAGE}`);
+    throw new UserError('usage', `pretrain: ${given.text ? '--out' : '--text'} is missing; see --help`);
   return {
     text: given.text as string[],
     heldOut: (given['held-out'] ?? []) as string[],
@@ -96,9 +101,9 @@ function readOptions(args: readonly string[]): Options {
     threads: numbers.threads!,
     settings: {
       seed: String(given.seed ?? '1'),
-      steps: Math.round(numbers.steps!),
-      batch: Math.round(numbers.batch!),
-      tokens: Math.round(numbers.tokens!),
+      steps: numbers.steps!,
+      batch: numbers.batch!,
+      tokens: numbers.tokens!,
       maskShare: numbers.mask!,
       learningRate: numbers['learning-rate']!,
       warmUp: numbers['warm-up']!,
@@ -123,7 +128,7 @@ function parsed(config: Parameters<typeof parseArgs>[0] & { args: string[] }): R
     if (result.positionals.length > 0) throw new Error(`"${result.positionals[0]}" belongs to no option`);
     return result;
   } catch (error) {
-    throw new UserError('usage', `pretrain: ${messageOf(error)}\n${USAGE}`);
+    throw new UserError('usage', `pretrain: ${messageOf(error).split('\n')[0]!.split('. ')[0]}; see --help`);
   }
 }
 
@@ -149,32 +154,30 @@ async function readCorpora(options: Options, base: Base, display: Display, signa
   const apart = options.heldOut.length > 0;
   const kept = apart ? documents : documents.filter((_, i) => i % 100 !== 0);
   const other = apart ? options.heldOut.flatMap(readDocuments) : documents.filter((_, i) => i % 100 === 0);
-  const prng = createPrng(options.settings.seed).fork('documents');
-  const streamOf = (texts: readonly string[], label: string): Promise<Int32Array> =>
+  const { tokens, seed, batch } = options.settings;
+  const streamOf = (label: string, texts: readonly string[], seed_: string, limit: number): Promise<Int32Array> =>
     tokenise(tokenizer, texts, {
       sep: special.sep,
-      prng: prng.fork(label),
+      limit,
+      prng: createPrng(seed_).fork('documents'),
       signal,
       onProgress: (done, total) => display.progress(`reading ${label}`, done, total),
     });
-  // Enough documents for the blocks asked for, since a held-out file may be long.
-  const some = prng.fork('held out').shuffle(other).slice(0, options.heldOutBlocks);
-  const heldOut = cutBlocks(await streamOf(some, 'held-out texts'), options.settings.tokens, special.cls);
-  const stream = await streamOf(kept, 'texts');
-  const corpus = cutBlocks(stream, options.settings.tokens, special.cls);
+  // The same words whatever the seed, so that runs can be compared.
+  const few = await streamOf('held-out texts', other, 'held-out', options.heldOutBlocks * (tokens - 1));
+  const heldOut = cutBlocks(few, tokens, special.cls);
+  const stream = await streamOf('texts', kept, seed, Number.POSITIVE_INFINITY);
+  const corpus = cutBlocks(stream, tokens, special.cls);
   for (const [name, blocks, least] of [
-    ['--text', corpus, options.settings.batch],
+    ['--text', corpus, batch],
     ['--held-out', heldOut, 1],
   ] as const) {
     if (blocks.count < least)
-      throw new UserError(
-        'usage',
-        `${name}: ${blocks.count} blocks of ${options.settings.tokens} tokens; wanted ${least} or more`,
-      );
+      throw new UserError('usage', `${name}: ${blocks.count} blocks of ${tokens} tokens; wanted ${least} or more`);
   }
   return {
     corpus,
-    heldOut: { ...heldOut, count: Math.min(heldOut.count, options.heldOutBlocks) },
+    heldOut,
     special,
     stream,
     sha256: createHash('sha256')
@@ -184,11 +187,12 @@ async function readCorpora(options: Options, base: Base, display: Display, signa
 }
 
 /** A model that has learned nothing but how words go together, made once. */
-async function startFrom({ out, settings }: Options, like: Base, stream: Int32Array, display: Display): Promise<Base> {
-  const folder = join(out, 'start');
+async function startFrom({ out, settings }: Options, like: Base, corpora: Corpora, display: Display): Promise<Base> {
+  const name = createHash('sha256').update(`${like.sha256} ${corpora.sha256} ${settings.seed}`).digest('hex');
+  const folder = join(out, `start-${name.slice(0, 12)}`);
   if (!existsSync(join(folder, 'model.safetensors'))) {
     display.note('counting which words stand together');
-    await writeStart(folder, like, stream, settings.seed);
+    await writeStart(folder, like, corpora.stream, settings.seed);
   }
   return openBase(folder);
 }
@@ -203,9 +207,16 @@ interface LogLine {
 async function pretrain(options: Options, display: Display, signal: AbortSignal): Promise<void> {
   const { out, settings } = options;
   const like = await openBase(options.base);
-  mkdirSync(out, { recursive: true });
+  await prepareFolder(out);
+  if (realpathSync(out) === realpathSync(like.folder))
+    throw new UserError('usage', `--out ${out}: is the base itself; wanted another folder`);
+  if (settings.tokens > like.architecture.maxTokens)
+    throw new UserError(
+      'usage',
+      `--tokens: got ${settings.tokens}; this base holds ${like.architecture.maxTokens} at most`,
+    );
   const corpora = await readCorpora(options, like, display, signal);
-  const base = options.fromScratch ? await startFrom(options, like, corpora.stream, display) : like;
+  const base = options.fromScratch ? await startFrom(options, like, corpora, display) : like;
   const identity = createHash('sha256')
     .update(JSON.stringify([base.sha256, corpora.sha256, settings]))
     .digest('hex');
@@ -216,7 +227,10 @@ async function pretrain(options: Options, display: Display, signal: AbortSignal)
     `${(corpora.corpus.count * settings.tokens).toLocaleString('en')} tokens; ${settings.steps} steps of ${blockTokens}${state.step > 0 ? `; going on from step ${state.step}` : ''}`,
   );
   try {
-    if (state.step === 0) await log(options, pretrainer, state, null, null, display);
+    if (state.step === 0) {
+      writeFileSync(join(out, 'log.jsonl'), '');
+      await log(options, pretrainer, state, null, null, display);
+    }
     let [losses, spent, counted]: [number[], number, number] = [[], 0, 0];
     while (state.step < settings.steps && !signal.aborted) {
       const began = performance.now();

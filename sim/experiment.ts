@@ -2,8 +2,8 @@
 import { mkdirSync } from 'node:fs';
 import type { Run } from '../node/train/run.ts';
 import { createTrainer, type Trainer } from '../node/train/trainer.ts';
+import type { PlannedRun } from './plan.ts';
 import { appendRecords, type ExperimentRecord, type RoundRecord, readRecords, recordsOf } from './records.ts';
-import type { PlannedRun } from './spec.ts';
 import { runTrial } from './trial.ts';
 
 export interface ExperimentOptions {
@@ -27,7 +27,7 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
   let done = runs.length - openRuns(runs, folder).length;
   try {
     for (;;) {
-      // Read anew each time: another process may be filling the same folder.
+      // Read anew each time: what another process has finished meanwhile is not run again.
       const [planned] = openRuns(runs, folder);
       if (!planned) break;
       const label = labelOf(planned);

@@ -30,10 +30,11 @@ export interface LockstepOptions {
   readonly peers: LockstepPeer[];
   /** Local training of a peer: its new vector. */
   readonly train: (peer: number, round: number, vector: Float32Array) => Promise<Float32Array>;
-  readonly onRound: (round: number, bytes: number) => Promise<void>;
+  /** Told the bytes sent in the round, by all, and the vectors as they were before they were mixed. */
+  readonly onRound: (round: number, bytes: number, before: readonly Float32Array[]) => Promise<void>;
 }
 
-/** Runs every round; `onRound` is told the bytes sent in it, by all. Training rounds, then closing ones. */
+/** Runs every round: training rounds, then closing ones. */
 export async function runLockstep(options: LockstepOptions): Promise<void> {
   const { settings, peers, mixing } = options;
   const rounds = settings.rounds + (mixing === 'gossip' ? settings.closingRounds : 0);
@@ -41,7 +42,8 @@ export async function runLockstep(options: LockstepOptions): Promise<void> {
     if (round < settings.rounds) {
       for (const [i, peer] of peers.entries()) peer.vector = await options.train(i, round, peer.vector);
     }
-    await options.onRound(round, MIXINGS[mixing](options, round));
+    const before = peers.map((peer) => peer.vector);
+    await options.onRound(round, MIXINGS[mixing](options, round), before);
   }
 }
 

@@ -10,7 +10,8 @@ export function readPoints(
 ): Point[] {
   if (given.vary !== undefined && given.points !== undefined) fail('vary and points: wanted one of them');
   const vary = given.vary ?? {};
-  if (typeof vary !== 'object' || Array.isArray(vary)) fail(`vary: got ${JSON.stringify(vary)}; wanted name: [values]`);
+  if (typeof vary !== 'object' || vary === null || Array.isArray(vary))
+    fail(`vary: got ${JSON.stringify(vary)}; wanted name: [values]`);
   for (const [name, values] of Object.entries(vary))
     if (!Array.isArray(values) || values.length === 0) fail(`vary.${name}: wanted a list of values`);
   const points = given.points ?? productOf(vary as Record<string, unknown[]>);

@@ -1,7 +1,7 @@
 /** @file What experiments leave behind: lines of JSON, one a round and one a finished run, in one file a folder. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PlannedRun } from './spec.ts';
+import type { PlannedRun } from './plan.ts';
 
 interface Identity {
   /** Of the planned run: the same for the same run, whichever experiment asked for it. */
@@ -19,7 +19,7 @@ export interface RoundRecord extends Identity {
   /** Of the average adapter on development texts. */
   readonly development: number;
   readonly disagreement: number;
-  /** How far mean(B) mean(A) is from mean(B A); null where what is averaged is no pair of factors. */
+  /** How far mean(B) mean(A) was from mean(B A) before the mixing; null where factors are not averaged. */
   readonly crossTerm: number | null;
   /** Sent by all peers so far. */
   readonly bytes: number;

@@ -41,18 +41,21 @@ function footing(records: readonly ExperimentRecord[]): string {
     const all = [...new Set(values)].sort((a, b) => a - b);
     return all.length > 1 ? `${all[0]} to ${all.at(-1)}` : String(all[0] ?? 0);
   };
-  const uncalibrated = cellOf(finals.flatMap((r) => r.accuracy.uncalibrated ?? []));
+  const uncalibrated = [...new Set(finals.map((r) => pointText(r.point)))].flatMap((point) => {
+    const cell = cellOf(finals.flatMap((r) => (pointText(r.point) === point ? (r.accuracy.uncalibrated ?? []) : [])));
+    return cell ? [`${percent(cell)}${point && ` (${point})`}`] : [];
+  });
   const bases = [...new Set(finals.map((r) => r.hashes.base.slice(0, 12)))];
   return [
     `${new Set(finals.map((r) => r.seed)).size} paired seeds, ${range(finals.map((r) => r.testExamples))} test texts, ${range(finals.flatMap((r) => r.steps || []))} optimiser steps a learner, base ${bases.join(', ')}; % right, mean ± standard deviation over seeds.`,
-    ...(uncalibrated ? [`The base without its label prior taken off: ${percent(uncalibrated)}.`] : []),
+    ...(uncalibrated.length > 0 ? [`The base without its label prior taken off: ${uncalibrated.join(', ')}.`] : []),
   ].join(' ');
 }
 
 export function markdownReport(spec: ExperimentSpec, records: readonly ExperimentRecord[], command: string): string {
   const summary = summarise(spec, records);
   const columns = columnsOf(summary);
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`;
   return [
     `## ${spec.name}`,
     '',

@@ -1,5 +1,6 @@
 /** @file One run of an experiment: its data dealt to peers, trained and mixed in step, scored at the end. */
 import { createHash } from 'node:crypto';
+import { UserError } from '../node/errors.ts';
 import { cutRank, factorPairs, type Wire } from '../node/train/factors.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../node/train/learner.ts';
 import { NO_PSEUDO, type PseudoSet, relabel, type UnlabelledText } from '../node/train/pseudo.ts';
@@ -13,8 +14,8 @@ import type { GetTrainer } from './experiment.ts';
 import { type LockstepPeer, runLockstep } from './lockstep.ts';
 import { METHODS, type Method } from './methods.ts';
 import { type PeerShare, partition } from './partition.ts';
+import type { PlannedRun } from './plan.ts';
 import type { ExperimentRecord, PeerCounts, RoundRecord } from './records.ts';
-import type { PlannedRun } from './spec.ts';
 
 const PRIOR_TEXTS = 200;
 /** Of a run's time, about; the rest scores the test texts. */
@@ -52,8 +53,7 @@ export async function runTrial(
   const data = DATASETS[scenario.data]!.read({ ...scenario, seed }, bare.task);
   const shares = partition(scenario.partition, data.pool, { ...scenario, seed, classes: bare.task.classes.length });
   const calibrator = await getTrainer(bare, false);
-  const texts = shares.flatMap((s) => s.unlabelled.slice(0, Math.ceil(PRIOR_TEXTS / shares.length))).map((e) => e.text);
-  const run = await calibrateRun(bare, calibrator, texts);
+  const run = await calibrateRun(bare, calibrator, priorTexts(shares));
   const subject = await subjectOf(method, run, method.trainable === 'full' ? await getTrainer(run, true) : calibrator);
   const { trainer, wire, average } = subject;
   const learners = await createLearners(method, shares, run, scenario.ranks);
@@ -86,7 +86,7 @@ export async function runTrial(
       peers,
       train: async (i, round, vector) =>
         wire.pack(await trainPeer(subject, learners[i]!, { peer: `peer-${i}`, round, vector: wire.unpack(vector) })),
-      onRound: async (round, sent) => {
+      onRound: async (round, sent, before) => {
         signal.throwIfAborted();
         bytes += sent;
         const vectors = peers.map((p) => wire.unpack(p.vector));
@@ -102,7 +102,10 @@ export async function runTrial(
           loss: averageOf(learners.map((l) => l.loss)),
           development: share,
           disagreement: method.data === 'pooled' ? 0 : disagreement(vectors),
-          crossTerm: run.settings.averaging === 'product' ? null : crossTerm(vectors, factors),
+          crossTerm:
+            method.mixing === 'none' || run.settings.averaging === 'product'
+              ? null
+              : crossTerm(before.map(wire.unpack), factors),
           bytes,
           precision: known.length > 0 ? averageOf(known) : null,
           coverage: trained.length > 0 ? averageOf(trained.map((l) => l.pseudo.coverage)) : null,
@@ -133,6 +136,17 @@ export async function runTrial(
     hashes: { base: run.base.sha256, data: hashOf(data) },
   });
   return records;
+}
+
+/** Texts of every peer for the label prior: unlabelled ones, or gold where a run has no others. */
+function priorTexts(shares: readonly PeerShare[]): string[] {
+  const each = Math.ceil(PRIOR_TEXTS / shares.length);
+  const of = (kind: 'unlabelled' | 'gold'): string[] =>
+    shares.flatMap((s) => s[kind].slice(0, each)).map((e) => e.text);
+  const texts = of('unlabelled').length > 0 ? of('unlabelled') : of('gold');
+  if (texts.length === 0)
+    throw new UserError('usage', 'data: no text is left to train on; wanted fewer in test and development');
+  return texts;
 }
 
 async function subjectOf(method: Method, run: Run, trainer: Trainer): Promise<Subject> {

@@ -1,7 +1,7 @@
 /** @file `lorikeet experiment`: runs a file of methods x seeds x points, goes on where it stopped, writes the report. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RoundRecord } from '../../sim/records.ts';
+import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay, percent } from '../display.ts';
 import { EXIT } from '../errors.ts';
@@ -10,7 +10,8 @@ import { integerFlag, interruptSignal } from './flags.ts';
 import { readSpecFile, type SpecFlags, shardOf } from './specfile.ts';
 
 export async function experiment(path: string, flags: SpecFlags): Promise<void> {
-  const { planRuns, readSpec } = await import('../../sim/spec.ts');
+  const { planRuns } = await import('../../sim/plan.ts');
+  const { readSpec } = await import('../../sim/spec.ts');
   const { runExperiment } = await import('../../sim/experiment.ts');
   const { readRecords, recordsOf } = await import('../../sim/records.ts');
   const { htmlReport, markdownReport } = await import('../../sim/report.ts');
@@ -25,7 +26,7 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
     display.note('stopping: finished runs are kept (Ctrl-C again to stop at once)'),
   );
   try {
-    mkdirSync(folder, { recursive: true });
+    await prepareFolder(folder);
     await runExperiment({
       runs,
       folder,

@@ -1,6 +1,6 @@
 /** @file `lorikeet sim`: runs a file of worlds in virtual time and tells what became of them; `--until` shows one as it stood. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay, table } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
@@ -31,7 +31,7 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
     display.progress(spec.name, runs.length, runs.length);
     display.close();
     const folder = String(flags.out);
-    mkdirSync(folder, { recursive: true });
+    await prepareFolder(folder);
     const part = flags.shard === undefined ? '' : `.${String(flags.shard).replace('/', 'of')}`;
     const fileOf = (kind: string): string => join(folder, `${spec.name}${part}.${kind}`);
     const lines = all.map(({ run, result }) => JSON.stringify({ ...run, result }));

@@ -41,22 +41,34 @@ function applySets(spec: Record<string, unknown>, sets: readonly string[]): Reco
     if (!match)
       throw new UserError('usage', `--set: got "${set}"; wanted field=value, such as seeds=[1,2] or settings.rounds=3`);
     const names = match[1]!.split('.');
+    if (names.includes('__proto__')) throw new UserError('usage', `--set: got "${set}"; no field has that name`);
     let place = out;
     for (const name of names.slice(0, -1)) {
       if (typeof place[name] !== 'object' || place[name] === null) place[name] = {};
       place = place[name] as Record<string, unknown>;
     }
-    place[names.at(-1)!] = parse(match[2]!);
+    place[names.at(-1)!] = readValue(match[2]!, set);
   }
   return out;
 }
+
+function readValue(text: string, set: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new UserError('usage', `--set: got "${set}"; its value is not YAML (${messageOf(error).split('\n')[0]})`);
+  }
+}
+
+const MAX_SEEDS = 10_000;
 
 /** `1..5`, or seeds separated by commas. */
 function seedsOf(flag: string): string[] {
   const range = /^(\d+)\.\.(\d+)$/.exec(flag);
   const [first, last] = [Number(range?.[1]), Number(range?.[2])];
-  const seeds = range ? Array.from({ length: last - first + 1 }, (_, i) => String(first + i)) : flag.split(',');
-  if (seeds.length > 0 && seeds.every((seed) => /^[\x21-\x7e]+$/.test(seed))) return seeds;
+  const count = Math.min(Math.max(0, last - first + 1), MAX_SEEDS + 1);
+  const seeds = range ? Array.from({ length: count }, (_, i) => String(first + i)) : flag.split(',');
+  if (seeds.length > 0 && seeds.length <= MAX_SEEDS && seeds.every((seed) => /^[\x21-\x7e]+$/.test(seed))) return seeds;
   throw new UserError(
     'usage',
     `--seeds: got "${flag}"; wanted first..last, such as 1..5, or seeds separated by commas`,

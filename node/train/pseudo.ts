@@ -78,7 +78,8 @@ export async function relabel(options: RelabelOptions): Promise<PseudoSet> {
   const logits = await scorePatterns(options, asked);
   const scored = asked.map((index, i) => label(options, index, logits[i]!));
   const ratio = classRatio(gold, run.task.classes.length);
-  const examples = [...kept, ...drawByConfidence(scored, ratio, size - kept.length, prng)];
+  const drawn = drawByConfidence(scored, ratio, size - kept.length, prng, run.settings.pseudoSharpness);
+  const examples = [...kept, ...drawn];
   const known = examples.filter((e) => unlabelled[e.index]!.truth !== null);
   const right = known.filter((e) => unlabelled[e.index]!.truth === e.y).length;
   return {
@@ -138,7 +139,7 @@ export function classRatio(gold: readonly { readonly y: number }[], classes: num
 }
 
 /**
- * Up to `size` of the scored, the classes in the given ratio, in proportion to confidence without replacement
+ * Up to `size` of the scored, the classes in the given ratio, in proportion to a power of confidence without replacement
  * (Efraimidis and Spirakis 2006: the largest u^(1/w)). A class with too few candidates gives what it has.
  */
 export function drawByConfidence<T extends { readonly y: number; readonly confidence: number }>(
@@ -146,8 +147,9 @@ export function drawByConfidence<T extends { readonly y: number; readonly confid
   ratio: readonly number[],
   size: number,
   prng: Prng,
+  sharpness = 1,
 ): T[] {
-  const keyed = scored.map((item) => ({ item, key: Math.log(1 - prng.random()) / item.confidence }));
+  const keyed = scored.map((item) => ({ item, key: Math.log(1 - prng.random()) / item.confidence ** sharpness }));
   keyed.sort((a, b) => b.key - a.key);
   return ratio.flatMap((share, k) =>
     keyed

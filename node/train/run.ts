@@ -69,7 +69,12 @@ export async function openRun(given: RunSettings): Promise<Run> {
     );
   }
   const patternLabels = task.prompts.map((_, p) => labelWords(task, prior.slice(p * classes, (p + 1) * classes)));
-  const { localRank } = settings;
+  const { localRank, averaging } = settings;
+  if (localRank && averaging !== 'product')
+    throw new UserError(
+      'usage',
+      `localRank: got ${localRank} with averaging ${averaging}; wanted averaging product, which lets ranks differ`,
+    );
   if (localRank > rank)
     throw new UserError('usage', `localRank: got ${localRank}; wanted at most the run's rank, ${rank}`);
   const whole = initialLora(tensors, createPrng(settings.seed).fork('lora-A').random);

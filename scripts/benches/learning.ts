@@ -4,7 +4,8 @@ import { KINDS, readSentences } from '../../node/train/reviews.ts';
 import { checkSettings, openRun } from '../../node/train/run.ts';
 import { createTrainer } from '../../node/train/trainer.ts';
 import { runExperiment } from '../../sim/experiment.ts';
-import { planRuns, readSpec } from '../../sim/spec.ts';
+import { planRuns } from '../../sim/plan.ts';
+import { readSpec } from '../../sim/spec.ts';
 import { interleave, machine, median, round } from './measure.ts';
 
 const ROUNDS = 7;

@@ -33,17 +33,19 @@ export function readDocuments(path: string): string[] {
   return texts.map((text) => text.replaceAll(/<br ?\/?>/g, ' ').trim()).filter((text) => text !== '');
 }
 
-/** Documents in shuffled order as one stream with [SEP] between them, given back in slices so that Ctrl-C is heard. */
+/** Documents in shuffled order as one stream with [SEP] between them, of `limit` tokens at most. Ctrl-C is heard in between. */
 export async function tokenise(
   tokenizer: Tokenizer,
   documents: readonly string[],
   {
     sep,
+    limit,
     prng,
     signal,
     onProgress,
   }: {
     sep: number;
+    limit: number;
     prng: Prng;
     signal: AbortSignal;
     onProgress: (done: number, total: number) => void;
@@ -53,6 +55,7 @@ export async function tokenise(
   let stream = new Int32Array(1 << 20);
   let length = 0;
   for (const [i, text] of order.entries()) {
+    if (length >= limit) break;
     const { ids } = tokenizer.encode(text, { add_special_tokens: false });
     if (length + ids.length + 1 > stream.length) {
       const longer = new Int32Array(2 * (stream.length + ids.length));
@@ -69,7 +72,7 @@ export async function tokenise(
     }
   }
   onProgress(order.length, order.length);
-  return stream.slice(0, length);
+  return stream.slice(0, Math.min(length, limit));
 }
 
 /** Cuts a stream into blocks of `length` tokens, [CLS] and length - 1 of the stream; what is left over is dropped. */

@@ -124,7 +124,7 @@ export async function createPretrainer(options: {
       let [loss, right, asked] = [0, 0, 0];
       for (let at = 0; at < heldOut.count; at += settings.batch) {
         const size = Math.min(settings.batch, heldOut.count - at);
-        // The same masks whatever the training seed and step, so that two evaluations ask for the same words.
+        // The same masks whatever the seed and step, so that two evaluations ask for the same words.
         const blocks = Array.from({ length: size }, (_, i) =>
           maskBlock(heldOut.block(at + i), { ...mask, prng: createPrng('held-out').fork(at + i) }),
         );

@@ -127,7 +127,7 @@ test('a sum of a higher rank is met as well as that rank can: what is missing is
       at += inputs * outputs;
     }
     assert.ok(Math.abs(distance(cutBack, wanted) - Math.sqrt(missing)) < 1e-5, `rank ${rank}; ${REPLAY}`);
-    assert.ok(missing > 0.01 || rank === RANK + 1, REPLAY);
+    assert.ok(missing > 0.01, REPLAY);
   }
 });
 

@@ -8,7 +8,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Graph } from '../../node/graph/graph.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
-import { baseVector, cacheGraph, openBase, WEIGHTS_FILE } from '../../node/model/base.ts';
+import { BUNDLED, baseFolder, baseVector, cacheGraph, openBase, WEIGHTS_FILE } from '../../node/model/base.ts';
 import { pretrainGraph, trainGraph } from '../../node/model/program.ts';
 import { openSafetensors, tensorData } from '../../node/model/safetensors.ts';
 import { packBatch } from '../../node/train/batch.ts';
@@ -229,13 +229,24 @@ test('bad input: one line that says what, and exit code 2', async () => {
   for (const [args, wanted] of [
     [[], /--text is missing/],
     [['--text', text], /--out is missing/],
-    [['--text', text, '--out', folder, '--batch', 'x'], /--batch: got x; wanted a number from 1 to 4096/],
+    [['--text', text, '--out', folder, '--batch', 'x'], /--batch: got x; wanted a whole number from 1 to 4096/],
+    [['--text', text, '--out', folder, '--steps', '1.4'], /--steps: got 1\.4; wanted a whole number/],
+    [['--text', text, '--out', folder, '--tokens', '300'], /--tokens: got 300; this base holds 256 at most/],
+    [['--text', text, '--out', baseFolder(BUNDLED)], /is the base itself; wanted another folder/],
     [['--text', text, '--out', folder, '--colour', 'x'], /Unknown option '--colour'/],
     [['--text', text, '--out', folder, '--held-out', text], /--text: 0 blocks of 96 tokens; wanted 32 or more/],
   ] as const) {
     const { code, text: said } = await pretrain(...args);
     assert.is(code, 2, said);
     assert.match(said, wanted);
+    assert.is(
+      said
+        .trim()
+        .split('\n')
+        .filter((line) => !line.startsWith('reading')).length,
+      1,
+      said,
+    );
   }
 });
 

@@ -12,9 +12,10 @@ import { DATASETS, type Item } from '../../sim/datasets.ts';
 import { runExperiment } from '../../sim/experiment.ts';
 import { type LockstepPeer, type Mixing, runLockstep } from '../../sim/lockstep.ts';
 import { drawDirichlet, PARTITIONS, partition } from '../../sim/partition.ts';
-import { readRecords } from '../../sim/records.ts';
+import { planRuns } from '../../sim/plan.ts';
+import { type ExperimentRecord, readRecords, recordsOf } from '../../sim/records.ts';
 import { htmlReport, markdownReport } from '../../sim/report.ts';
-import { planRuns, readSpec } from '../../sim/spec.ts';
+import { readSpec } from '../../sim/spec.ts';
 import { summarise } from '../../sim/summary.ts';
 import { ROOT, settingsWith, temporaryFolder } from '../support.ts';
 
@@ -78,6 +79,10 @@ test("files of one's own: each peer its file, what has no label is unlabelled, m
   );
   const [run] = await planRuns(spec);
   assert.is(run!.scenario.peers, 2);
+  write('a.tsv', ['negative\tgood', 'positive\tbad', '\tso so', '\tfine']);
+  const [changed] = await planRuns(spec);
+  assert.is.not(changed!.key, run!.key, 'other labels, the same key');
+  write('a.tsv', ['positive\tgood', 'negative\tbad', '\tso so', '\tfine']);
   const { pool: mine, test: held } = DATASETS.files!.read({ ...run!.scenario, seed: '1' }, TASK);
   const shares = partition('files', mine, { ...options, unlabelled: 1 });
   assert.equal(
@@ -164,28 +169,44 @@ const SPEC = {
 };
 const QUICK = { rounds: 2, closingRounds: 1, localSteps: 1, generationRounds: 1, batchSize: 4, pseudoScored: 20 };
 
-test('an experiment is checked whole before it begins', () => {
-  const wrong = (more: object): string => {
-    try {
-      readSpec({ ...SPEC, ...more }, 'x.yaml');
-    } catch (error) {
-      return error instanceof UserError ? error.message : String(error);
-    }
-    return 'none';
-  };
-  assert.is(wrong({}), 'none');
-  assert.match(wrong({ method: [] }), /^x\.yaml: method: no such field/);
-  assert.match(wrong({ methods: ['lpfl'] }), /methods: got lpfl; wanted zero-shot, alone/);
-  assert.match(wrong({ seeds: [] }), /seeds: got \[\]; wanted a list/);
-  assert.match(wrong({ data: 'sst' }), /data: got sst; wanted uci/);
-  assert.match(wrong({ vary: { rang: [1] } }), /vary\.rang: neither/);
-  assert.match(wrong({ vary: { rank: [8, 0] } }), /rank: got 0; wanted an integer/);
-  assert.match(wrong({ peers: -1 }), /peers: got -1; wanted a positive number/);
-  assert.match(wrong({ contact: 2 }), /contact: got 2; wanted a chance of at most 1/);
-  assert.match(wrong({ data: 'files' }), /data: files needs files/);
-  assert.match(wrong({ partition: 'files' }), /goes with data: files/);
-  assert.match(wrong({ ranks: 4 }), /ranks: got 4; wanted a list/);
-  assert.match(wrong({ ranks: [16] }), /ranks: got \[16\]; wanted whole numbers from 1 to rank, 8/);
+test('an experiment is checked whole before it begins', async () => {
+  const wrong = (more: object): Promise<string> =>
+    (async () => planRuns(readSpec({ ...SPEC, ...more }, 'x.yaml')))().then(
+      () => 'none',
+      (error: Error) => (error instanceof UserError ? error.message : `no mistake of the user's: ${error.stack}`),
+    );
+  for (const [more, wanted] of [
+    [{}, /^none$/],
+    [{ method: [] }, /^x\.yaml: method: no such field/],
+    [{ methods: ['lpfl'] }, /methods: got lpfl; wanted zero-shot, alone/],
+    [{ methods: ['constructor'] }, /methods: got constructor; wanted zero-shot/],
+    [{ methods: ['lp-fl', 'lp-fl'] }, /methods: lp-fl stands twice/],
+    [{ seeds: [] }, /seeds: got \[\]; wanted a list/],
+    [{ seeds: [1, '1'] }, /seeds: 1 stands twice/],
+    [{ seeds: [null] }, /seeds: got null; wanted names or numbers/],
+    [{ data: 'sst' }, /data: got "sst"; wanted uci/],
+    [{ partition: 'toString' }, /partition: got "toString"; wanted iid/],
+    [{ vary: { rang: [1] } }, /vary\.rang: neither/],
+    [{ vary: { seed: [1] } }, /points\.seed: cannot be set here/],
+    [{ vary: { rank: [8, 0] } }, /rank: got 0; wanted an integer/],
+    [{ vary: { labelPrior: ['', '1,2,3'] } }, /labelPrior: 3 numbers; wanted one for each/],
+    [{ points: [{}], vary: { rank: [1] } }, /vary and points: wanted one of them/],
+    [{ peers: -1 }, /peers: got -1; wanted a whole number/],
+    [{ peers: 2.5 }, /peers: got 2\.5; wanted a whole number/],
+    [{ contact: 2 }, /contact: got 2; wanted a chance/],
+    [{ data: 'files' }, /data: files needs files/],
+    [{ data: 'files', files: ['a', 'a'] }, /files: got \["a","a"\]; wanted a list of different files/],
+    [{ data: 'files', files: ['a.tsv'], developmentFile: 'b.tsv', testFile: 'c.tsv' }, /a\.tsv: cannot be read/],
+    [{ partition: 'files' }, /goes with data: files/],
+    [{ ranks: 4 }, /ranks: got 4; wanted a list/],
+    [{ ranks: [16] }, /ranks: got \[16\]; wanted at most the rank of the run, 8/],
+    [{ ranks: [4] }, /ranks: averaging is factors; wanted product/],
+    [{ settings: { localRank: 4 } }, /localRank: got 4 with averaging factors; wanted averaging product/],
+    [{ settings: 5 }, /settings: got 5; wanted name: value/],
+    [{ overrides: { lpfl: { rank: 4 } } }, /overrides\.lpfl: no such method here; wanted one of zero-shot, lp-fl/],
+    [{ overrides: { 'lp-fl': 5 } }, /overrides\.lp-fl: got 5; wanted name: value/],
+  ] as const)
+    assert.match(await wrong(more), wanted);
 });
 
 test('runs are points x seeds x methods, keyed by what they compute', async () => {
@@ -197,6 +218,24 @@ test('runs are points x seeds x methods, keyed by what they compute', async () =
   assert.equal(
     (await planRuns(readSpec({ ...SPEC, about: 'other words' }, 'x'))).map((r) => r.key),
     (await planRuns(readSpec(SPEC, 'x'))).map((r) => r.key),
+  );
+});
+
+test('a key is what is computed: of defaults, of what a method does not look at, of points that come to the same, nothing', async () => {
+  const keys = async (more: object): Promise<string[]> =>
+    (await planRuns(readSpec({ ...SPEC, ...more }, 'x'))).map((r) => r.key);
+  const plain = await keys({ methods: ['fedavg'] });
+  assert.equal(await keys({ methods: ['fedavg'], settings: { rank: 8, retryMs: 77 } }), plain);
+  assert.equal(await keys({ methods: ['fedavg'], settings: { schedule: 'ring' }, contact: 0.5, alpha: 3 }), plain);
+  assert.not.equal(await keys({ methods: ['fedavg'], settings: { rank: 4 } }), plain);
+  assert.not.equal(await keys({ methods: ['fedavg'], peers: 4 }), plain);
+  const [ring, full] = await keys({ methods: ['fedavg'], vary: { schedule: ['ring', 'full'] } });
+  assert.is(ring, full);
+  const runs = await planRuns(readSpec({ ...SPEC, methods: ['fedavg'], vary: { schedule: ['ring', 'full'] } }, 'x'));
+  const record = { type: 'final', key: ring, seed: '1', method: 'fedavg' } as unknown as ExperimentRecord;
+  assert.equal(
+    recordsOf(runs, [record, record]).map((r) => r.point),
+    [{ schedule: 'ring' }, { schedule: 'full' }],
   );
 });
 
@@ -257,7 +296,7 @@ test('an experiment runs, is not run again, survives a torn line, and is told as
   assert.not.match(page, /(src|href)=/);
 });
 
-test('peers of different ranks learn together with averaging product, and each keeps to its own', async () => {
+test('peers of different ranks learn together with averaging product, and the cross term is of what they bring', async () => {
   const settings = { ...QUICK, averaging: 'product', rank: 4, codec: 'int8' };
   const spec = readSpec({ ...SPEC, methods: ['lp-fl-gold'], ranks: [1, 2, 4], settings }, 'x');
   const runs = await planRuns(spec);
@@ -272,9 +311,19 @@ test('peers of different ranks learn together with averaging product, and each k
   const final = records.find((r) => r.type === 'final')!;
   assert.ok(final.type === 'final' && final.accuracy.mean > 0.5 && final.bytes > 0);
   assert.ok(records.every((r) => r.type === 'final' || (r.crossTerm === null && Number.isFinite(r.disagreement))));
+  // The cross term is of what peers bring to the mixing, so not zero even where a server leaves all alike.
+  const other = await planRuns(readSpec({ ...SPEC, methods: ['fedavg'], settings: { ...QUICK, localSteps: 3 } }, 'x'));
+  const rest = await runExperiment({
+    runs: other,
+    folder: temporaryFolder(),
+    threads: 1,
+    signal,
+    onProgress: () => {},
+  });
+  assert.ok(rest.some((r) => r.type === 'round' && r.crossTerm! > 0));
 });
 
-test('an interrupted experiment stops at the next step, writes no half run, and can go on', async () => {
+test('an interrupted experiment stops at the next step and writes no half run', async () => {
   const folder = temporaryFolder();
   const [, run] = await planRuns(readSpec({ ...SPEC, settings: { ...QUICK, rounds: 500 } }, 'x'));
   const controller = new AbortController();

@@ -85,6 +85,10 @@ test('draws are in proportion to confidence, in the ratio asked for, each at mos
     counts.sure += drawn.filter((d) => d.confidence > 0.5).length;
     counts.unsure += drawn.filter((d) => d.confidence < 0.5).length;
   }
+  const sharp = Array.from({ length: 20 }, (_, trial) =>
+    drawByConfidence(items, [0.5, 0.5], 40, createPrng('sharp').fork(trial), 50).filter((d) => d.confidence < 0.5),
+  );
+  assert.is(sharp.flat().length, 0, 'the surest only, with a high power');
   const ratio = counts.sure / counts.unsure;
   assert.ok(ratio > 2 && ratio < 4, `sure to unsure ${ratio}, about 3 wanted`);
 });
