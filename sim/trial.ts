@@ -15,7 +15,7 @@ import { type LockstepPeer, runLockstep } from './lockstep.ts';
 import { METHODS, type Method } from './methods.ts';
 import { type PeerShare, partition } from './partition.ts';
 import type { PlannedRun } from './plan.ts';
-import type { ExperimentRecord, PeerCounts, RoundRecord } from './records.ts';
+import type { ExperimentRecord, FinalRecord, PeerCounts, RoundRecord } from './records.ts';
 
 const PRIOR_TEXTS = 200;
 /** Of a run's time, about; the rest scores the test texts. */
@@ -39,6 +39,26 @@ interface Subject {
   readonly average: (vectors: readonly Float32Array[]) => Float32Array;
 }
 
+/** A run opened: everything that training and scoring share. */
+interface Trial {
+  readonly planned: PlannedRun;
+  readonly method: Method;
+  readonly run: Run;
+  readonly data: Dataset;
+  readonly shares: readonly PeerShare[];
+  readonly subject: Subject;
+  readonly learners: readonly Learner[];
+  readonly peers: LockstepPeer[];
+  readonly signal: AbortSignal;
+}
+
+interface Trained {
+  readonly records: readonly RoundRecord[];
+  /** The average of the round that was best on development texts; null where nothing was trained. */
+  readonly best: Float32Array | null;
+  readonly bytes: number;
+}
+
 /** Every record of the run. Throws where `signal` cuts it short. */
 export async function runTrial(
   planned: PlannedRun,
@@ -47,6 +67,13 @@ export async function runTrial(
   onRound: (record: RoundRecord, share: number) => void,
 ): Promise<ExperimentRecord[]> {
   const began = performance.now();
+  const trial = await openTrial(planned, getTrainer, signal);
+  const nothing: Trained = { records: [], best: null, bytes: 0 };
+  const trained = trial.method.trainable === 'none' ? nothing : await trainTrial(trial, onRound);
+  return [...trained.records, await finalOf(trial, trained, began)];
+}
+
+async function openTrial(planned: PlannedRun, getTrainer: GetTrainer, signal: AbortSignal): Promise<Trial> {
   const { scenario, seed } = planned;
   const method = METHODS[planned.method]!;
   const bare = await openRun(planned.settings);
@@ -55,87 +82,102 @@ export async function runTrial(
   const calibrator = await getTrainer(bare, false);
   const run = await calibrateRun(bare, calibrator, priorTexts(shares));
   const subject = await subjectOf(method, run, method.trainable === 'full' ? await getTrainer(run, true) : calibrator);
-  const { trainer, wire, average } = subject;
   const learners = await createLearners(method, shares, run, scenario.ranks);
-  const start = wire.pack(subject.start);
+  const start = subject.wire.pack(subject.start);
   const peers = learners.map((learner, i): LockstepPeer => {
     const { settings } = learner.run;
     const vector = settings.localRank && !subject.full ? cutRank(start, run.tensors, settings.localRank) : start;
     return { id: `peer-${i}`, settings, vector, residual: new Float32Array(start.length) };
   });
-  const identity = { key: planned.key, method: planned.method, seed, point: planned.point };
+  return { planned, method, run, data, shares, subject, learners, peers, signal };
+}
+
+function identityOf({ key, method, seed, point }: PlannedRun): Pick<RoundRecord, 'key' | 'method' | 'seed' | 'point'> {
+  return { key, method, seed, point };
+}
+
+/** The share of examples a vector gets right. */
+async function scoreWith(
+  { subject, run, signal }: Trial,
+  vector: Float32Array,
+  examples: readonly EncodedExample[],
+  labels = run.labels,
+): Promise<number> {
+  return (await evaluate({ trainer: subject.trainer, task: run.task, labels, vector, signal }, examples)).share;
+}
+
+/** Every round of training and mixing, a record each. */
+async function trainTrial(trial: Trial, onRound: (record: RoundRecord, share: number) => void): Promise<Trained> {
+  const { planned, method, run, data, subject, learners, peers, signal } = trial;
+  const { wire, average } = subject;
   const development = await encodeExamples(run.task, data.development);
-  const records: ExperimentRecord[] = [];
+  const factors = subject.full ? [] : factorPairs(run.tensors);
+  const isFactored = method.mixing !== 'none' && run.settings.averaging !== 'product';
+  const records: RoundRecord[] = [];
   let best = { share: -1, vector: subject.start };
   let bytes = 0;
-  const score = async (
-    vector: Float32Array,
-    examples: readonly EncodedExample[],
-    labels = run.labels,
-  ): Promise<number> => (await evaluate({ trainer, task: run.task, labels, vector, signal }, examples)).share;
-
-  const factors = subject.full ? [] : factorPairs(run.tensors);
-  if (method.trainable !== 'none') {
-    await runLockstep({
-      settings: run.settings,
-      runId: run.runId,
-      mixing: method.mixing,
-      factors,
-      contact: scenario.contact,
-      average,
-      peers,
-      train: async (i, round, vector) =>
-        wire.pack(await trainPeer(subject, learners[i]!, { peer: `peer-${i}`, round, vector: wire.unpack(vector) })),
-      onRound: async (round, sent, before) => {
-        signal.throwIfAborted();
-        bytes += sent;
-        const vectors = peers.map((p) => wire.unpack(p.vector));
-        const middle = average(vectors);
-        const share = await score(middle, development);
-        if (share > best.share) best = { share, vector: middle };
-        const trained = learners.filter((l) => l.pseudo.examples.length > 0);
-        const known = trained.flatMap((l) => l.pseudo.precision ?? []);
-        const record: RoundRecord = {
-          type: 'round',
-          ...identity,
-          round,
-          loss: averageOf(learners.map((l) => l.loss)),
-          development: share,
-          disagreement: method.data === 'pooled' ? 0 : disagreement(vectors),
-          crossTerm:
-            method.mixing === 'none' || run.settings.averaging === 'product'
-              ? null
-              : crossTerm(before.map(wire.unpack), factors),
-          bytes,
-          precision: known.length > 0 ? averageOf(known) : null,
-          coverage: trained.length > 0 ? averageOf(trained.map((l) => l.pseudo.coverage)) : null,
-        };
-        records.push(record);
-        onRound(record, (TRAINING_SHARE * (round + 1)) / (run.settings.rounds + run.settings.closingRounds));
-      },
-    });
-  }
-  const test = await encodeExamples(run.task, data.test);
-  const own = await scoreEach(peers, (vector) => score(wire.unpack(vector), test));
-  const together = peers.length === 1 ? own[0]! : await score(average(peers.map((p) => wire.unpack(p.vector))), test);
-  records.push({
-    type: 'final',
-    ...identity,
-    accuracy: {
-      mean: averageOf(own),
-      worst: Math.min(...own),
-      average: together,
-      bestRound: best.share < 0 ? together : await score(best.vector, test),
-      uncalibrated: method.trainable === 'none' ? await score(run.initial, test, labelWords(run.task, [])) : null,
+  await runLockstep({
+    settings: run.settings,
+    runId: run.runId,
+    mixing: method.mixing,
+    factors,
+    contact: planned.scenario.contact,
+    average,
+    peers,
+    train: async (i, round, vector) =>
+      wire.pack(await trainPeer(subject, learners[i]!, { peer: `peer-${i}`, round, vector: wire.unpack(vector) })),
+    onRound: async (round, sent, before) => {
+      signal.throwIfAborted();
+      bytes += sent;
+      const vectors = peers.map((p) => wire.unpack(p.vector));
+      const middle = average(vectors);
+      const share = await scoreWith(trial, middle, development);
+      if (share > best.share) best = { share, vector: middle };
+      const labelling = learners.filter((l) => l.pseudo.examples.length > 0);
+      const record: RoundRecord = {
+        type: 'round',
+        ...identityOf(planned),
+        round,
+        loss: averageOf(learners.map((l) => l.loss))!,
+        development: share,
+        disagreement: method.data === 'pooled' ? 0 : disagreement(vectors),
+        crossTerm: isFactored ? crossTerm(before.map(wire.unpack), factors) : null,
+        bytes,
+        precision: averageOf(labelling.flatMap((l) => l.pseudo.precision ?? [])),
+        coverage: averageOf(labelling.map((l) => l.pseudo.coverage)),
+      };
+      records.push(record);
+      onRound(record, (TRAINING_SHARE * (round + 1)) / (run.settings.rounds + run.settings.closingRounds));
     },
-    steps: method.trainable === 'none' ? 0 : run.settings.rounds * run.settings.localSteps,
+  });
+  return { records, best: best.vector, bytes };
+}
+
+/** The test texts, scored once. */
+async function finalOf(trial: Trial, { best, bytes }: Trained, began: number): Promise<FinalRecord> {
+  const { planned, method, run, data, shares, subject, peers } = trial;
+  const test = await encodeExamples(run.task, data.test);
+  const vectors = peers.map((p) => subject.wire.unpack(p.vector));
+  const own = await scoreEach(vectors, (vector) => scoreWith(trial, vector, test));
+  const average = peers.length === 1 ? own[0]! : await scoreWith(trial, subject.average(vectors), test);
+  const isBase = method.trainable === 'none';
+  return {
+    type: 'final',
+    ...identityOf(planned),
+    accuracy: {
+      mean: averageOf(own)!,
+      worst: Math.min(...own),
+      average,
+      bestRound: best ? await scoreWith(trial, best, test) : average,
+      uncalibrated: isBase ? await scoreWith(trial, run.initial, test, labelWords(run.task, [])) : null,
+    },
+    steps: isBase ? 0 : run.settings.rounds * run.settings.localSteps,
     bytes,
     testExamples: test.length,
     seconds: (performance.now() - began) / 1000,
     peers: shares.map((share) => countsOf(share, run.task.classes.length)),
     hashes: { base: run.base.sha256, data: hashOf(data) },
-  });
-  return records;
+  };
 }
 
 /** Texts of every peer for the label prior: unlabelled ones, or gold where a run has no others. */
@@ -164,14 +206,14 @@ async function subjectOf(method: Method, run: Run, trainer: Trainer): Promise<Su
   return { trainer, full: false, start: initial, wire, average: settings.averaging === 'product' ? average : mean };
 }
 
-/** Scores every peer's vector; peers that hold the very same one are scored once. */
+/** Scores every vector; what is the very same for several peers is scored once. */
 async function scoreEach(
-  peers: readonly LockstepPeer[],
+  vectors: readonly Float32Array[],
   score: (vector: Float32Array) => Promise<number>,
 ): Promise<number[]> {
   const known = new Map<Float32Array, number>();
   const shares: number[] = [];
-  for (const { vector } of peers) {
+  for (const vector of vectors) {
     const share = known.get(vector) ?? (await score(vector));
     known.set(vector, share);
     shares.push(share);
@@ -218,7 +260,7 @@ async function trainPeer(
   const layout = full ? {} : { tensors };
   const place = { peer, round, vector, steps };
   const result = await trainRound({ trainer, task, settings, labels, ...layout, examples: gold, pseudo, ...place });
-  learner.loss = averageOf(result.losses);
+  learner.loss = averageOf(result.losses) ?? 0;
   return result.vector;
 }
 
@@ -234,6 +276,7 @@ function hashOf({ pool, development, test }: Dataset): string {
     .digest('hex');
 }
 
-function averageOf(xs: readonly number[]): number {
-  return xs.reduce((a, b) => a + b, 0) / Math.max(1, xs.length);
+/** null of nothing. */
+function averageOf(xs: readonly number[]): number | null {
+  return xs.length === 0 ? null : xs.reduce((a, b) => a + b, 0) / xs.length;
 }
