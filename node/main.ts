@@ -118,6 +118,7 @@ function createProgram(): Command {
       'records (runs.jsonl, shared by experiments) and the report (NAME.md, .html, .json)',
       'results',
     )
+    .option('--report', 'run nothing: only the report, of the runs that are there')
     .option('--threads <count>', 'threads of one operator; 0: one a core', '0')
     .option('--json', 'print the final records as JSON')
     .action(async (file: string, flags: Flags & { set: string[] }) =>

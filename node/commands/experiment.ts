@@ -28,7 +28,7 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
   try {
     await prepareFolder(folder);
     await runExperiment({
-      runs,
+      runs: flags.report ? [] : runs,
       folder,
       threads: integerFlag(flags, 'threads', 0, 1024),
       signal: interrupt.signal,
