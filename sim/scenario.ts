@@ -36,7 +36,7 @@ export interface ScenarioRun {
   readonly settings: RunSettings;
 }
 
-const DEFAULTS: Scenario = {
+export const DEFAULTS: Scenario = {
   ...LAN,
   peers: 16,
   size: 100,
@@ -49,7 +49,7 @@ const DEFAULTS: Scenario = {
 };
 
 /** Settings of a simulated run where they are not those of a real one: seconds instead of minutes, nothing rounded. */
-const SIMULATED = {
+export const SIMULATED = {
   codec: 'f32',
   rounds: 20,
   closingRounds: 0,

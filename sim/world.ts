@@ -132,9 +132,12 @@ export function createWorld(options: WorldOptions): World {
         heap.push(now + slowdown * between(trainMs, device), { to: index, life: seat.life, event });
         break;
       }
-      case 'send':
-        deliver(index, ids.indexOf(effect.to), effect.bytes);
+      case 'send': {
+        // Over a connection of their own; what is published comes by way of others.
+        const to = ids.indexOf(effect.to);
+        if (network.canConnect(index, to, now)) deliver(index, to, effect.bytes);
         break;
+      }
       case 'publish':
         for (let to = 0; to < seats.length; to++) if (to !== index) deliver(index, to, effect.bytes);
         break;

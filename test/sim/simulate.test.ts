@@ -105,7 +105,8 @@ for (const [name, more] of Object.entries({
     const result = resultOf(more);
     assert.is(result.finished, 8, REPLAY);
     assert.ok(result.drift! < 1e-6, `drift ${result.drift}; ${REPLAY}`);
-    assert.is(result.abandoned, 0, REPLAY);
+    // Two hidden peers never meet: neither mixes, both give up.
+    assert.ok(name === 'peers behind NAT' ? result.abandoned > 0 : result.abandoned === 0, REPLAY);
     assert.ok(name !== 'crashes' || result.restarts > 3, REPLAY);
   });
 }

@@ -1,0 +1,30 @@
+/** @file `npm run fuzz -- --seeds 1..500` or `--minutes 10`: worlds in virtual time until one breaks an invariant. */
+import { parseArgs } from 'node:util';
+import { createDisplay } from '../node/display.ts';
+import { fuzzOnce } from '../sim/fuzz.ts';
+
+const { values } = parseArgs({ options: { seeds: { type: 'string' }, minutes: { type: 'string' } } });
+const range = /^(\d+)(?:\.\.(\d+))?$/.exec(values.seeds ?? '1..200');
+const minutes = values.minutes === undefined ? null : Number(values.minutes);
+if (!range || (minutes !== null && !(minutes > 0))) {
+  console.error('fuzz: wanted --seeds FIRST..LAST (or one seed), or --minutes N');
+  process.exit(2);
+}
+const first = Number(range[1]);
+const last = minutes === null ? Number(range[2] ?? first) : Number.POSITIVE_INFINITY;
+const display = createDisplay();
+const until = Date.now() + 60_000 * (minutes ?? Number.POSITIVE_INFINITY);
+let failures = 0;
+let done = 0;
+for (let seed = first; seed <= last && Date.now() < until; seed++) {
+  const problem = fuzzOnce(String(seed));
+  done += 1;
+  if (problem) {
+    failures += 1;
+    display.note(`seed ${seed}: ${problem}; replay with npm run fuzz -- --seeds ${seed}`);
+  }
+  if (minutes === null) display.progress('worlds', done, last - first + 1);
+}
+display.close();
+console.log(`${done - failures} worlds passed, ${failures} failed`);
+process.exitCode = failures ? 1 : 0;

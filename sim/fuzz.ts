@@ -1,0 +1,75 @@
+/** @file Worlds drawn from a seed, each with its own peers, graph, codec and faults, and what must hold of every one. */
+import { checkSettings } from '../node/train/run.ts';
+import { CODEC_NAMES } from '../protocol/codec.ts';
+import { SCHEDULE_NAMES } from '../protocol/neighbours.ts';
+import { createPrng, type Prng } from '../protocol/prng.ts';
+import { DEFAULTS, type ScenarioRun, SIMULATED } from './scenario.ts';
+import { simulate } from './simulate.ts';
+
+/** The world of a seed: which faults there are is drawn first, then how much of each. */
+export function drawRun(seed: string): ScenarioRun {
+  const prng = createPrng(seed).fork('fuzz');
+  const some = (chance: number, draw: () => number): number => (prng.random() < chance ? draw() : 0);
+  const pick = <T>(items: readonly T[]): T => items[prng.below(items.length)]!;
+  const peers = 2 + prng.below(12);
+  const trainMs = 20 + prng.below(400);
+  const scenario = {
+    ...DEFAULTS,
+    peers,
+    size: 1 + prng.below(70),
+    latencyMs: [1 + prng.below(20), 30 + prng.below(300)] as const,
+    trainMs: [trainMs, trainMs + prng.below(600)] as const,
+    bandwidthMbps: some(0.2, () => 0.2 + prng.random()),
+    loss: some(0.6, () => 0.4 * prng.random()),
+    duplication: some(0.5, () => 0.5 * prng.random()),
+    natShare: some(0.2, () => 0.5 * prng.random()),
+    crashes: some(0.5, () => 1 + prng.below(10)),
+    downMs: 50 + prng.below(1500),
+    stragglers: { share: some(0.3, () => 0.5 * prng.random()), slowdown: 1 + prng.below(8) },
+    partition: drawPartition(prng),
+  };
+  const settings = {
+    ...SIMULATED,
+    minPeers: peers,
+    rounds: 2 + prng.below(14),
+    closingRounds: prng.below(3),
+    schedule: pick(SCHEDULE_NAMES),
+    redraw: pick(['on', 'off']),
+    codec: pick(CODEC_NAMES),
+    degree: pick([2, 4, 6]),
+    roundDeadlineMs: 300 + prng.below(4000),
+    retryMs: 100 + prng.below(1000),
+    // What is given up after so many open rounds takes its part of the mean along; that is tested elsewhere.
+    maxOpenRounds: 64,
+    seed,
+  };
+  return { point: {}, seed, scenario, settings: checkSettings(settings, `fuzz seed ${seed}`) };
+}
+
+function drawPartition(prng: Prng): ScenarioRun['scenario']['partition'] {
+  const [chance, fromMs, length, share, oneWay] = [
+    prng.random(),
+    prng.below(3000),
+    200 + prng.below(6000),
+    prng.random(),
+    prng.random() < 0.5,
+  ];
+  return chance < 0.3 ? { fromMs, untilMs: fromMs + length, share, oneWay } : null;
+}
+
+/** How far the mean may move, in units of the first disagreement: by float32 rounding alone, whatever the codec. */
+const MAX_DRIFT = 1e-6;
+
+/**
+ * Runs the seed's world; what does not hold of it, or null. Safety: the mean stays, so nothing was
+ * mixed at one end alone or twice. Liveness: healed, everybody finishes.
+ */
+export function fuzzOnce(seed: string): string | null {
+  const run = drawRun(seed);
+  const { result } = simulate(run);
+  const { peers } = run.scenario;
+  if (result.finished < peers) return `${peers - result.finished} of ${peers} peers did not finish`;
+  if (!(result.drift! <= MAX_DRIFT))
+    return `the mean moved by ${result.drift!.toExponential(1)} of the first disagreement`;
+  return null;
+}
