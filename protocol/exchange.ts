@@ -8,6 +8,8 @@ import { CODECS, type CodecName } from './codec.ts';
 import type { RunSettings } from './config.ts';
 
 export interface Edge {
+  /** Announced with the adapter; the weight of the edge comes from the larger of the two ends'. */
+  readonly degree: number;
   /** Their adapter of this round is mixed into ours, durably. */
   received: boolean;
   /** Ours is mixed into theirs, durably. */
@@ -18,8 +20,6 @@ export interface Edge {
 
 export interface Exchange {
   readonly round: number;
-  /** Announced with the adapter; the weight of an edge comes from the larger of the two. */
-  readonly degree: number;
   /** What was sent, packed, and what it decodes to. */
   readonly payload: Uint8Array;
   readonly sent: Float32Array;
@@ -42,26 +42,49 @@ export interface Parcel {
 export function openExchange(options: {
   round: number;
   neighbours: readonly string[];
+  /** Exchanges of earlier rounds that are not finished. */
+  open?: readonly Exchange[];
   settings: Pick<RunSettings, 'codec' | 'averaging'>;
   adapter: Float32Array;
   residual: Float32Array;
 }): { exchange: Exchange; residual: Float32Array } {
-  const { round, neighbours, settings, adapter, residual } = options;
+  const { round, neighbours, open = [], settings, adapter, residual } = options;
   const codec = CODECS[settings.codec as CodecName];
   const target = adapter.map((x, i) => x + residual[i]!);
   const payload = codec.encode(target);
   const sent = codec.decode(payload, adapter.length);
   if (!sent) throw new Error('a finite adapter must decode to what was encoded');
-  const edges = Object.fromEntries(neighbours.map((id) => [id, { received: false, acknowledged: false }]));
+  const edges = Object.fromEntries(
+    neighbours.map((id): [string, Edge] => {
+      const older = open.filter((exchange) => isOpen(exchange.edges[id])).length;
+      return [id, { degree: edgeDegree(neighbours.length, older), received: false, acknowledged: false }];
+    }),
+  );
   const left = settings.averaging === 'product' ? residual : target.map((x, i) => x - sent[i]!);
-  return { exchange: { round, degree: Math.max(1, neighbours.length), payload, sent, edges }, residual: left };
+  return { exchange: { round, payload, sent, edges }, residual: left };
+}
+
+/** Degrees travel in two bytes. */
+const MAX_DEGREE = 0xffff;
+
+/**
+ * The number of neighbours; more for each older exchange with this one that is still open, so that the weight, 1 / (1 + it),
+ * halves. Each of those will move both ends towards each other by much the same difference: together not past each other.
+ */
+function edgeDegree(neighbours: number, older: number): number {
+  return Math.min(MAX_DEGREE, (1 + Math.max(1, neighbours)) * 2 ** Math.min(older, 16) - 1);
+}
+
+/** Not mixed, or not known to be, at one of the ends. */
+function isOpen(edge: Edge | undefined): boolean {
+  return edge !== undefined && !(edge.received && edge.acknowledged);
 }
 
 /** Forgets edges both ends have finished, and exchanges without edges but the newest. */
 export function closeFinished(exchanges: readonly Exchange[]): Exchange[] {
   for (const exchange of exchanges) {
     for (const [id, edge] of Object.entries(exchange.edges)) {
-      if (edge.received && edge.acknowledged) delete exchange.edges[id];
+      if (!isOpen(edge)) delete exchange.edges[id];
     }
   }
   return exchanges.filter((exchange) => Object.keys(exchange.edges).length > 0);

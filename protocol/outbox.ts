@@ -53,13 +53,14 @@ export function save(peer: Peer, out: Outbox): void {
   out.effects.push({ type: 'save', snapshot: snapshotOf(peer) });
 }
 
-export function sendData(peer: Peer, { round, degree, payload }: Exchange, to: string, out: Outbox): void {
+export function sendData(peer: Peer, { round, payload, edges }: Exchange, to: string, out: Outbox): void {
   const member = memberOf(peer.members, to, out.now);
   if (member && !member.connected && !member.dialled) dial(member, out);
-  const edge = peer.exchanges.find((e) => e.round === round)?.edges[to];
-  if (edge && member?.connected) edge.sentAt = out.now;
+  const edge = edges[to];
+  if (!edge) return;
+  if (member?.connected) edge.sentAt = out.now;
   const codec = peer.settings.codec as CodecName;
-  out.send(to, { type: 'data', round, degree, codec, count: peer.adapter.length, payload });
+  out.send(to, { type: 'data', round, degree: edge.degree, codec, count: peer.adapter.length, payload });
 }
 
 export function dial(member: Member, out: Outbox): void {

@@ -127,7 +127,7 @@ export function parcelKey(round: number, from: string): string {
 function copyExchanges(exchanges: readonly Exchange[]): Exchange[] {
   const copyEdges = (edges: Exchange['edges']): Exchange['edges'] =>
     Object.fromEntries(
-      Object.entries(edges).map(([id, { received, acknowledged }]) => [id, { received, acknowledged }]),
+      Object.entries(edges).map(([id, { degree, received, acknowledged }]) => [id, { degree, received, acknowledged }]),
     );
   return exchanges.map((e) => ({ ...e, edges: copyEdges(e.edges) }));
 }

@@ -113,9 +113,10 @@ function exchange(peer: Peer, out: Outbox): void {
   if (!sane) out.effects.push({ type: 'report', metric: { type: 'diverged', round: peer.round } });
   const neighbours = sane ? drawn : [];
   const { round, adapter, residual } = peer;
-  const opened = openExchange({ round, neighbours, settings, adapter, residual });
+  const open = closeFinished(peer.exchanges);
+  const opened = openExchange({ round, neighbours, open, settings, adapter, residual });
   peer.residual = opened.residual;
-  peer.exchanges = boundExchanges(peer, [...closeFinished(peer.exchanges), opened.exchange], out);
+  peer.exchanges = boundExchanges(peer, [...open, opened.exchange], out);
   peer.exchanged = peer.round;
   peer.phase = 'exchanging';
   save(peer, out);
@@ -188,8 +189,8 @@ function mixParcels(peer: Peer, out: Outbox): Mixed[] {
       out.send(parcel.from, { type: 'nack', round: parcel.round }); // not drawn here
       return [];
     });
-  const contributions = ready.map(({ parcel, exchange: { degree, sent } }): Contribution => {
-    return { weight: edgeWeight(degree, parcel.degree), theirs: parcel.vector, mine: sent };
+  const contributions = ready.map(({ parcel, exchange: { edges, sent } }): Contribution => {
+    return { weight: edgeWeight(edges[parcel.from]!.degree, parcel.degree), theirs: parcel.vector, mine: sent };
   });
   assertConvex(ready, contributions);
   if (ready.length > 0) peer.adapter = mixAs(peer.settings, peer.factors, peer.adapter, contributions);

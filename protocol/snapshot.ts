@@ -24,7 +24,7 @@ export interface Snapshot {
   readonly acquaintances: readonly Acquaintance[];
 }
 
-const MAGIC = 0x534b4c31; // "1LKS"
+const MAGIC = 0x534b4c32; // "2LKS"
 
 export function encodeSnapshot(snapshot: Snapshot, hash: Hash): Uint8Array {
   const writer = new Writer().u32(MAGIC).ascii(snapshot.runId).u53(snapshot.boot).u32(snapshot.round);
@@ -34,10 +34,16 @@ export function encodeSnapshot(snapshot: Snapshot, hash: Hash): Uint8Array {
     .u32(snapshot.adapter.length);
   writer.raw(CODECS.f32.encode(snapshot.adapter)).raw(CODECS.f32.encode(snapshot.residual));
   writer.u16(snapshot.exchanges.length);
-  for (const { round, degree, payload, edges } of snapshot.exchanges) {
+  for (const { round, payload, edges } of snapshot.exchanges) {
     const ids = Object.keys(edges).sort();
-    writer.u32(round).u16(degree).u32(payload.length).raw(payload).u16(ids.length);
-    for (const id of ids) writer.ascii(id).u8((edges[id]!.received ? 1 : 0) + (edges[id]!.acknowledged ? 2 : 0));
+    writer.u32(round).u32(payload.length).raw(payload).u16(ids.length);
+    for (const id of ids) {
+      const { degree, received, acknowledged } = edges[id]!;
+      writer
+        .ascii(id)
+        .u16(degree)
+        .u8((received ? 1 : 0) + (acknowledged ? 2 : 0));
+    }
   }
   writer.u16(snapshot.acquaintances.length);
   for (const { id, addresses } of snapshot.acquaintances) writeAddresses(writer.ascii(id), addresses);
@@ -68,17 +74,16 @@ export function decodeSnapshot(bytes: Uint8Array, codec: CodecName, hash: Hash):
   if (!phase || !adapter || !residual) return null;
   const exchanges: Exchange[] = [];
   for (let left = reader.u16(); left > 0; left--) {
-    const [exchangeRound, degree] = [reader.u32(), reader.u16()];
+    const exchangeRound = reader.u32();
     const payload = reader.raw(reader.u32()).slice();
     const sent = CODECS[codec].decode(payload, count);
     if (!sent) return null;
     const edges: Exchange['edges'] = {};
     for (let more = reader.u16(); more > 0; more--) {
-      const id = reader.ascii();
-      const flags = reader.u8();
-      edges[id] = { received: (flags & 1) > 0, acknowledged: (flags & 2) > 0 };
+      const [id, degree, flags] = [reader.ascii(), reader.u16(), reader.u8()];
+      edges[id] = { degree, received: (flags & 1) > 0, acknowledged: (flags & 2) > 0 };
     }
-    exchanges.push({ round: exchangeRound, degree, payload, sent, edges });
+    exchanges.push({ round: exchangeRound, payload, sent, edges });
   }
   const acquaintances: Acquaintance[] = [];
   for (let left = reader.u16(); left > 0; left--)

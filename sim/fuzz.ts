@@ -71,5 +71,6 @@ export function fuzzOnce(seed: string): string | null {
   if (result.finished < peers) return `${peers - result.finished} of ${peers} peers did not finish`;
   if (!(result.drift! <= MAX_DRIFT))
     return `the mean moved by ${result.drift!.toExponential(1)} of the first disagreement`;
+  if (!(result.apart <= 1)) return `peers ended further apart than they began, ${result.apart.toPrecision(3)}`;
   return null;
 }

@@ -83,7 +83,8 @@ const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number)
       const reached = Object.keys(mine.edges).filter((id) => meets(settings.seed, round, contact, [peer.id, id]));
       const contributions = reached.map((id): Contribution => {
         const theirs = exchanges.get(id)!;
-        return { weight: edgeWeight(mine.degree, theirs.degree), theirs: theirs.sent, mine: mine.sent };
+        const weight = edgeWeight(mine.edges[id]!.degree, theirs.edges[peer.id]!.degree);
+        return { weight, theirs: theirs.sent, mine: mine.sent };
       });
       peer.vector = mixAs(peer.settings, factors, peer.vector, contributions);
       bytes += reached.length * frameBytes(mine);

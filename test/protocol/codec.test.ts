@@ -177,10 +177,12 @@ const snapshot: Snapshot = {
   exchanges: [
     {
       round: 6,
-      degree: 2,
       payload: CODECS.f32.encode(Float32Array.of(1, 2, 4)),
       sent: Float32Array.of(1, 2, 4),
-      edges: { b: { received: true, acknowledged: false }, c: { received: false, acknowledged: true } },
+      edges: {
+        b: { degree: 2, received: true, acknowledged: false },
+        c: { degree: 8, received: false, acknowledged: true },
+      },
     },
   ],
 };

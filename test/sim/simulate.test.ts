@@ -111,6 +111,19 @@ for (const [name, more] of Object.entries({
   });
 }
 
+test('exchanges that were open for long are mixed in all at once without moving peers past each other', () => {
+  for (const peers of [2, 4, 8]) {
+    const result = resultOf({
+      peers,
+      partition: { fromMs: 400, untilMs: 5000, share: 0.5, oneWay: false },
+      settings: { rounds: 9, roundDeadlineMs: 400, maxOpenRounds: 64, closingRounds: 0 },
+    });
+    assert.is(result.finished, peers, REPLAY);
+    assert.ok(result.drift! < 1e-6, REPLAY);
+    assert.ok(result.apart < 1, `${peers} peers ended ${result.apart} apart; ${REPLAY}`);
+  }
+});
+
 test('toys come near what all their data ask for, and nearer than a peer alone', () => {
   for (const trainer of ['quadratic', 'logistic']) {
     const settings = { rounds: 25, localSteps: 4, learningRate: 0.2 };
