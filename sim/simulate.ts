@@ -1,7 +1,6 @@
 /** @file Runs a scenario: the world with its faults, then healed; what every round did to disagreement, drift and loss. */
 
-import type { ScheduleName } from '../protocol/neighbours.ts';
-import { drawGraph } from '../protocol/neighbours.ts';
+import { drawGraph, type ScheduleName } from '../protocol/neighbours.ts';
 import { createPrng } from '../protocol/prng.ts';
 import { distance, mean } from '../protocol/vector.ts';
 import { contraction, diameter } from './graph.ts';
@@ -42,7 +41,7 @@ export interface SimulationResult {
   readonly seconds: number;
 }
 
-const RUN_ID = '00112233445566778899aabbccddeeff';
+export const RUN_ID = '00112233445566778899aabbccddeeff';
 const HEALING_MS = 120_000;
 
 /** The run until its end, or until a virtual time: the world as it then is, and what was seen. Pure in its run. */

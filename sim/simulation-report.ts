@@ -4,7 +4,7 @@ import { circleGraph, lineChart } from './chart.ts';
 import { boundOf } from './graph.ts';
 import { pointText } from './points.ts';
 import type { ScenarioRun } from './scenario.ts';
-import type { SimulationResult } from './simulate.ts';
+import { RUN_ID, type SimulationResult } from './simulate.ts';
 
 export interface Simulated {
   readonly run: ScenarioRun;
@@ -130,7 +130,7 @@ function graphs(all: readonly Simulated[]): string {
           `${pointText(point)}, round ${round}`,
           drawGraph({
             schedule: settings.schedule as ScheduleName,
-            runId: '00112233445566778899aabbccddeeff',
+            runId: RUN_ID,
             round,
             members,
             degree: settings.degree,

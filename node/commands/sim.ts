@@ -1,5 +1,7 @@
 /** @file `lorikeet sim`: runs a file of worlds in virtual time and tells what became of them; `--until` shows one as it stood. */
 import { join } from 'node:path';
+import type { ScenarioRun } from '../../sim/scenario.ts';
+import type { SimulationResult } from '../../sim/simulate.ts';
 import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay, table } from '../display.ts';
@@ -17,7 +19,7 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
   const runs = shardOf(spec.runs, flags.shard);
   const display = createDisplay();
   const interrupt = interruptSignal(() => display.note('stopping after this run (Ctrl-C again to stop at once)'));
-  const all: { run: (typeof runs)[number]; result: ReturnType<typeof simulate>['result'] }[] = [];
+  const all: { run: ScenarioRun; result: SimulationResult }[] = [];
   try {
     for (const [i, run] of runs.entries()) {
       display.progress(spec.name, i, runs.length);
@@ -47,10 +49,7 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
 }
 
 /** One run until a virtual time: every peer as it then is. The same seed and file give the same state. */
-async function showState(
-  runs: readonly import('../../sim/scenario.ts').ScenarioRun[],
-  flags: SpecFlags,
-): Promise<void> {
+async function showState(runs: readonly ScenarioRun[], flags: SpecFlags): Promise<void> {
   const { simulate } = await import('../../sim/simulate.ts');
   const until = Number(flags.until);
   if (!(until > 0)) throw new UserError('usage', `--until: got ${JSON.stringify(flags.until)}; wanted virtual ms`);
