@@ -109,8 +109,8 @@ export function readSpec(given: Readonly<Record<string, unknown>>, where: string
   for (const point of points) readSettings('points', withoutFields(point), fail);
   const overrides = readTable('overrides', given.overrides, fail);
   for (const [method, settings] of Object.entries(overrides)) {
-    if (!methods.includes(method))
-      fail(`overrides.${method}: no such method here; wanted one of ${methods.join(', ')}`);
+    if (!Object.hasOwn(METHODS, method))
+      fail(`overrides.${method}: no such method; wanted ${Object.keys(METHODS).join(', ')}`);
     readSettings(`overrides.${method}`, settings, fail);
   }
   return {

@@ -203,7 +203,7 @@ test('an experiment is checked whole before it begins', async () => {
     [{ ranks: [4] }, /ranks: averaging is factors; wanted product/],
     [{ settings: { localRank: 4 } }, /localRank: got 4 with averaging factors; wanted averaging product/],
     [{ settings: 5 }, /settings: got 5; wanted name: value/],
-    [{ overrides: { lpfl: { rank: 4 } } }, /overrides\.lpfl: no such method here; wanted one of zero-shot, lp-fl/],
+    [{ overrides: { lpfl: { rank: 4 } } }, /overrides\.lpfl: no such method; wanted zero-shot, alone/],
     [{ overrides: { 'lp-fl': 5 } }, /overrides\.lp-fl: got 5; wanted name: value/],
   ] as const)
     assert.match(await wrong(more), wanted);
