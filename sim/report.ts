@@ -24,7 +24,7 @@ function columnsOf({ rows, reference }: Summary): Column[] {
     }),
     { title: 'MB sent', of: (row) => row.megabytes.toFixed(2) },
     ...some((row) => row.crossTerm, {
-      title: 'cross term',
+      title: 'largest cross term',
       of: ({ crossTerm }) => crossTerm?.mean.toPrecision(2) ?? '',
     }),
     ...some((row) => row.precision, {

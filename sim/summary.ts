@@ -17,7 +17,7 @@ export interface Row {
   /** The average adapter's accuracy minus the reference row's, seed by seed; null for the reference itself. */
   readonly difference: Cell | null;
   readonly megabytes: number;
-  /** Of the last round; null where there is none. */
+  /** The largest of a run's rounds; null where there is none. */
   readonly crossTerm: Cell | null;
   /** Of the last pseudo-labelled sets. */
   readonly precision: Cell | null;
@@ -58,13 +58,18 @@ export function summarise(spec: ExperimentSpec, records: readonly ExperimentReco
           cells: COLUMNS.map((column) => cellOf(group.map(column.of))!),
           difference: against[0] === group[0] ? null : differenceOf(group, against),
           megabytes: group.reduce((sum, r) => sum + r.bytes, 0) / group.length / 1e6,
-          crossTerm: cellOf(last.flatMap((r) => r.crossTerm ?? [])),
+          crossTerm: cellOf(group.flatMap((final) => largestCrossTerm(records, final) ?? [])),
           precision: cellOf(last.flatMap((r) => r.precision ?? [])),
         },
       ];
     }),
   );
   return { rows, reference: rows.length > 1 ? reference : null };
+}
+
+function largestCrossTerm(records: readonly ExperimentRecord[], { key }: FinalRecord): number | null {
+  const terms = records.flatMap((r) => (r.type === 'round' && r.key === key ? (r.crossTerm ?? []) : []));
+  return terms.length > 0 ? Math.max(...terms) : null;
 }
 
 function lastRound(records: readonly ExperimentRecord[], { key }: FinalRecord): RoundRecord | undefined {
