@@ -2,6 +2,7 @@
  * @file Who mixes with whom in a round: a pure function of run, round and members, so every peer draws the same graph.
  * Views of the members may differ a little; the default is drawn so that the graphs then differ a little too.
  */
+import type { RunSettings } from './config.ts';
 import { createPrng, hash32, type Prng } from './prng.ts';
 
 /** Two members that are neighbours, by their places in the sorted list. */
@@ -105,6 +106,15 @@ export interface Draw {
   readonly degree: number;
   /** Whether what is random is drawn afresh each round. */
   readonly redraw: boolean;
+}
+
+/** The draw of a round, as a run's settings have it. */
+export function drawOf(
+  settings: Pick<RunSettings, 'schedule' | 'degree' | 'redraw'>,
+  round: Pick<Draw, 'runId' | 'round' | 'members'>,
+): Draw {
+  const { schedule, degree, redraw } = settings;
+  return { ...round, schedule: schedule as ScheduleName, degree, redraw: redraw === 'on' };
 }
 
 /** Every member's neighbours, by place: sorted, without itself, each once. */

@@ -3,7 +3,7 @@ import type { TrainStats } from './events.ts';
 import { closeFinished, type Exchange, openExchange, type Parcel } from './exchange.ts';
 import { catchUp, liveMembers } from './membership.ts';
 import { type Contribution, crossTerm, edgeWeight, mixAs } from './mixing.ts';
-import { drawNeighbours, type ScheduleName } from './neighbours.ts';
+import { drawNeighbours, drawOf } from './neighbours.ts';
 import { type Outbox, save, sendData } from './outbox.ts';
 import { type Peer, parcelKey, totalRounds } from './peer.ts';
 import { normLimit } from './receive.ts';
@@ -97,17 +97,8 @@ export function trained(peer: Peer, round: number, adapter: Float32Array, stats:
 /** Opens this round's exchange: draw neighbours, pack, save, send. */
 function exchange(peer: Peer, out: Outbox): void {
   const { settings } = peer;
-  const drawn = drawNeighbours(
-    {
-      schedule: settings.schedule as ScheduleName,
-      runId: peer.runId,
-      round: peer.round,
-      members: view(peer, out.now),
-      degree: settings.degree,
-      redraw: settings.redraw === 'on',
-    },
-    peer.id,
-  );
+  const members = view(peer, out.now);
+  const drawn = drawNeighbours(drawOf(settings, { runId: peer.runId, round: peer.round, members }), peer.id);
   // What nobody would believe is not exchanged at all, so that no end mixes alone.
   const sane = norm(peer.adapter) + norm(peer.residual) <= normLimit(peer);
   if (!sane) out.effects.push({ type: 'report', metric: { type: 'diverged', round: peer.round } });

@@ -1,4 +1,5 @@
 /** @file Line charts, stacked bars and graphs of peers as SVG text: axes, a few ticks, a legend; nothing else. */
+import { escaped } from './markup.ts';
 
 export interface Series {
   readonly name: string;
@@ -45,16 +46,16 @@ export function lineChart({ title, x, y, series }: LineChart): string {
   const lines = series.map((s, i) => {
     const colour = COLOURS[i % COLOURS.length]!;
     const path = s.points.map(([a, b]) => `${px(a)},${py(b)}`).join(' ');
-    const label = `<text x="${WIDTH - RIGHT + 26}" y="${TOP + 8 + 18 * i}" dominant-baseline="middle">${text(s.name)}</text>`;
+    const label = `<text x="${WIDTH - RIGHT + 26}" y="${TOP + 8 + 18 * i}" dominant-baseline="middle">${escaped(s.name)}</text>`;
     return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/><line x1="${WIDTH - RIGHT + 8}" x2="${WIDTH - RIGHT + 22}" y1="${TOP + 8 + 18 * i}" y2="${TOP + 8 + 18 * i}" stroke="${colour}" stroke-width="3"/>${label}`;
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" font-family="system-ui, sans-serif" font-size="12" role="img">`,
-    `<text x="${LEFT}" y="16" font-weight="bold">${text(title)}</text>`,
+    `<text x="${LEFT}" y="16" font-weight="bold">${escaped(title)}</text>`,
     ...grid,
     ...marks,
-    `<text x="${(WIDTH - RIGHT + LEFT) / 2}" y="${HEIGHT - 6}" text-anchor="middle">${text(x)}</text>`,
-    `<text x="14" y="${HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 ${HEIGHT / 2})">${text(y)}</text>`,
+    `<text x="${(WIDTH - RIGHT + LEFT) / 2}" y="${HEIGHT - 6}" text-anchor="middle">${escaped(x)}</text>`,
+    `<text x="14" y="${HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 ${HEIGHT / 2})">${escaped(y)}</text>`,
     ...lines,
     '</svg>',
   ].join('\n');
@@ -86,7 +87,7 @@ export function stackedBars({ title, x, parts, bars }: StackedBars): string {
       at += value;
       return value > 0 ? cell : '';
     });
-    return `<text x="${LEFT - 6}" y="${y + BAR / 2}" text-anchor="end" dominant-baseline="middle">${text(name)}</text>${cells.join('')}`;
+    return `<text x="${LEFT - 6}" y="${y + BAR / 2}" text-anchor="end" dominant-baseline="middle">${escaped(name)}</text>${cells.join('')}`;
   });
   const marks = ticks([0, longest]).map(
     (v) =>
@@ -94,14 +95,14 @@ export function stackedBars({ title, x, parts, bars }: StackedBars): string {
   );
   const legend = parts.map(
     (part, i) =>
-      `<rect x="${WIDTH - RIGHT + 10}" y="${TOP + BAR * i + 3}" width="12" height="12" ${fill(i)}/><text x="${WIDTH - RIGHT + 28}" y="${TOP + BAR * i + 9}" dominant-baseline="middle">${text(part)}</text>`,
+      `<rect x="${WIDTH - RIGHT + 10}" y="${TOP + BAR * i + 3}" width="12" height="12" ${fill(i)}/><text x="${WIDTH - RIGHT + 28}" y="${TOP + BAR * i + 9}" dominant-baseline="middle">${escaped(part)}</text>`,
   );
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" font-family="system-ui, sans-serif" font-size="12" role="img">`,
-    `<text x="${LEFT}" y="16" font-weight="bold">${text(title)}</text>`,
+    `<text x="${LEFT}" y="16" font-weight="bold">${escaped(title)}</text>`,
     ...rows,
     ...marks,
-    `<text x="${(WIDTH - RIGHT + LEFT) / 2}" y="${height - 6}" text-anchor="middle">${text(x)}</text>`,
+    `<text x="${(WIDTH - RIGHT + LEFT) / 2}" y="${height - 6}" text-anchor="middle">${escaped(x)}</text>`,
     ...legend,
     '</svg>',
   ].join('\n');
@@ -129,7 +130,7 @@ export function circleGraph(title: string, graph: readonly (readonly number[])[]
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size} ${size + 8}" width="${size}" font-family="system-ui, sans-serif" font-size="12" role="img">`,
-    `<text x="${size / 2}" y="12" text-anchor="middle" font-weight="bold">${text(title)}</text>`,
+    `<text x="${size / 2}" y="12" text-anchor="middle" font-weight="bold">${escaped(title)}</text>`,
     ...lines,
     ...dots,
     '</svg>',
@@ -153,8 +154,4 @@ function ticks([low, high]: readonly [number, number]): number[] {
 
 function short(value: number): string {
   return String(Number(value.toPrecision(4)));
-}
-
-function text(raw: string): string {
-  return raw.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }

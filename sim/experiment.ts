@@ -24,12 +24,13 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
     trainers.stop().catch(() => {}); // the run at hand fails at its next step
   };
   signal.addEventListener('abort', stop, { once: true });
-  let done = runs.length - openRuns(runs, folder).length;
   try {
     for (;;) {
       // Read anew each time: what another process has finished meanwhile is not run again.
-      const [planned] = openRuns(runs, folder);
+      const open = openRuns(runs, folder);
+      const [planned] = open;
       if (!planned) break;
+      const done = runs.length - open.length;
       const label = labelOf(planned);
       onProgress(done, runs.length, label);
       appendRecords(
@@ -38,7 +39,6 @@ export async function runExperiment(options: ExperimentOptions): Promise<Experim
           onProgress(done + share, runs.length, label, record),
         ),
       );
-      done = runs.length - openRuns(runs, folder).length;
     }
   } finally {
     signal.removeEventListener('abort', stop);

@@ -3,7 +3,7 @@ import type { RunSettings } from '../protocol/config.ts';
 import { type Exchange, openExchange } from '../protocol/exchange.ts';
 import { HEADER_BYTES } from '../protocol/frame.ts';
 import { type Contribution, edgeWeight, type FactorPair, mixAs, sumProducts } from '../protocol/mixing.ts';
-import { drawGraph, type ScheduleName } from '../protocol/neighbours.ts';
+import { drawGraph, drawOf } from '../protocol/neighbours.ts';
 import { createPrng } from '../protocol/prng.ts';
 
 /** Nobody, a server that averages all (FedAvg, McMahan et al. 2017), or this round's neighbours. */
@@ -63,14 +63,7 @@ const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number)
   },
   gossip: ({ peers, factors, settings, runId, contact }, round) => {
     const members = peers.map((peer) => peer.id).sort();
-    const graph = drawGraph({
-      schedule: settings.schedule as ScheduleName,
-      runId,
-      round,
-      members,
-      degree: settings.degree,
-      redraw: settings.redraw === 'on',
-    });
+    const graph = drawGraph(drawOf(settings, { runId, round, members }));
     const exchanges = new Map(
       peers.map((peer) => {
         const drawn = graph[members.indexOf(peer.id)]!.map((i) => members[i]!);

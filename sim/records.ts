@@ -58,6 +58,14 @@ export interface FinalRecord extends Identity {
 
 export type ExperimentRecord = RoundRecord | FinalRecord;
 
+export function finalsOf(records: readonly ExperimentRecord[]): FinalRecord[] {
+  return records.filter((r): r is FinalRecord => r.type === 'final');
+}
+
+export function roundsOf(records: readonly ExperimentRecord[]): RoundRecord[] {
+  return records.filter((r): r is RoundRecord => r.type === 'round');
+}
+
 const FILE = 'runs.jsonl';
 
 /** The records of a folder; a line that a crash tore is left out. */

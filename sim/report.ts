@@ -1,8 +1,9 @@
 /** @file An experiment's records as a table with spread over seeds, learning curves, accuracy against bytes, and who held what: Markdown and one HTML page. */
 import { lineChart, type Series, stackedBars } from './chart.ts';
+import { escaped, htmlRow, markdownSection } from './markup.ts';
 import { METHODS } from './methods.ts';
 import { pointText } from './points.ts';
-import type { ExperimentRecord, FinalRecord, RoundRecord } from './records.ts';
+import { type ExperimentRecord, finalsOf, type RoundRecord, roundsOf } from './records.ts';
 import type { ExperimentSpec } from './spec.ts';
 import { type Cell, COLUMNS, cellOf, type Row, type Summary, summarise } from './summary.ts';
 
@@ -55,40 +56,29 @@ function footing(records: readonly ExperimentRecord[]): string {
 export function markdownReport(spec: ExperimentSpec, records: readonly ExperimentRecord[], command: string): string {
   const summary = summarise(spec, records);
   const columns = columnsOf(summary);
-  const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [
-    `## ${spec.name}`,
-    '',
-    ...(spec.about ? [spec.about, ''] : []),
-    '```sh',
+  return markdownSection({
+    ...spec,
     command,
-    '```',
-    '',
-    footing(records),
-    '',
-    line(columns.map((c) => c.title)),
-    `|${columns.map(() => '---').join('|')}|`,
-    ...summary.rows.map((row) => line(columns.map((c) => c.of(row)))),
-    '',
-  ].join('\n');
+    footing: footing(records),
+    head: columns.map((c) => c.title),
+    rows: summary.rows.map((row) => columns.map((c) => c.of(row))),
+  });
 }
 
 /** The same with pictures, as one file that needs nothing else. */
 export function htmlReport(spec: ExperimentSpec, records: readonly ExperimentRecord[], command: string): string {
   const summary = summarise(spec, records);
   const columns = columnsOf(summary);
-  const cells = (tag: string, items: readonly string[]): string =>
-    `<tr>${items.map((item) => `<${tag}>${escaped(item)}</${tag}>`).join('')}</tr>`;
   const body = summary.rows
     .map((row) =>
-      cells(
+      htmlRow(
         'td',
         columns.map((c) => c.of(row)),
       ),
     )
     .join('\n');
   const used = [...new Set(summary.rows.map((row) => row.method))]
-    .map((method) => cells('td', [method, METHODS[method]?.about ?? '']))
+    .map((method) => htmlRow('td', [method, METHODS[method]?.about ?? '']))
     .join('\n');
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${escaped(spec.name)}</title>
@@ -99,7 +89,7 @@ th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; } code { background: 
 </style></head><body>
 <h1>${escaped(spec.name)}</h1><p>${escaped(spec.about)}</p><p><code>${escaped(command)}</code></p>
 <p>${escaped(footing(records))}</p>
-<table>${cells(
+<table>${htmlRow(
     'th',
     columns.map((c) => c.title),
   )}${body}</table>
@@ -166,18 +156,6 @@ function seriesBy(rounds: readonly RoundRecord[], at: (round: RoundRecord) => [n
   });
 }
 
-function finalsOf(records: readonly ExperimentRecord[]): FinalRecord[] {
-  return records.filter((r): r is FinalRecord => r.type === 'final');
-}
-
-function roundsOf(records: readonly ExperimentRecord[]): RoundRecord[] {
-  return records.filter((r): r is RoundRecord => r.type === 'round');
-}
-
 function percent({ mean, spread }: Cell): string {
   return spread === null ? (100 * mean).toFixed(1) : `${(100 * mean).toFixed(1)} ± ${(100 * spread).toFixed(1)}`;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }

@@ -1,6 +1,6 @@
 /** @file Runs a scenario: the world with its faults, then healed; what every round did to disagreement, drift and loss. */
 
-import { drawGraph, type ScheduleName } from '../protocol/neighbours.ts';
+import { drawGraph, drawOf } from '../protocol/neighbours.ts';
 import { createPrng } from '../protocol/prng.ts';
 import { distance, mean } from '../protocol/vector.ts';
 import { contraction, diameter } from './graph.ts';
@@ -98,14 +98,10 @@ export function simulate(
   }
   const vectors = world.seats.map((seat) => seat.peer.adapter);
   const middle = mean(vectors);
-  const draw = {
-    schedule: settings.schedule as ScheduleName,
-    runId: RUN_ID,
-    round: 0,
-    members: world.seats.map((seat) => seat.peer.id),
-    degree: settings.degree,
-    redraw: settings.redraw === 'on' || settings.schedule === 'one-peer-exponential',
-  };
+  const members = world.seats.map((seat) => seat.peer.id);
+  const known = drawOf(settings, { runId: RUN_ID, round: 0, members });
+  // This one has nothing random to keep: its graph follows the round.
+  const draw = { ...known, redraw: known.redraw || known.schedule === 'one-peer-exponential' };
   const refused: Record<string, number> = {};
   for (const { peer } of world.seats)
     for (const [code, count] of Object.entries(peer.refused)) refused[code] = (refused[code] ?? 0) + count;

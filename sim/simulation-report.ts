@@ -1,7 +1,8 @@
 /** @file Scenarios' results as a table over seeds, disagreement by round beside the spectral bound, and the graphs: Markdown and one HTML page. */
-import { drawGraph, type ScheduleName } from '../protocol/neighbours.ts';
+import { drawGraph, drawOf } from '../protocol/neighbours.ts';
 import { circleGraph, lineChart } from './chart.ts';
 import { boundOf } from './graph.ts';
+import { escaped, htmlRow, markdownSection } from './markup.ts';
 import { pointText } from './points.ts';
 import type { ScenarioRun } from './scenario.ts';
 import { RUN_ID, type SimulationResult } from './simulate.ts';
@@ -44,22 +45,9 @@ export function simulationMarkdown(
   all: readonly Simulated[],
   command: string,
 ): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  return [
-    `## ${spec.name}`,
-    '',
-    ...(spec.about ? [spec.about, ''] : []),
-    '```sh',
-    command,
-    '```',
-    '',
-    `${new Set(all.map(({ run }) => run.seed)).size} seeds; medians, counts summed. Trace of all runs: ${tracesOf(all)}.`,
-    '',
-    line(HEAD),
-    `|${HEAD.map(() => '---').join('|')}|`,
-    ...rowsOf(all).map(line),
-    '',
-  ].join('\n');
+  const seeds = new Set(all.map(({ run }) => run.seed)).size;
+  const footing = `${seeds} seeds; medians, counts summed. Trace of all runs: ${tracesOf(all)}.`;
+  return markdownSection({ ...spec, command, footing, head: HEAD, rows: rowsOf(all) });
 }
 
 /** One digest of every run's trace, in order. */
@@ -74,8 +62,6 @@ export function simulationHtml(
   all: readonly Simulated[],
   command: string,
 ): string {
-  const cells = (tag: string, items: readonly string[]): string =>
-    `<tr>${items.map((item) => `<${tag}>${item}</${tag}>`).join('')}</tr>`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${spec.name}</title>
 <style>
@@ -83,9 +69,9 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2rem aut
 table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; } th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right; }
 th:first-child, td:first-child { text-align: left; } code { background: #f3f3f3; padding: .1rem .3rem; } figure svg { display: none; } figure svg.shown { display: block; }
 </style></head><body>
-<h1>${spec.name}</h1><p>${spec.about.replaceAll('<', '&lt;')}</p><p><code>${command.replaceAll('<', '&lt;')}</code></p>
-<table>${cells('th', HEAD)}${rowsOf(all)
-    .map((row) => cells('td', row))
+<h1>${spec.name}</h1><p>${escaped(spec.about)}</p><p><code>${escaped(command)}</code></p>
+<table>${htmlRow('th', HEAD)}${rowsOf(all)
+    .map((row) => htmlRow('td', row))
     .join('\n')}</table>
 <h2>Disagreement by round</h2>
 ${disagreementChart(all)}
@@ -128,14 +114,7 @@ function graphs(all: readonly Simulated[]): string {
       const pictures = Array.from({ length: Math.min(DRAWN_ROUNDS, settings.rounds) }, (_, round) =>
         circleGraph(
           `${pointText(point)}, round ${round}`,
-          drawGraph({
-            schedule: settings.schedule as ScheduleName,
-            runId: RUN_ID,
-            round,
-            members,
-            degree: settings.degree,
-            redraw: settings.redraw === 'on',
-          }),
+          drawGraph(drawOf(settings, { runId: RUN_ID, round, members })),
         ),
       );
       return `<figure><input type="range" min="0" max="${pictures.length - 1}" value="0" aria-label="round">${pictures.join('')}</figure>`;

@@ -1,6 +1,6 @@
 /** @file Records drawn together: one row a point and method, means with their spread over seeds, differences seed by seed. */
 import { pointText } from './points.ts';
-import type { ExperimentRecord, FinalRecord, RoundRecord } from './records.ts';
+import { type ExperimentRecord, type FinalRecord, finalsOf, type RoundRecord, roundsOf } from './records.ts';
 import type { ExperimentSpec } from './spec.ts';
 
 export interface Cell {
@@ -39,7 +39,7 @@ export interface Summary {
 
 /** In the order of the experiment. With several methods the last is the reference at each point, else the first point is. */
 export function summarise(spec: ExperimentSpec, records: readonly ExperimentRecord[]): Summary {
-  const finals = records.filter((r): r is FinalRecord => r.type === 'final');
+  const finals = finalsOf(records);
   const points = [...new Set(finals.map((r) => pointText(r.point)))];
   const byMethod = spec.methods.length > 1;
   const reference = byMethod ? spec.methods.at(-1)! : (points[0] ?? null);
@@ -68,12 +68,12 @@ export function summarise(spec: ExperimentSpec, records: readonly ExperimentReco
 }
 
 function largestCrossTerm(records: readonly ExperimentRecord[], { key }: FinalRecord): number | null {
-  const terms = records.flatMap((r) => (r.type === 'round' && r.key === key ? (r.crossTerm ?? []) : []));
+  const terms = roundsOf(records).flatMap((r) => (r.key === key ? (r.crossTerm ?? []) : []));
   return terms.length > 0 ? Math.max(...terms) : null;
 }
 
 function lastRound(records: readonly ExperimentRecord[], { key }: FinalRecord): RoundRecord | undefined {
-  return records.filter((r): r is RoundRecord => r.type === 'round' && r.key === key).at(-1);
+  return roundsOf(records).findLast((r) => r.key === key);
 }
 
 /** Over the seeds both have. */

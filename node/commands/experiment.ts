@@ -13,7 +13,7 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
   const { planRuns } = await import('../../sim/plan.ts');
   const { readSpec } = await import('../../sim/spec.ts');
   const { runExperiment } = await import('../../sim/experiment.ts');
-  const { readRecords, recordsOf } = await import('../../sim/records.ts');
+  const { finalsOf, readRecords, recordsOf } = await import('../../sim/records.ts');
   const { htmlReport, markdownReport } = await import('../../sim/report.ts');
   const { given, command } = readSpecFile('experiment', path, flags);
   const spec = readSpec(given, path);
@@ -41,7 +41,7 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
     display.close();
     // All shards' runs that are there.
     const records = recordsOf(all, readRecords(folder));
-    const finals = records.filter((r) => r.type === 'final');
+    const finals = finalsOf(records);
     const hashes = new Map(finals.map((r) => [r.key, r.hashes]));
     const manifest = {
       version: packageVersion(),

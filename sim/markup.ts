@@ -1,0 +1,38 @@
+/** @file What both reports are written with: the head of a Markdown section, tables, and text made safe for HTML. */
+
+/** A section that says what it is about, the command that made it, what it rests on, and a table. */
+export function markdownSection(section: {
+  name: string;
+  about: string;
+  command: string;
+  footing: string;
+  head: readonly string[];
+  rows: readonly (readonly string[])[];
+}): string {
+  const { name, about, command, footing, head, rows } = section;
+  const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [
+    `## ${name}`,
+    '',
+    ...(about ? [about, ''] : []),
+    '```sh',
+    command,
+    '```',
+    '',
+    footing,
+    '',
+    line(head),
+    `|${head.map(() => '---').join('|')}|`,
+    ...rows.map(line),
+    '',
+  ].join('\n');
+}
+
+/** One row of an HTML table, of `th` or `td`. */
+export function htmlRow(tag: 'th' | 'td', items: readonly string[]): string {
+  return `<tr>${items.map((item) => `<${tag}>${escaped(item)}</${tag}>`).join('')}</tr>`;
+}
+
+export function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+}
