@@ -97,7 +97,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     view.round = peer.round;
     view.phase = peer.phase;
     view.refused = peer.refused;
-    view.members = Object.values(peer.members).filter((m) => m.sequence >= 0 && m.state === 'joined').length + 1;
+    view.members = [...peer.members.values()].filter((m) => m.sequence >= 0 && m.state === 'joined').length + 1;
     onChange?.(view);
   };
   let stopped = false;
@@ -205,6 +205,9 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
     case 'skipped':
       onNotice?.(`the others are at round ${metric.to}: skipped from ${metric.from}`);
       break;
+    case 'adopted':
+      onNotice?.(`came late to round ${metric.round}: went on with the adapter of ${metric.from}`);
+      break;
     case 'abandoned':
       view.abandoned += metric.edges;
       break;
@@ -244,7 +247,7 @@ function keepBootstrapped(
 ): () => void {
   if (options.bootstrap.length === 0) return () => {};
   const attempt = (): void => {
-    if (!Object.values(peer.members).some((m) => m.connected)) dial(options.bootstrap).catch(() => {});
+    if (![...peer.members.values()].some((m) => m.connected)) dial(options.bootstrap).catch(() => {});
   };
   attempt();
   const timer = setInterval(attempt, BOOTSTRAP_PAUSE_MS);

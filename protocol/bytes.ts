@@ -1,9 +1,15 @@
 /** @file Reads and writes little-endian binary. A reader never reads past its end: it turns `failed` and gives zeros. */
 
 export class Writer {
-  private bytes: Uint8Array = new Uint8Array(256);
-  private view = new DataView(this.bytes.buffer);
+  private bytes: Uint8Array;
+  private view: DataView;
   private length = 0;
+
+  /** Grows beyond the bytes it begins with. */
+  constructor(capacity = 256) {
+    this.bytes = new Uint8Array(capacity);
+    this.view = new DataView(this.bytes.buffer);
+  }
 
   u8(x: number): this {
     const at = this.grow(1); // may move the view
@@ -37,11 +43,13 @@ export class Writer {
   /** Text of ASCII characters, length first. */
   ascii(text: string): this {
     this.u16(text.length);
-    return this.raw(Uint8Array.from(text, (c) => c.charCodeAt(0) & 127));
+    const at = this.grow(text.length);
+    for (let i = 0; i < text.length; i++) this.bytes[at + i] = text.charCodeAt(i) & 127;
+    return this;
   }
 
   finish(): Uint8Array {
-    return this.bytes.slice(0, this.length);
+    return this.length === this.bytes.length ? this.bytes : this.bytes.slice(0, this.length);
   }
 
   private grow(count: number): number {
@@ -101,6 +109,11 @@ export class Reader {
     return String.fromCharCode(...bytes);
   }
 
+  /** Bytes not read yet. */
+  left(): number {
+    return this.bytes.length - this.at;
+  }
+
   /** Whether everything was read and nothing was missing. */
   done(): boolean {
     return !this.failed && this.at === this.bytes.length;
@@ -127,5 +140,7 @@ export function fromHex(text: string): Uint8Array {
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((x, i) => x === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

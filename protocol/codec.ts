@@ -80,18 +80,16 @@ function encodeInt8(x: Float32Array): Uint8Array {
   const blocks = Math.ceil(x.length / BLOCK);
   const bytes = new Uint8Array(4 * blocks + x.length);
   const view = new DataView(bytes.buffer);
-  const scales = new Float32Array(1);
+  const levels = new Int8Array(bytes.buffer, 4 * blocks);
   for (let block = 0; block < blocks; block++) {
     const [begin, end] = [block * BLOCK, Math.min((block + 1) * BLOCK, x.length)];
     let largest = 0;
     for (let i = begin; i < end; i++) largest = Math.max(largest, Math.abs(x[i]!));
-    scales[0] = largest / 127;
-    const scale = scales[0];
+    const scale = Math.fround(largest / 127);
     view.setFloat32(4 * block, scale, true);
     if (scale === 0) continue;
     for (let i = begin; i < end; i++) {
-      const level = Math.max(-127, Math.min(127, Math.round(x[i]! / scale)));
-      view.setInt8(4 * blocks + i, level);
+      levels[i] = Math.max(-127, Math.min(127, Math.round(x[i]! / scale)));
     }
   }
   return bytes;
@@ -101,14 +99,15 @@ function decodeInt8(bytes: Uint8Array, count: number): Float32Array | null {
   const blocks = Math.ceil(count / BLOCK);
   if (bytes.length !== 4 * blocks + count) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const levels = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * blocks, count);
   const out = new Float32Array(count);
   for (let block = 0; block < blocks; block++) {
     const scale = view.getFloat32(4 * block, true);
-    if (!Number.isFinite(127 * scale) || scale < 0) return null;
+    if (!Number.isFinite(Math.fround(128 * scale)) || scale < 0) return null;
     const end = Math.min((block + 1) * BLOCK, count);
-    for (let i = block * BLOCK; i < end; i++) out[i] = scale * view.getInt8(4 * blocks + i);
+    for (let i = block * BLOCK; i < end; i++) out[i] = scale * levels[i]!;
   }
-  return out.every(Number.isFinite) ? out : null;
+  return out;
 }
 
 const single = new Float32Array(1);

@@ -56,6 +56,14 @@ export type Metric =
     }
   /** Rounds skipped because the others were further on. */
   | { readonly type: 'skipped'; readonly from: number; readonly to: number }
+  /** Came late, so goes on with the adapter of another. */
+  | {
+      readonly type: 'adopted';
+      readonly round: number;
+      readonly from: string;
+      readonly before: Float32Array;
+      readonly adapter: Float32Array;
+    }
   /** Exchanges given up because too many were open: their part of the mean is lost. */
   | { readonly type: 'abandoned'; readonly round: number; readonly edges: number }
   /** Training gave numbers that are not finite; the round goes on with the adapter from before. */

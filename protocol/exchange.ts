@@ -4,7 +4,7 @@
  * opposites, so the mean stays, whenever each end gets to it. An edge is open until both have added theirs, which
  * reminders bring about after any loss; what misses the deadline is added later, never dropped by one end alone.
  */
-import { CODECS, type CodecName } from './codec.ts';
+import { CODECS, type Codec, type CodecName } from './codec.ts';
 import type { RunSettings } from './config.ts';
 
 export interface Edge {
@@ -20,24 +20,23 @@ export interface Edge {
 
 export interface Exchange {
   readonly round: number;
-  /** What was sent, packed, and what it decodes to. */
+  /** What was sent, packed: it is large, so it is unpacked when needed. */
   readonly payload: Uint8Array;
-  readonly sent: Float32Array;
   /** Open edges by neighbour. */
   readonly edges: Record<string, Edge>;
 }
 
-/** What a neighbour sent, checked and waiting to be mixed in. */
+/** What a neighbour sent, checked and waiting, packed, to be mixed in. */
 export interface Parcel {
   readonly from: string;
   readonly round: number;
   readonly degree: number;
-  readonly vector: Float32Array;
+  readonly payload: Uint8Array;
 }
 
 /**
- * Packs the adapter plus what earlier rounding left over; gives the exchange and what is left over now. Nothing is with
- * averaging `product`: mixing turns the factors, so what was left along the old ones has no place in the new.
+ * Packs the adapter plus what earlier rounding left over; gives the exchange, what it decodes to, and what is left over
+ * now. Nothing is with averaging `product`: mixing turns the factors, so what was left along the old ones has no place in the new.
  */
 export function openExchange(options: {
   round: number;
@@ -47,21 +46,29 @@ export function openExchange(options: {
   settings: Pick<RunSettings, 'codec' | 'averaging'>;
   adapter: Float32Array;
   residual: Float32Array;
-}): { exchange: Exchange; residual: Float32Array } {
+}): { exchange: Exchange; sent: Float32Array; residual: Float32Array } {
   const { round, neighbours, open = [], settings, adapter, residual } = options;
   const codec = CODECS[settings.codec as CodecName];
-  const target = adapter.map((x, i) => x + residual[i]!);
+  const target = new Float32Array(adapter.length);
+  for (let i = 0; i < target.length; i++) target[i] = adapter[i]! + residual[i]!;
   const payload = codec.encode(target);
-  const sent = codec.decode(payload, adapter.length);
-  if (!sent) throw new Error('a finite adapter must decode to what was encoded');
+  const sent = unpack(codec, payload, adapter.length);
   const edges = Object.fromEntries(
     neighbours.map((id): [string, Edge] => {
       const older = open.filter((exchange) => isOpen(exchange.edges[id])).length;
       return [id, { degree: edgeDegree(neighbours.length, older), received: false, acknowledged: false }];
     }),
   );
-  const left = settings.averaging === 'product' ? residual : target.map((x, i) => x - sent[i]!);
-  return { exchange: { round, payload, sent, edges }, residual: left };
+  if (settings.averaging === 'product') return { exchange: { round, payload, edges }, sent, residual };
+  for (let i = 0; i < target.length; i++) target[i]! -= sent[i]!;
+  return { exchange: { round, payload, edges }, sent, residual: target };
+}
+
+/** Unpacks what was checked before. */
+export function unpack(codec: Codec, payload: Uint8Array, count: number): Float32Array {
+  const vector = codec.decode(payload, count);
+  if (!vector) throw new Error('what was packed from a finite adapter, or checked, must unpack');
+  return vector;
 }
 
 /** Degrees travel in two bytes. */
@@ -78,6 +85,11 @@ function edgeDegree(neighbours: number, older: number): number {
 /** Not mixed, or not known to be, at one of the ends. */
 function isOpen(edge: Edge | undefined): boolean {
   return edge !== undefined && !(edge.received && edge.acknowledged);
+}
+
+/** Whether an exchange with it is open, of whatever round. */
+export function isPartner(exchanges: readonly Exchange[], id: string): boolean {
+  return exchanges.some((e) => id in e.edges);
 }
 
 /** Forgets edges both ends have finished, and exchanges without edges but the newest. */

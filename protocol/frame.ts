@@ -1,5 +1,5 @@
 /** @file The messages between peers: a fixed header and a body, with every limit checked before anything is allocated. */
-import { equalBytes, fromHex, Reader, toHex, Writer } from './bytes.ts';
+import { equalBytes, fromHex, Reader, Writer } from './bytes.ts';
 import { CODECS, type CodecName, codecById } from './codec.ts';
 
 export const PROTOCOL_VERSION = 1;
@@ -51,7 +51,20 @@ export type Message =
   /** A reminder: my adapter of that round waits for your ack. */
   | { readonly type: 'have'; readonly round: number }
   /** A reminder: I wait for your adapter of that round. */
-  | { readonly type: 'want'; readonly round: number };
+  | { readonly type: 'want'; readonly round: number }
+  /** The sender comes late, at its own round: it would like to go on with the receiver's adapter. */
+  | { readonly type: 'ask'; readonly round: number }
+  /** The answer: the sender's adapter as it is, at its own round. */
+  | {
+      readonly type: 'adapter';
+      readonly round: number;
+      readonly codec: CodecName;
+      readonly count: number;
+      readonly payload: Uint8Array;
+    };
+
+/** The message of a type. */
+export type Of<T extends Message['type']> = Extract<Message, { type: T }>;
 
 export interface Acquaintance {
   readonly id: string;
@@ -64,7 +77,17 @@ export interface Frame {
   readonly sequence: number;
 }
 
-const KINDS: readonly Message['type'][] = ['announce', 'peers', 'data', 'ack', 'nack', 'have', 'want'];
+const KINDS: readonly Message['type'][] = [
+  'announce',
+  'peers',
+  'data',
+  'ack',
+  'nack',
+  'have',
+  'want',
+  'ask',
+  'adapter',
+];
 
 /** Why a frame was refused. */
 export type Refusal =
@@ -80,6 +103,7 @@ export type Refusal =
   | 'stale-sequence'
   | 'beyond-the-run'
   | 'inbox-full'
+  | 'unasked'
   | 'far-ahead'
   | 'too-many-members';
 
@@ -97,11 +121,11 @@ export function maxFrameBytes(limits: FrameLimits): number {
 
 export function encodeFrame(frame: Frame, runId: string, hash: Hash): Uint8Array {
   const body = encodeBody(frame.message);
-  return new Writer()
+  return new Writer(HEADER_BYTES + body.length)
     .u16(MAGIC)
     .u8(PROTOCOL_VERSION)
     .u8(KINDS.indexOf(frame.message.type) + 1)
-    .raw(fromHex(runId))
+    .raw(runBytes(runId))
     .u32(frame.message.round)
     .u53(frame.sequence)
     .u32(body.length)
@@ -127,21 +151,29 @@ export function decodeFrame(bytes: Uint8Array, limits: FrameLimits, hash: Hash):
   if (reader.u16() !== MAGIC) return refuse('malformed');
   if (reader.u8() !== PROTOCOL_VERSION) return refuse(reader.failed ? 'malformed' : 'wrong-version');
   const kind = KINDS[reader.u8() - 1];
-  const runId = toHex(reader.raw(RUN_ID_DIGITS / 2));
+  const run = reader.raw(RUN_ID_DIGITS / 2);
   const round = reader.u32();
   const sequence = reader.u53();
   const bodyBytes = reader.u32();
   const digest = reader.raw(HASH_BYTES);
   if (reader.failed || !kind || bytes.length !== HEADER_BYTES + bodyBytes) return refuse('malformed');
-  if (runId !== limits.runId) return refuse('wrong-run');
+  if (!equalBytes(run, runBytes(limits.runId))) return refuse('wrong-run');
   const body = bytes.subarray(HEADER_BYTES);
   if (!equalBytes(hash(body).subarray(0, HASH_BYTES), digest)) return refuse('bad-hash');
   const message = decodeBody(kind, round, body, limits);
   return typeof message === 'string' ? refuse(message) : { ok: true, frame: { message, sequence } };
 }
 
+let lastRun: { readonly id: string; readonly bytes: Uint8Array } = { id: '', bytes: new Uint8Array() };
+
+/** A run id's bytes; those asked for last are kept. */
+function runBytes(id: string): Uint8Array {
+  if (lastRun.id !== id) lastRun = { id, bytes: fromHex(id) };
+  return lastRun.bytes;
+}
+
 function encodeBody(message: Message): Uint8Array {
-  const writer = new Writer();
+  const writer = new Writer('payload' in message ? 7 + message.payload.length : 64);
   if (message.type === 'announce') {
     writeAddresses(writer.u8(MEMBER_STATES.indexOf(message.state)), message.addresses);
   } else if (message.type === 'peers') {
@@ -150,6 +182,8 @@ function encodeBody(message: Message): Uint8Array {
     for (const { id, addresses } of peers) writeAddresses(writer.ascii(id), addresses);
   } else if (message.type === 'data') {
     writer.u16(message.degree).u8(CODECS[message.codec].id).u32(message.count).raw(message.payload);
+  } else if (message.type === 'adapter') {
+    writer.u8(CODECS[message.codec].id).u32(message.count).raw(message.payload);
   }
   return writer.finish();
 }
@@ -170,18 +204,30 @@ function decodeBody(kind: Message['type'], round: number, body: Uint8Array, limi
       return reader.done() && !long ? { type: 'peers', round, peers } : 'malformed';
     }
     case 'data': {
-      const [degree, codec, count] = [reader.u16(), codecById(reader.u8()), reader.u32()];
+      const degree = reader.u16();
+      const vector = readVector(reader, limits);
       if (reader.failed || degree === 0) return 'malformed';
-      if (codec !== limits.codec || count !== limits.count) return 'wrong-shape';
-      const payload = reader.raw(CODECS[codec].size(count));
-      return reader.done() ? { type: 'data', round, degree, codec, count, payload } : 'wrong-shape';
+      return vector && reader.done() ? { type: 'data', round, degree, ...vector } : 'wrong-shape';
+    }
+    case 'adapter': {
+      const vector = readVector(reader, limits);
+      if (reader.failed) return 'malformed';
+      return vector && reader.done() ? { type: 'adapter', round, ...vector } : 'wrong-shape';
     }
     case 'ack':
     case 'nack':
     case 'have':
     case 'want':
+    case 'ask':
       return reader.done() ? { type: kind, round } : 'malformed';
   }
+}
+
+/** A packed vector of the run's codec and length; null where it is of another. */
+function readVector(reader: Reader, limits: FrameLimits): Pick<Of<'data'>, 'codec' | 'count' | 'payload'> | null {
+  const [codec, count] = [codecById(reader.u8()), reader.u32()];
+  if (reader.failed || codec !== limits.codec || count !== limits.count) return null;
+  return reader.left() === CODECS[codec].size(count) ? { codec, count, payload: reader.raw(reader.left()) } : null;
 }
 
 export function writeAddresses(writer: Writer, addresses: readonly string[]): void {

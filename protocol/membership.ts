@@ -13,12 +13,14 @@ export interface Member {
   connected: boolean;
   /** Whether a dial has been asked for since it was last seen connected. */
   dialled: boolean;
+  /** When it was last given this peer's adapter for the asking (ms). */
+  answeredAt?: number;
   /** Known from what another said, and not heard itself yet. */
   hearsay: boolean;
 }
 
-/** Keyed by id. */
-export type Members = Record<string, Member>;
+/** By id. */
+export type Members = Map<string, Member>;
 
 export const MAX_MEMBERS = 20_000;
 /** Of them, those only others have spoken of. */
@@ -26,11 +28,15 @@ const MAX_HEARSAY = 64;
 /** Silence after which somebody not connected is forgotten, in announcement pauses. */
 const FORGET_AFTER_PAUSES = 30;
 
-/** The member, added if there is room. */
-export function memberOf(members: Members, id: string, now: number): Member | null {
-  const known = members[id];
+/** The member, added if there is room; of a roster, everybody is connected until it turns out otherwise. */
+export function memberOf(
+  { members, roster }: { readonly members: Members; readonly roster: readonly string[] | null },
+  id: string,
+  now: number,
+): Member | null {
+  const known = members.get(id);
   if (known) return known;
-  if (Object.keys(members).length >= MAX_MEMBERS) return null;
+  if (members.size >= MAX_MEMBERS) return null;
   const member: Member = {
     id,
     state: 'joined',
@@ -38,19 +44,19 @@ export function memberOf(members: Members, id: string, now: number): Member | nu
     sequence: -1,
     addresses: [],
     heardAt: now,
-    connected: false,
+    connected: roster !== null,
     dialled: false,
     hearsay: false,
   };
-  members[id] = member;
+  members.set(id, member);
   return member;
 }
 
 /** Somebody another has spoken of, added while there are few such. */
 export function hearsayOf(members: Members, { id, addresses }: Acquaintance, now: number): Member | null {
-  const known = members[id];
-  if (!known && Object.values(members).filter((m) => m.hearsay).length >= MAX_HEARSAY) return null;
-  const member = known ?? memberOf(members, id, now);
+  const known = members.get(id);
+  if (!known && [...members.values()].filter((m) => m.hearsay).length >= MAX_HEARSAY) return null;
+  const member = known ?? memberOf({ members, roster: null }, id, now);
   if (!member || (known && !known.hearsay)) return member;
   member.hearsay = true;
   member.addresses = addresses;
@@ -60,8 +66,20 @@ export function hearsayOf(members: Members, { id, addresses }: Acquaintance, now
 /** Drops who has been silent for long, is not connected and is not needed. */
 export function forgetSilent(members: Members, now: number, pauseMs: number, isNeeded: (id: string) => boolean): void {
   const silence = FORGET_AFTER_PAUSES * announcementPause(members, pauseMs);
-  for (const { id, connected, heardAt } of Object.values(members)) {
-    if (!connected && now - heardAt > silence && !isNeeded(id)) delete members[id];
+  for (const { id, connected, heardAt } of members.values()) {
+    if (!connected && now - heardAt > silence && !isNeeded(id)) members.delete(id);
+  }
+}
+
+/** Of a roster, how many are remembered at most: their rounds tell how far the others are. */
+const MAX_OF_ROSTER = 64;
+
+/** Forgets those of a roster who are as it says, connected, and not needed: the first met first, half of them at a time. */
+export function forgetSome(members: Members, isNeeded: (id: string) => boolean): void {
+  if (members.size <= MAX_OF_ROSTER) return;
+  for (const { id, connected } of members.values()) {
+    if (members.size <= MAX_OF_ROSTER / 2) return;
+    if (connected && !isNeeded(id)) members.delete(id);
   }
 }
 
@@ -70,13 +88,13 @@ const UNHURRIED_MEMBERS = 16;
 
 /** The pause between announcements (ms). */
 export function announcementPause(members: Members, pauseMs: number): number {
-  const announcing = Object.values(members).filter((m) => m.sequence >= 0 && m.state !== 'left').length;
+  const announcing = [...members.values()].filter((m) => m.sequence >= 0 && m.state !== 'left').length;
   return Math.round(pauseMs * Math.max(1, announcing / UNHURRIED_MEMBERS));
 }
 
 /** Those heard most lately whose address is known, the connected first. */
 export function acquaintancesOf(members: Members, count: number): Acquaintance[] {
-  return Object.values(members)
+  return [...members.values()]
     .filter((m) => m.addresses.length > 0 && m.state !== 'left' && !m.hearsay)
     .sort((a, b) => Number(b.connected) - Number(a.connected) || b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1))
     .slice(0, count)
@@ -87,7 +105,7 @@ export function acquaintancesOf(members: Members, count: number): Acquaintance[]
 export function liveMembers(members: Members, now: number, timing: { timeoutMs: number; pauseMs: number }): string[] {
   const timeoutMs = Math.max(timing.timeoutMs, 3 * announcementPause(members, timing.pauseMs));
   const takesPart = (m: Member): boolean => m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering');
-  return Object.values(members)
+  return [...members.values()]
     .filter((m) => takesPart(m) && (m.connected || now - m.heardAt <= timeoutMs))
     .map((m) => m.id)
     .sort();

@@ -133,8 +133,43 @@ export function drawGraph({ schedule, runId, round, members, degree, redraw }: D
 
 /** The sorted neighbours of `self` in this round. */
 export function drawNeighbours(draw: Draw, self: string): string[] {
-  const place = draw.members.indexOf(self);
-  return place < 0 ? [] : drawGraph(draw)[place]!.map((i) => draw.members[i]!);
+  const { members } = draw;
+  const place = placeOf(members, self);
+  return place < 0 ? [] : graphOf(draw)[place]!.map((i) => members[i]!);
+}
+
+const KEPT_GRAPHS = 4;
+let kept: { readonly draw: Draw; readonly graph: number[][] }[] = [];
+
+/** The graph, drawn once for all who ask for it one after the other. */
+function graphOf(draw: Draw): number[][] {
+  const found = kept.find((k) => isSameDraw(k.draw, draw));
+  if (found) return found.graph;
+  const graph = drawGraph(draw);
+  kept = [{ draw, graph }, ...kept.slice(0, KEPT_GRAPHS - 1)];
+  return graph;
+}
+
+function isSameDraw(a: Draw, b: Draw): boolean {
+  const isSame =
+    a.round === b.round &&
+    a.runId === b.runId &&
+    a.schedule === b.schedule &&
+    a.degree === b.degree &&
+    a.redraw === b.redraw &&
+    a.members.length === b.members.length;
+  return isSame && (a.members === b.members || a.members.every((id, i) => id === b.members[i]));
+}
+
+/** Where an id stands in a sorted list; -1: nowhere. */
+function placeOf(sorted: readonly string[], id: string): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! < id) low = middle + 1;
+    else high = middle;
+  }
+  return sorted[low] === id ? low : -1;
 }
 
 function range(n: number): number[] {

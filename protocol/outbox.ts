@@ -25,8 +25,13 @@ export interface Outbox {
 
 export function createOutbox(peer: Peer, { now, hash }: Context): Outbox {
   const effects: Effect[] = [];
-  const seal = (message: Message): Uint8Array =>
-    encodeFrame({ message, sequence: peer.boot * FRAMES_A_BOOT + peer.frames++ }, peer.runId, hash);
+  let last: { readonly message: Message; readonly bytes: Uint8Array } | null = null;
+  const seal = (message: Message): Uint8Array => {
+    if (last?.message === message) return last.bytes;
+    const sequence = peer.boot * FRAMES_A_BOOT + peer.frames++;
+    last = { message, bytes: encodeFrame({ message, sequence }, peer.runId, hash) };
+    return last.bytes;
+  };
   return {
     effects,
     now,
@@ -35,7 +40,7 @@ export function createOutbox(peer: Peer, { now, hash }: Context): Outbox {
       effects.push({ type: 'send', to, bytes: seal(message) });
     },
     announce: (state) => {
-      effects.push({ type: 'publish', bytes: seal(announcement(peer, state)) });
+      if (!peer.roster) effects.push({ type: 'publish', bytes: seal(announcement(peer, state)) });
     },
   };
 }
@@ -53,14 +58,26 @@ export function save(peer: Peer, out: Outbox): void {
   out.effects.push({ type: 'save', snapshot: snapshotOf(peer) });
 }
 
-export function sendData(peer: Peer, { round, payload, edges }: Exchange, to: string, out: Outbox): void {
-  const member = memberOf(peer.members, to, out.now);
-  if (member && !member.connected && !member.dialled) dial(member, out);
-  const edge = edges[to];
-  if (!edge) return;
-  if (member?.connected) edge.sentAt = out.now;
+/** Sends the adapter of an exchange to neighbours of it, dialling those that are not connected. */
+export function sendData(
+  peer: Peer,
+  { round, payload, edges }: Exchange,
+  neighbours: readonly string[],
+  out: Outbox,
+): void {
   const codec = peer.settings.codec as CodecName;
-  out.send(to, { type: 'data', round, degree: edge.degree, codec, count: peer.adapter.length, payload });
+  const messages = new Map<number, Message>(); // equal ones are sealed once
+  for (const id of neighbours) {
+    const member = memberOf(peer, id, out.now);
+    if (member && !member.connected && !member.dialled) dial(member, out);
+    const edge = edges[id];
+    if (!edge) continue;
+    if (member?.connected) edge.sentAt = out.now;
+    const { degree } = edge;
+    const message = messages.get(degree) ?? { type: 'data', round, degree, codec, count: peer.adapter.length, payload };
+    messages.set(degree, message);
+    out.send(id, message);
+  }
 }
 
 export function dial(member: Member, out: Outbox): void {

@@ -2,6 +2,7 @@
 import type { RunSettings } from './config.ts';
 import type { Exchange, Parcel } from './exchange.ts';
 import type { Refusal } from './frame.ts';
+import type { Question } from './latecomer.ts';
 import { acquaintancesOf, type Members, memberOf } from './membership.ts';
 import type { FactorPair } from './mixing.ts';
 import type { Phase, Snapshot } from './snapshot.ts';
@@ -15,6 +16,8 @@ export interface Peer {
   readonly settings: RunSettings;
   /** Where the LoRA factors lie, for averaging `product`. */
   readonly factors: readonly FactorPair[];
+  /** Everybody, sorted, where that is known beforehand and all can reach all: then nobody announces itself. Else null. */
+  readonly roster: readonly string[] | null;
   phase: Phase;
   round: number;
   /** The newest round whose exchange was opened; -1: none. */
@@ -39,6 +42,16 @@ export interface Peer {
   strikes: Record<string, number>;
   /** Whether `finish` has been given out. */
   done: boolean;
+  /** What is asked of others before going on; null: nothing. */
+  question: Question | null;
+}
+
+/** Norm beyond which an adapter is never believed, whatever the run says: sums must stay finite. */
+const NORM_CEILING = 1e18;
+
+/** The largest norm that is believed, and sent. */
+export function normLimit({ settings }: Pick<Peer, 'settings'>): number {
+  return settings.maxNorm > 0 ? Math.min(settings.maxNorm, NORM_CEILING) : NORM_CEILING;
 }
 
 export function createPeer(options: {
@@ -47,6 +60,7 @@ export function createPeer(options: {
   settings: RunSettings;
   adapter: Float32Array;
   factors?: readonly FactorPair[];
+  roster?: readonly string[] | null;
 }): Peer {
   const { runId, adapter } = options;
   const fresh: Snapshot = {
@@ -69,15 +83,19 @@ export function restorePeer(options: {
   settings: RunSettings;
   snapshot: Snapshot;
   factors?: readonly FactorPair[];
+  roster?: readonly string[] | null;
 }): Peer {
   const { runId, boot, round, exchanged, phase, adapter, residual, exchanges } = options.snapshot;
-  const members: Members = {};
-  for (const { id, addresses } of options.snapshot.acquaintances) memberOf(members, id, 0)!.addresses = addresses;
+  const { roster = null } = options;
+  const members: Members = new Map();
+  for (const { id, addresses } of options.snapshot.acquaintances)
+    memberOf({ members, roster }, id, 0)!.addresses = addresses;
   return {
     id: options.id,
     runId,
     settings: options.settings,
     factors: options.factors ?? [],
+    roster,
     phase,
     round,
     exchanged,
@@ -94,6 +112,7 @@ export function restorePeer(options: {
     refused: {},
     strikes: {},
     done: false,
+    question: null,
   };
 }
 

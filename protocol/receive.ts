@@ -1,9 +1,10 @@
 /** @file What a peer does with a frame: check, refuse with a counted code, or take it in. */
 import { CODECS, type CodecName } from './codec.ts';
-import { decodeFrame, type Message, type Refusal } from './frame.ts';
+import { decodeFrame, type Of, type Refusal } from './frame.ts';
+import { answer } from './latecomer.ts';
 import { hearsayOf, type Member, memberOf } from './membership.ts';
 import { dial, type Outbox, sendData } from './outbox.ts';
-import { type Peer, parcelKey, totalRounds } from './peer.ts';
+import { normLimit, type Peer, parcelKey, totalRounds } from './peer.ts';
 import { norm } from './vector.ts';
 
 /** Refusals no honest peer of this run earns; after this many the connection is dropped. */
@@ -14,14 +15,13 @@ const EAGER_CONNECTIONS = 16;
 const MAX_PARCELS = 256;
 /** Senders whose strikes are remembered. */
 const MAX_STRUCK = 1024;
-/** Norm beyond which an adapter is never believed, whatever the run says: sums must stay finite. */
-const NORM_CEILING = 1e18;
 const HONEST: readonly Refusal[] = [
   'huge-norm',
   'far-ahead',
   'stale-round',
   'stale-sequence',
   'inbox-full',
+  'unasked',
   'too-many-members',
 ];
 
@@ -33,7 +33,7 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
   if (!decoded.ok) return refuse(peer, from, decoded.code, out);
   const { message, sequence } = decoded.frame;
   if (message.round > totalRounds(peer.settings)) return refuse(peer, from, 'beyond-the-run', out);
-  const member = memberOf(peer.members, from, out.now);
+  const member = memberOf(peer, from, out.now);
   if (!member) return refuse(peer, from, 'too-many-members', out);
   member.heardAt = out.now;
   member.hearsay = false;
@@ -54,6 +54,10 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
       return offered(peer, from, message.round, out);
     case 'want':
       return wanted(peer, from, message.round, out);
+    case 'ask':
+      return answer(peer, member, out);
+    case 'adapter':
+      return answered(peer, from, message, out);
   }
 }
 
@@ -71,8 +75,6 @@ export function refuse(peer: Peer, from: string, code: Refusal, out: Outbox): vo
   delete peer.strikes[from];
   out.effects.push({ type: 'drop', id: from });
 }
-
-type Of<T extends Message['type']> = Extract<Message, { type: T }>;
 
 function announced(peer: Peer, member: Member, message: Of<'announce'>, sequence: number, out: Outbox): void {
   if (sequence <= member.sequence) return refuse(peer, member.id, 'stale-sequence', out);
@@ -93,7 +95,7 @@ function introduced(peer: Peer, message: Of<'peers'>, out: Outbox): void {
 /** Connects to someone new while there are few connections; later on, neighbours are dialled when they are drawn. */
 export function meet(peer: Peer, member: Member, out: Outbox): void {
   if (member.connected || member.dialled || member.state === 'left' || member.addresses.length === 0) return;
-  const connected = Object.values(peer.members).filter((m) => m.connected || m.dialled).length;
+  const connected = [...peer.members.values()].filter((m) => m.connected || m.dialled).length;
   if (connected < EAGER_CONNECTIONS) dial(member, out);
 }
 
@@ -117,7 +119,17 @@ function data(peer: Peer, from: string, message: Of<'data'>, out: Outbox): void 
     if (edge) delete peer.exchanges.find((e) => e.round === round)?.edges[from];
     return out.send(from, { type: 'nack', round });
   }
-  peer.inbox[key] = { from, round, degree: message.degree, vector };
+  peer.inbox[key] = { from, round, degree: message.degree, payload: message.payload };
+}
+
+/** An adapter this peer may go on with; held packed, like those to be mixed. */
+function answered(peer: Peer, from: string, message: Of<'adapter'>, out: Outbox): void {
+  const { question } = peer;
+  if (!question?.asked.includes(from) || question.answers[from]) return refuse(peer, from, 'unasked', out);
+  const vector = CODECS[message.codec].decode(message.payload, message.count);
+  if (!vector) return refuse(peer, from, 'not-finite', out);
+  if (norm(vector) > normLimit(peer)) return refuse(peer, from, 'huge-norm', out);
+  question.answers[from] = { round: message.round, payload: message.payload };
 }
 
 /** Why an adapter for a round not reached yet cannot wait here. One for an open edge always can. */
@@ -126,11 +138,6 @@ function earlyProblem(peer: Peer, from: string, round: number): Refusal | null {
   const waiting = Object.values(peer.inbox);
   const ofSender = waiting.filter((parcel) => parcel.from === from).length;
   return waiting.length >= MAX_PARCELS || ofSender >= peer.settings.maxOpenRounds ? 'inbox-full' : null;
-}
-
-/** The largest norm that is believed, and sent. */
-export function normLimit({ settings }: Peer): number {
-  return settings.maxNorm > 0 ? Math.min(settings.maxNorm, NORM_CEILING) : NORM_CEILING;
 }
 
 function acknowledged(peer: Peer, from: string, round: number): void {
@@ -162,5 +169,5 @@ function wanted(peer: Peer, from: string, round: number, out: Outbox): void {
     return;
   }
   const onItsWay = edge.sentAt !== undefined && out.now - edge.sentAt < peer.settings.retryMs / 2;
-  if (!edge.acknowledged && !onItsWay) sendData(peer, exchange, from, out);
+  if (!edge.acknowledged && !onItsWay) sendData(peer, exchange, [from], out);
 }

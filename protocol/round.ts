@@ -1,17 +1,20 @@
 /** @file The rounds: train, exchange with this round's neighbours, mix, go on; and when to stop waiting. */
+
+import { CODECS, type CodecName } from './codec.ts';
 import type { TrainStats } from './events.ts';
-import { closeFinished, type Exchange, openExchange, type Parcel } from './exchange.ts';
-import { catchUp, liveMembers } from './membership.ts';
+import { closeFinished, type Exchange, isPartner, openExchange, type Parcel, unpack } from './exchange.ts';
+import { ask, askable, isAnswered } from './latecomer.ts';
+import { catchUp, forgetSome, liveMembers } from './membership.ts';
 import { type Contribution, crossTerm, edgeWeight, mixAs } from './mixing.ts';
 import { drawNeighbours, drawOf } from './neighbours.ts';
 import { type Outbox, save, sendData } from './outbox.ts';
-import { type Peer, parcelKey, totalRounds } from './peer.ts';
-import { normLimit } from './receive.ts';
+import { normLimit, type Peer, parcelKey, totalRounds } from './peer.ts';
 import { distance, isFiniteVector, norm } from './vector.ts';
 
 /** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
 export function advance(peer: Peer, out: Outbox): void {
   if (peer.phase === 'gathering') gather(peer, out);
+  if (peer.phase === 'asking' && isAnswered(peer, out)) enterRound(peer, out);
   const isReady = (): boolean => out.now >= peer.deadlineAt || awaited(peer).length === 0;
   while (peer.phase === 'exchanging' && isReady()) finishExchange(peer, out);
   if (peer.phase === 'finished') {
@@ -23,10 +26,16 @@ export function advance(peer: Peer, out: Outbox): void {
 function gather(peer: Peer, out: Outbox): void {
   const present = view(peer, out.now).length;
   // Once others are past the first round a quorum need not be waited for: some of it may have left.
-  const underway = Object.values(peer.members).some((m) => m.round > 0 && m.sequence >= 0);
+  const underway = [...peer.members.values()].some((m) => m.round > 0 && m.sequence >= 0);
   const returning = Number.isFinite(peer.deadlineAt);
   const wanted = returning || underway ? Math.min(2, peer.settings.minPeers) : peer.settings.minPeers;
   out.effects.push({ type: 'report', metric: { type: 'gathering', members: present, wanted } });
+  const isOver = present === 1 && [...peer.members.values()].some((m) => m.state === 'finished' && m.connected);
+  if (isOver && wanted > 1 && !returning) {
+    // All others have finished, as it seems: a while for one that has not to be heard.
+    peer.deadlineAt = out.now + peer.settings.rejoinMs;
+    out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
+  }
   if (present < wanted && out.now < peer.deadlineAt) return;
   if (peer.exchanged < peer.round) {
     beginRound(peer, peer.round, out);
@@ -38,20 +47,38 @@ function gather(peer: Peer, out: Outbox): void {
 }
 
 /** The members that take part, this peer among them, sorted. */
-function view(peer: Peer, now: number): string[] {
-  return [...others(peer, now), peer.id].sort();
+function view(peer: Peer, now: number): readonly string[] {
+  return peer.roster ?? [...others(peer, now), peer.id].sort();
 }
 
+/** The others that take part; of a roster, those heard of late. */
 function others(peer: Peer, now: number): string[] {
+  if (peer.roster) return [...peer.members.keys()];
   const { memberTimeoutMs, announceMs } = peer.settings;
   return liveMembers(peer.members, now, { timeoutMs: memberTimeoutMs, pauseMs: announceMs });
 }
 
 export function beginRound(peer: Peer, wanted: number, out: Outbox): void {
-  const rounds = others(peer, out.now).map((id) => peer.members[id]!.round);
-  const round = catchUp(wanted, rounds, peer.settings.rounds);
-  if (round !== wanted) skipTo(peer, wanted, round, out);
-  peer.round = round;
+  peer.round = wanted;
+  const over = roundIfOver(peer, wanted, out.now);
+  const rounds = others(peer, out.now).map((id) => peer.members.get(id)!.round);
+  const round = over ?? catchUp(wanted, rounds, peer.settings.rounds);
+  if (round !== wanted) {
+    skipTo(peer, wanted, round, out);
+    if (ask(peer, round, out)) return;
+  }
+  enterRound(peer, out);
+}
+
+/** The end, where all others have reached it and this peer is far from it but may have an adapter of theirs; else null. */
+function roundIfOver(peer: Peer, wanted: number, now: number): number | null {
+  if (others(peer, now).length > 0) return null;
+  const end = totalRounds(peer.settings);
+  return wanted + 1 < end && askable(peer, end).length >= 2 ? end : null;
+}
+
+function enterRound(peer: Peer, out: Outbox): void {
+  const { round } = peer;
   if (round >= totalRounds(peer.settings)) {
     peer.phase = 'finished';
     peer.exchanged = totalRounds(peer.settings);
@@ -77,6 +104,7 @@ export function linger(peer: Peer, out: Outbox): void {
 /** Leaves out rounds: no exchange of theirs will be opened, so who sent an adapter for one is told. */
 function skipTo(peer: Peer, from: number, to: number, out: Outbox): void {
   out.effects.push({ type: 'report', metric: { type: 'skipped', from, to } });
+  peer.round = to;
   peer.exchanged = to - 1;
   for (const [key, parcel] of Object.entries(peer.inbox)) {
     const awaited = peer.exchanges.find((e) => e.round === parcel.round)?.edges[parcel.from];
@@ -111,7 +139,8 @@ function exchange(peer: Peer, out: Outbox): void {
   peer.exchanged = peer.round;
   peer.phase = 'exchanging';
   save(peer, out);
-  for (const id of neighbours) sendData(peer, opened.exchange, id, out);
+  sendData(peer, opened.exchange, neighbours, out);
+  if (peer.roster) forgetSome(peer.members, (id) => isPartner(peer.exchanges, id));
   awaitNeighbours(peer, out);
 }
 
@@ -125,7 +154,7 @@ export function awaitNeighbours(peer: Peer, out: Outbox): void {
 function awaited(peer: Peer): string[] {
   const current = peer.exchanges.find((e) => e.round === peer.round);
   return Object.entries(current?.edges ?? {}).flatMap(([id, edge]) => {
-    const member = peer.members[id];
+    const member = peer.members.get(id);
     const gone = member && (member.state === 'left' || (!member.connected && !member.dialled));
     return edge.received || gone || peer.inbox[parcelKey(peer.round, id)] ? [] : [id];
   });
@@ -162,39 +191,48 @@ function mixInbox(peer: Peer, out: Outbox): void {
   acknowledge(mixed, out);
 }
 
-interface Mixed {
+interface Mixed extends Contribution {
   readonly parcel: Parcel;
   readonly exchange: Exchange;
 }
 
 /** Adds every parcel whose exchange is open, in a fixed order; leaves those of rounds to come. */
 function mixParcels(peer: Peer, out: Outbox): Mixed[] {
-  const ready = Object.keys(peer.inbox)
+  const ready = readyParcels(peer, out);
+  if (ready.length === 0) return [];
+  const codec = CODECS[peer.settings.codec as CodecName];
+  const unpacked = new Map<Exchange, Float32Array>();
+  const mixed = ready.map(({ parcel, exchange }): Mixed => {
+    const mine = unpacked.get(exchange) ?? unpack(codec, exchange.payload, peer.adapter.length);
+    unpacked.set(exchange, mine);
+    const theirs = unpack(codec, parcel.payload, peer.adapter.length);
+    return { parcel, exchange, mine, theirs, weight: edgeWeight(exchange.edges[parcel.from]!.degree, parcel.degree) };
+  });
+  assertConvex(mixed);
+  peer.adapter = mixAs(peer.settings, peer.factors, peer.adapter, mixed);
+  for (const { parcel, exchange } of mixed) exchange.edges[parcel.from]!.received = true;
+  return mixed;
+}
+
+/** Takes out of the inbox what can be mixed; who sent something for a round in which it was not drawn is told. */
+function readyParcels(peer: Peer, out: Outbox): Pick<Mixed, 'parcel' | 'exchange'>[] {
+  return Object.keys(peer.inbox)
     .sort()
-    .flatMap((key): Mixed[] => {
+    .flatMap((key) => {
       const parcel = peer.inbox[key]!;
       if (parcel.round > peer.exchanged) return [];
       delete peer.inbox[key];
-      const found = peer.exchanges.find((e) => e.round === parcel.round);
-      if (found?.edges[parcel.from]?.received === false) return [{ parcel, exchange: found }];
-      out.send(parcel.from, { type: 'nack', round: parcel.round }); // not drawn here
+      const exchange = peer.exchanges.find((e) => e.round === parcel.round);
+      if (exchange?.edges[parcel.from]?.received === false) return [{ parcel, exchange }];
+      out.send(parcel.from, { type: 'nack', round: parcel.round });
       return [];
     });
-  const contributions = ready.map(({ parcel, exchange: { edges, sent } }): Contribution => {
-    return { weight: edgeWeight(edges[parcel.from]!.degree, parcel.degree), theirs: parcel.vector, mine: sent };
-  });
-  assertConvex(ready, contributions);
-  if (ready.length > 0) peer.adapter = mixAs(peer.settings, peer.factors, peer.adapter, contributions);
-  for (const { parcel, exchange } of ready) exchange.edges[parcel.from]!.received = true;
-  return ready;
 }
 
 /** The weights of one round leave a non-negative rest for oneself, so with it they sum to 1. */
-function assertConvex(ready: readonly Mixed[], contributions: readonly Contribution[]): void {
+function assertConvex(mixed: readonly Mixed[]): void {
   const sums: Record<number, number> = {};
-  ready.forEach(({ parcel }, i) => {
-    sums[parcel.round] = (sums[parcel.round] ?? 0) + contributions[i]!.weight;
-  });
+  for (const { parcel, weight } of mixed) sums[parcel.round] = (sums[parcel.round] ?? 0) + weight;
   if (Object.values(sums).some((sum) => sum > 1 + 1e-12)) throw new Error('mixing weights of a round sum to at most 1');
 }
 
@@ -205,14 +243,12 @@ function acknowledge(mixed: readonly Mixed[], out: Outbox): void {
 /** Among what was sent and what came for it; exchanging products there is none. */
 function crossTermOf({ settings, factors }: Peer, mixed: readonly Mixed[]): number | null {
   if (settings.averaging === 'product' || mixed.length === 0) return null;
-  return crossTerm([mixed[0]!.exchange.sent, ...mixed.map(({ parcel }) => parcel.vector)], factors);
+  return crossTerm([mixed[0]!.mine, ...mixed.map(({ theirs }) => theirs)], factors);
 }
 
 function meanDistance(mixed: readonly Mixed[]): number | null {
   if (mixed.length === 0) return null;
-  const each = mixed.map(
-    ({ parcel, exchange: { sent } }) => distance(parcel.vector, sent) / Math.max(norm(sent), 1e-30),
-  );
+  const each = mixed.map(({ theirs, mine }) => distance(theirs, mine) / Math.max(norm(mine), 1e-30));
   return each.reduce((a, b) => a + b, 0) / each.length;
 }
 
@@ -229,7 +265,7 @@ function boundExchanges(peer: Peer, exchanges: Exchange[], out: Outbox): Exchang
 function maybeFinish(peer: Peer, out: Outbox): void {
   peer.exchanges = closeFinished(peer.exchanges);
   const open = peer.exchanges.flatMap(({ round, edges }) => Object.keys(edges).map((id) => ({ round, id })));
-  const needed = open.some(({ id }) => peer.members[id]?.connected || out.now < peer.lingerUntil);
+  const needed = open.some(({ id }) => peer.members.get(id)?.connected || out.now < peer.lingerUntil);
   if (peer.done || (needed && out.now < peer.deadlineAt)) return;
   peer.done = true;
   for (const { round } of open) out.effects.push({ type: 'report', metric: { type: 'abandoned', round, edges: 1 } });

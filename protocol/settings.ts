@@ -320,6 +320,13 @@ export const SETTINGS = {
     false,
     { unit: 'ms' },
   ),
+  latecomers: choice(
+    'adopt',
+    ['adopt', 'keep'],
+    'a peer that skips rounds: goes on with the adapter of one of two others that agree, or with its own',
+    'its own would drag the others back; only what it had not mixed in yet is lost',
+    true,
+  ),
   maxOpenRounds: integer(4, 1, 64, 'rounds whose exchanges may be unfinished at once', 'bounds memory and disk', false),
 } as const satisfies Record<string, Setting>;
 

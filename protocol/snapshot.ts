@@ -4,8 +4,8 @@ import { CODECS, type CodecName } from './codec.ts';
 import type { Exchange } from './exchange.ts';
 import { type Acquaintance, HASH_BYTES, type Hash, readAddresses, writeAddresses } from './frame.ts';
 
-export type Phase = 'gathering' | 'training' | 'exchanging' | 'finished';
-const PHASES: readonly Phase[] = ['gathering', 'training', 'exchanging', 'finished'];
+export type Phase = 'gathering' | 'asking' | 'training' | 'exchanging' | 'finished';
+const PHASES: readonly Phase[] = ['gathering', 'training', 'exchanging', 'finished', 'asking'];
 
 /** The durable part of a peer. Vectors are immutable once here, so a snapshot holds references. */
 export interface Snapshot {
@@ -76,14 +76,13 @@ export function decodeSnapshot(bytes: Uint8Array, codec: CodecName, hash: Hash):
   for (let left = reader.u16(); left > 0; left--) {
     const exchangeRound = reader.u32();
     const payload = reader.raw(reader.u32()).slice();
-    const sent = CODECS[codec].decode(payload, count);
-    if (!sent) return null;
+    if (!CODECS[codec].decode(payload, count)) return null;
     const edges: Exchange['edges'] = {};
     for (let more = reader.u16(); more > 0; more--) {
       const [id, degree, flags] = [reader.ascii(), reader.u16(), reader.u8()];
       edges[id] = { degree, received: (flags & 1) > 0, acknowledged: (flags & 2) > 0 };
     }
-    exchanges.push({ round: exchangeRound, payload, sent, edges });
+    exchanges.push({ round: exchangeRound, payload, edges });
   }
   const acquaintances: Acquaintance[] = [];
   for (let left = reader.u16(); left > 0; left--)

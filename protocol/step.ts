@@ -3,7 +3,9 @@
  * to carry out, in order. No clock, no dice, no sockets: a network and a simulator run the same code.
  */
 import type { Effect, Event, TimerName } from './events.ts';
+import { isPartner } from './exchange.ts';
 import { MAX_ACQUAINTANCES } from './frame.ts';
+import { askAgain } from './latecomer.ts';
 import { acquaintancesOf, announcementPause, forgetSilent, memberOf } from './membership.ts';
 import { announcement, type Context, createOutbox, dial, type Outbox, save } from './outbox.ts';
 import { type Peer, parcelKey } from './peer.ts';
@@ -48,7 +50,8 @@ function fired(peer: Peer, name: TimerName, out: Outbox): void {
     case 'announce':
       return announceAgain(peer, out);
     case 'retry':
-      remind(peer, out, Object.keys(peer.members).sort());
+      remind(peer, out);
+      askAgain(peer, out);
       return remindLater(peer, out);
     case 'round': // a clock may fire early
       if (out.now < peer.deadlineAt) out.effects.push({ type: 'timer', name, at: peer.deadlineAt });
@@ -59,9 +62,9 @@ function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
   peer.boot += 1;
   peer.addresses = addresses;
   save(peer, out);
-  announceAgain(peer, out);
+  if (!peer.roster) announceAgain(peer, out);
   remindLater(peer, out);
-  for (const member of Object.values(peer.members)) member.heardAt = out.now; // whom the snapshot remembers
+  for (const member of peer.members.values()) member.heardAt = out.now; // whom the snapshot remembers
   if (peer.phase === 'finished') linger(peer, out);
   else regather(peer, out);
   advance(peer, out);
@@ -70,7 +73,7 @@ function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
 /** A peer that comes back looks for the others before it goes on: for a while, since they may be gone. */
 function regather(peer: Peer, out: Outbox): void {
   const fresh = peer.round === 0 && peer.exchanged < 0;
-  const known = Object.keys(peer.members).length > 0;
+  const known = peer.members.size > 0;
   peer.phase = 'gathering';
   peer.deadlineAt = fresh ? Number.POSITIVE_INFINITY : out.now + (known ? peer.settings.rejoinMs : 0);
   if (!fresh) out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
@@ -79,20 +82,20 @@ function regather(peer: Peer, out: Outbox): void {
 function announceAgain(peer: Peer, out: Outbox): void {
   out.announce();
   const { settings, members, exchanges } = peer;
-  forgetSilent(members, out.now, settings.announceMs, (id) => exchanges.some((e) => id in e.edges));
-  for (const id of Object.keys(peer.members).sort()) meet(peer, peer.members[id]!, out);
+  forgetSilent(members, out.now, settings.announceMs, (id) => isPartner(exchanges, id));
+  for (const id of [...members.keys()].sort()) meet(peer, members.get(id)!, out);
   out.effects.push({
     type: 'timer',
     name: 'announce',
-    at: out.now + announcementPause(peer.members, peer.settings.announceMs),
+    at: out.now + announcementPause(members, settings.announceMs),
   });
 }
 
-/** Reminds the given peers of unfinished exchanges. */
-function remind(peer: Peer, out: Outbox, ids: readonly string[]): void {
+/** Reminds the given peers, or all, of unfinished exchanges. */
+function remind(peer: Peer, out: Outbox, ids?: readonly string[]): void {
   for (const { round, edges } of peer.exchanges) {
-    for (const id of ids) {
-      const [edge, member] = [edges[id], peer.members[id]];
+    for (const id of ids ?? Object.keys(edges).sort()) {
+      const [edge, member] = [edges[id], peer.members.get(id)];
       if (!edge || !member) continue;
       if (!member.connected) {
         if (!member.dialled && member.addresses.length > 0) dial(member, out);
@@ -109,7 +112,7 @@ function remindLater(peer: Peer, out: Outbox): void {
 }
 
 function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
-  const member = memberOf(peer.members, id, out.now);
+  const member = memberOf(peer, id, out.now);
   if (!member) return;
   member.connected = up;
   member.dialled = false;
@@ -117,8 +120,12 @@ function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
   member.heardAt = out.now;
   // What was on its way over an earlier connection is not any more.
   for (const { edges } of peer.exchanges) delete edges[id]?.sentAt;
+  if (!peer.roster) introduce(peer, id, out);
+  remind(peer, out, [id]);
+}
+
+function introduce(peer: Peer, id: string, out: Outbox): void {
   out.send(id, announcement(peer));
   const others = acquaintancesOf(peer.members, MAX_ACQUAINTANCES + 1).filter((other) => other.id !== id);
   if (others.length > 0) out.send(id, { type: 'peers', round: peer.round, peers: others.slice(0, MAX_ACQUAINTANCES) });
-  remind(peer, out, [id]);
 }

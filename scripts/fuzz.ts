@@ -17,7 +17,7 @@ const until = Date.now() + 60_000 * (minutes ?? Number.POSITIVE_INFINITY);
 let failures = 0;
 let done = 0;
 for (let seed = first; seed <= last && Date.now() < until; seed++) {
-  const problem = fuzzOnce(String(seed));
+  const problem = await fuzzOnce(String(seed));
   done += 1;
   if (problem) {
     failures += 1;

@@ -61,7 +61,7 @@ export function labelOf({ method, seed, point }: PlannedRun): string {
 export type GetTrainer = (run: Run, full: boolean) => Promise<Trainer>;
 
 /** One trainer for each base and kind of adapter, kept for the runs that follow. */
-function createTrainerCache(threads: number): { get: GetTrainer; stop: () => Promise<void> } {
+export function createTrainerCache(threads: number): { get: GetTrainer; stop: () => Promise<void> } {
   const kept = new Map<string, Promise<Trainer>>();
   return {
     get: (run, full) => {

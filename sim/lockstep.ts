@@ -50,8 +50,8 @@ export async function runLockstep(options: LockstepOptions): Promise<void> {
 const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number) => number>> = {
   none: () => 0,
   server: ({ peers, average, factors }, round) => {
-    const exchanges = peers.map((peer) => pack(peer, round, ['server']));
-    const whole = average(exchanges.map((e) => e.sent));
+    const packed = peers.map((peer) => pack(peer, round, ['server']));
+    const whole = average(packed.map(({ sent }) => sent));
     for (const peer of peers) {
       const { averaging, localRank } = peer.settings;
       const term = { vector: whole, weight: 1 };
@@ -59,12 +59,12 @@ const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number)
       peer.vector = isCut ? sumProducts([term], factors, { rank: localRank, like: peer.vector }) : whole;
     }
     // Up from each and down to each.
-    return exchanges.reduce((sum, e) => sum + 2 * frameBytes(e), 0);
+    return packed.reduce((sum, { exchange }) => sum + 2 * frameBytes(exchange), 0);
   },
   gossip: ({ peers, factors, settings, runId, contact }, round) => {
     const members = peers.map((peer) => peer.id).sort();
     const graph = drawGraph(drawOf(settings, { runId, round, members }));
-    const exchanges = new Map(
+    const packed = new Map(
       peers.map((peer) => {
         const drawn = graph[members.indexOf(peer.id)]!.map((i) => members[i]!);
         return [peer.id, pack(peer, round, drawn)];
@@ -72,15 +72,16 @@ const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number)
     );
     let bytes = 0;
     for (const peer of peers) {
-      const mine = exchanges.get(peer.id)!;
-      const reached = Object.keys(mine.edges).filter((id) => meets(settings.seed, round, contact, [peer.id, id]));
+      const mine = packed.get(peer.id)!;
+      const { edges } = mine.exchange;
+      const reached = Object.keys(edges).filter((id) => meets(settings.seed, round, contact, [peer.id, id]));
       const contributions = reached.map((id): Contribution => {
-        const theirs = exchanges.get(id)!;
-        const weight = edgeWeight(mine.edges[id]!.degree, theirs.edges[peer.id]!.degree);
+        const theirs = packed.get(id)!;
+        const weight = edgeWeight(edges[id]!.degree, theirs.exchange.edges[peer.id]!.degree);
         return { weight, theirs: theirs.sent, mine: mine.sent };
       });
       peer.vector = mixAs(peer.settings, factors, peer.vector, contributions);
-      bytes += reached.length * frameBytes(mine);
+      bytes += reached.length * frameBytes(mine.exchange);
     }
     return bytes;
   },
@@ -92,7 +93,11 @@ function meets(seed: string, round: number, contact: number, [a, b]: readonly [s
   return contact >= 1 || createPrng(seed).fork('contact').fork(round).fork(pair).random() < contact;
 }
 
-function pack(peer: LockstepPeer, round: number, neighbours: readonly string[]): Exchange {
+function pack(
+  peer: LockstepPeer,
+  round: number,
+  neighbours: readonly string[],
+): { exchange: Exchange; sent: Float32Array } {
   const opened = openExchange({
     round,
     neighbours,
@@ -101,7 +106,7 @@ function pack(peer: LockstepPeer, round: number, neighbours: readonly string[]):
     residual: peer.residual,
   });
   peer.residual = opened.residual;
-  return opened.exchange;
+  return opened;
 }
 
 function frameBytes(exchange: Exchange): number {

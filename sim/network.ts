@@ -37,6 +37,8 @@ export interface Network {
   arrivals(from: number, to: number, bytes: number, now: number): number[];
   /** Whether a connection between the two can be opened, or stays open. */
   canConnect(a: number, b: number, now: number): boolean;
+  /** The longest a message's way takes (ms). */
+  readonly longest: () => number;
   /** The pairs a partition cuts. */
   cut(a: number, b: number): boolean;
   /** Changes some of the model from now on. */
@@ -75,6 +77,7 @@ export function createNetwork(given: Partial<NetworkModel>, size: number, seed: 
     },
     canConnect: (a, b, now) =>
       !(hidden.has(a) && hidden.has(b)) && !(during(now) && cut(a, b) && !model.partition!.oneWay),
+    longest: () => model.latencyMs[1],
     cut,
     set: (more) => {
       model = { ...model, ...more };

@@ -3,21 +3,31 @@ import { UserError } from '../node/errors.ts';
 import { checkSettings } from '../node/train/run.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { SETTINGS } from '../protocol/settings.ts';
+import { type Faults, LIARS, type Lies } from './faults.ts';
 import { LAN, type NetworkModel } from './network.ts';
 import { type Point, readPoints } from './points.ts';
-import { TOYS } from './toy.ts';
+import { type Scenario as Learning, readScenario as readLearning } from './spec.ts';
+import { TRAINER_NAMES } from './trainers.ts';
 
 /** The world of one run. Any of it, and any setting, may vary. */
-export interface Scenario extends NetworkModel {
+export interface Scenario extends NetworkModel, Faults {
   readonly peers: number;
+  /** Everybody knows everybody and can reach them, and nobody announces itself: for thousands. */
+  readonly roster: boolean;
   /** Numbers of an adapter. */
   readonly size: number;
   readonly trainer: string;
+  /** With trainer `lora`: data, gold and all, as in an experiment's file. */
+  readonly learning: Partial<Learning>;
   /** Virtual ms of a round's training, uniform. */
   readonly trainMs: readonly [number, number];
   readonly stragglers: { readonly share: number; readonly slowdown: number };
-  /** Crashes (as kill -9) of peers drawn at random, one after the other, each down for so long. */
-  readonly crashes: number;
+  /** The last so many peers come so much later. */
+  readonly joiners: number;
+  readonly joinMs: number;
+  /** A share of the peers lies, in one way. */
+  readonly liars: Lies;
+  /** How long a peer is down (virtual ms). */
   readonly downMs: number;
   /** Virtual time after which faults end and what is open is settled. */
   readonly untilMs: number;
@@ -39,26 +49,34 @@ export interface ScenarioRun {
 export const DEFAULTS: Scenario = {
   ...LAN,
   peers: 16,
+  roster: false,
   size: 100,
   trainer: 'none',
+  learning: {},
   trainMs: [50, 500],
   stragglers: { share: 0, slowdown: 1 },
+  joiners: 0,
+  joinMs: 3000,
+  liars: { share: 0, kind: 'garbage' },
   crashes: 0,
+  fullDisks: 0,
+  spoiltSnapshots: 0,
+  clockJumps: 0,
   downMs: 500,
   untilMs: 600_000,
 };
 
-/** Settings of a simulated run where they are not those of a real one: seconds instead of minutes, nothing rounded. */
-export const SIMULATED = {
-  codec: 'f32',
+/** Settings of a simulated run where they are not those of a real one: seconds instead of minutes. */
+const QUICK = {
   rounds: 20,
   closingRounds: 0,
   roundDeadlineMs: 3000,
   retryMs: 300,
   announceMs: 1000,
   maxOpenRounds: 16,
-  learningRate: 0.1,
 } as const;
+/** Of toys as well: nothing is rounded, and steps are long. */
+export const SIMULATED = { ...QUICK, codec: 'f32', learningRate: 0.1 } as const;
 
 const FIELDS = ['name', 'about', 'seeds', 'settings', 'vary', 'points', ...Object.keys(DEFAULTS)];
 
@@ -79,7 +97,14 @@ export function readScenario(given: Readonly<Record<string, unknown>>, where: st
     seeds.map((seed): ScenarioRun => {
       const scenario = worldOf({ ...given, ...point }, fail);
       const varied = Object.fromEntries(Object.entries(point).filter(([field]) => field in SETTINGS));
-      const all = { ...SIMULATED, minPeers: scenario.peers, ...settings, ...varied, seed: String(seed) };
+      const usual = scenario.trainer === 'lora' ? QUICK : SIMULATED;
+      const all = {
+        ...usual,
+        minPeers: Math.max(1, scenario.peers - scenario.joiners),
+        ...settings,
+        ...varied,
+        seed: String(seed),
+      };
       return { point, seed: String(seed), scenario, settings: checkSettings(all, where) };
     }),
   );
@@ -94,6 +119,12 @@ function worldOf(given: Readonly<Record<string, unknown>>, fail: (problem: strin
     if (problem) fail(`${field}: got ${JSON.stringify(value)}; wanted ${problem}`);
     world[field] = value;
   }
+  const { roster, joiners, spoiltSnapshots, peers } = world as unknown as Scenario;
+  if (roster && joiners + spoiltSnapshots > 0)
+    fail('roster: joiners and spoiltSnapshots are peers nobody knows yet; wanted roster: false');
+  const { learning } = world as unknown as Scenario;
+  readLearning({ ...learning, peers }, (problem) => fail(`learning.${problem}`));
+  if (joiners >= peers) fail(`joiners: got ${joiners} of ${peers} peers; wanted fewer`);
   return world as unknown as Scenario;
 }
 
@@ -104,12 +135,22 @@ function problemOf(field: string, value: unknown): string | null {
   const of = (x: unknown, name: string): unknown => (x as Record<string, unknown> | null)?.[name];
   switch (field) {
     case 'trainer':
-      return String(value) in TOYS ? null : Object.keys(TOYS).join(', ');
+      return TRAINER_NAMES.includes(String(value)) ? null : TRAINER_NAMES.join(', ');
     case 'latencyMs':
     case 'trainMs': {
       const [low, high] = Array.isArray(value) ? value : [];
       return isNumber(low, 0) && isNumber(high, low as number) ? null : '[least, most] in ms';
     }
+    case 'learning':
+      return typeof value === 'object' && value !== null
+        ? null
+        : "fields of an experiment's file, such as { goldPerClass: 8 }";
+    case 'roster':
+      return typeof value === 'boolean' ? null : 'true or false';
+    case 'liars':
+      return isNumber(of(value, 'share'), 0, 1) && String(of(value, 'kind')) in LIARS
+        ? null
+        : `{ share: 0 to 1, kind: ${Object.keys(LIARS).join(' | ')} }`;
     case 'stragglers':
       return isNumber(of(value, 'share'), 0, 1) && isNumber(of(value, 'slowdown'), 1)
         ? null
@@ -127,6 +168,12 @@ function problemOf(field: string, value: unknown): string | null {
     case 'peers':
     case 'size':
       return isNumber(value, 1, 1e7) && Number.isInteger(value) ? null : 'a whole number, 1 or more';
+    case 'joiners':
+    case 'crashes':
+    case 'fullDisks':
+    case 'spoiltSnapshots':
+    case 'clockJumps':
+      return isNumber(value, 0, 1e6) && Number.isInteger(value) ? null : 'a whole number, 0 or more';
     default:
       return isNumber(value, 0) ? null : 'a number, 0 or more';
   }

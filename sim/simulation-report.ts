@@ -17,14 +17,17 @@ const [DRAWN_ROUNDS, DRAWN_PEERS] = [12, 200];
 
 const COLUMNS: readonly { readonly title: string; readonly of: (group: readonly SimulationResult[]) => string }[] = [
   { title: 'rounds to 1e-3', of: (g) => median(g.map((r) => r.roundsToThousandth)) },
-  { title: 'by the spectrum', of: (g) => median(g.map((r) => boundOf(r.contraction, 1e-3))) },
-  { title: 'spectral gap', of: (g) => median(g.map((r) => 1 - r.contraction)) },
+  { title: 'by the spectrum', of: (g) => median(g.map((r) => of(r.contraction, (c) => boundOf(c, 1e-3)))) },
+  { title: 'spectral gap', of: (g) => median(g.map((r) => of(r.contraction, (c) => 1 - c))) },
   { title: 'diameter', of: (g) => median(g.map((r) => r.diameter)) },
   { title: 'apart at the end', of: (g) => median(g.map((r) => r.apart)) },
   { title: 'drift of the mean', of: (g) => median(g.map((r) => r.drift)) },
-  { title: 'loss', of: (g) => median(g.map((r) => r.loss)) },
+  { title: 'loss of the mean', of: (g) => median(g.map((r) => r.loss)) },
+  { title: 'of peers', of: (g) => median(g.map((r) => r.lossOfPeers)) },
+  { title: 'of the worst', of: (g) => median(g.map((r) => r.lossOfWorst)) },
   { title: 'finished', of: (g) => `${g.reduce((sum, r) => sum + r.finished, 0)}` },
   { title: 'restarts', of: (g) => `${g.reduce((sum, r) => sum + r.restarts, 0)}` },
+  { title: 'adopted', of: (g) => `${g.reduce((sum, r) => sum + r.adopted, 0)}` },
   { title: 'given up', of: (g) => `${g.reduce((sum, r) => sum + r.abandoned, 0)}` },
   { title: 'virtual s', of: (g) => median(g.map((r) => r.virtualMs / 1000)) },
   { title: 'bytes a peer and round', of: (g) => median(g.map((r) => r.bytesPerPeerRound)) },
@@ -75,6 +78,8 @@ th:first-child, td:first-child { text-align: left; } code { background: #f3f3f3;
     .join('\n')}</table>
 <h2>Disagreement by round</h2>
 ${disagreementChart(all)}
+<h2>Loss by round</h2>
+${lossChart(all)}
 <h2>Who mixes with whom</h2>
 ${graphs(all)}
 <script>
@@ -95,15 +100,30 @@ function disagreementChart(all: readonly Simulated[]): string {
   const series = first.flatMap(({ run, result }) => {
     const name = pointText(run.point) || run.seed;
     const measured = result.rounds.filter((r) => r.apart > 0).map((r) => [r.round + 1, Math.log10(r.apart)] as const);
-    const slope = Math.log10(Math.max(result.contraction, 1e-12));
+    const slope = Math.log10(Math.max(result.contraction ?? 0, 1e-12));
     const last = measured.at(-1);
-    const bound = last && result.contraction > 0 ? [[0, 0] as const, [last[0], last[0] * slope] as const] : [];
+    const bound = last && result.contraction ? [[0, 0] as const, [last[0], last[0] * slope] as const] : [];
     return [
       { name, points: measured },
       { name: `${name}, by the spectrum`, points: bound },
     ];
   });
   return lineChart({ title: '', x: 'round', y: 'log10 of disagreement', series });
+}
+
+/** The first seed of every point where something is learned: the mean of the peers, and the worst of them. */
+function lossChart(all: readonly Simulated[]): string {
+  const first = all.filter(({ run }) => run.seed === all[0]?.run.seed && run.scenario.trainer !== 'none');
+  const series = first.flatMap(({ run, result: { rounds } }) => {
+    const name = pointText(run.point) || run.seed;
+    return [
+      { name: `${name}, mean`, points: rounds.map((r) => [r.round + 1, r.lossOfPeers] as const) },
+      { name: `${name}, worst peer`, points: rounds.map((r) => [r.round + 1, r.lossOfWorst] as const) },
+    ];
+  });
+  return series.length === 0
+    ? '<p>Nothing is learned here.</p>'
+    : lineChart({ title: '', x: 'round', y: 'loss', series });
 }
 
 function graphs(all: readonly Simulated[]): string {
@@ -120,6 +140,10 @@ function graphs(all: readonly Simulated[]): string {
       return `<figure><input type="range" min="0" max="${pictures.length - 1}" value="0" aria-label="round">${pictures.join('')}</figure>`;
     })
     .join('\n');
+}
+
+function of(x: number | null, f: (x: number) => number): number | null {
+  return x === null ? null : f(x);
 }
 
 function median(values: readonly (number | null)[]): string {

@@ -73,7 +73,8 @@ export async function runTrial(
   return [...trained.records, await finalOf(trial, trained, began)];
 }
 
-async function openTrial(planned: PlannedRun, getTrainer: GetTrainer, signal: AbortSignal): Promise<Trial> {
+/** Deals the data, takes the label prior, and readies every peer. */
+export async function openTrial(planned: PlannedRun, getTrainer: GetTrainer, signal: AbortSignal): Promise<Trial> {
   const { scenario, seed } = planned;
   const method = METHODS[planned.method]!;
   const bare = await openRun(planned.settings);
@@ -97,7 +98,7 @@ function identityOf({ key, method, seed, point }: PlannedRun): Pick<RoundRecord,
 }
 
 /** The share of examples a vector gets right. */
-async function scoreWith(
+export async function scoreWith(
   { subject, run, signal }: Trial,
   vector: Float32Array,
   examples: readonly EncodedExample[],
@@ -106,11 +107,16 @@ async function scoreWith(
   return (await evaluate({ trainer: subject.trainer, task: run.task, labels, vector, signal }, examples)).share;
 }
 
+/** The texts watched during a run. */
+export function encodeDevelopment({ run, data }: Trial): Promise<readonly EncodedExample[]> {
+  return encodeExamples(run.task, data.development);
+}
+
 /** Every round of training and mixing, a record each. */
 async function trainTrial(trial: Trial, onRound: (record: RoundRecord, share: number) => void): Promise<Trained> {
-  const { planned, method, run, data, subject, learners, peers, signal } = trial;
+  const { planned, method, run, subject, learners, peers, signal } = trial;
   const { wire, average } = subject;
-  const development = await encodeExamples(run.task, data.development);
+  const development = await encodeDevelopment(trial);
   const factors = subject.full ? [] : factorPairs(run.tensors);
   const isFactored = method.mixing !== 'none' && run.settings.averaging !== 'product';
   const records: RoundRecord[] = [];
@@ -247,7 +253,8 @@ async function createLearners(
   );
 }
 
-async function trainPeer(
+/** A round of a peer: labels drawn by the vector, then its steps; the new vector. */
+export async function trainPeer(
   { trainer, full }: Subject,
   learner: Learner,
   { peer, round, vector }: { peer: string; round: number; vector: Float32Array },

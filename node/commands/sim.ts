@@ -28,7 +28,7 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
         process.exitCode = EXIT.interrupted;
         return;
       }
-      all.push({ run, result: simulate(run).result });
+      all.push({ run, result: (await simulate(run)).result });
     }
     display.progress(spec.name, runs.length, runs.length);
     display.close();
@@ -53,13 +53,13 @@ async function showState(runs: readonly ScenarioRun[], flags: SpecFlags): Promis
   const { simulate } = await import('../../sim/simulate.ts');
   const until = Number(flags.until);
   if (!(until > 0)) throw new UserError('usage', `--until: got ${JSON.stringify(flags.until)}; wanted virtual ms`);
-  const { world } = simulate(runs[0]!, until);
+  const { world } = await simulate(runs[0]!, { untilMs: until });
   const rows = world.seats.map(({ peer, alive, finished }) => [
     peer.id,
     alive ? (finished ? 'finished' : peer.phase) : 'down',
     String(peer.round),
     String(peer.exchanges.length),
-    String(Object.values(peer.members).filter((m) => m.connected).length),
+    String([...peer.members.values()].filter((m) => m.connected).length),
     Object.entries(peer.refused)
       .map(([code, count]) => `${code} ${count}`)
       .join(', '),

@@ -84,7 +84,7 @@ for (const name of CODEC_NAMES) {
         residual,
       });
       residual = opened.residual;
-      opened.exchange.sent.forEach((value, i) => {
+      opened.sent.forEach((value, i) => {
         sum[i]! += value;
       });
     }
@@ -178,7 +178,6 @@ const snapshot: Snapshot = {
     {
       round: 6,
       payload: CODECS.f32.encode(Float32Array.of(1, 2, 4)),
-      sent: Float32Array.of(1, 2, 4),
       edges: {
         b: { degree: 2, received: true, acknowledged: false },
         c: { degree: 8, received: false, acknowledged: true },

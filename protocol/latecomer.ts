@@ -1,0 +1,97 @@
+/**
+ * @file Coming late. A peer the others are rounds ahead of would drag them back to where it stands. So it asks a few of
+ * them for their adapters, takes one that another agrees with, and goes on from there: one liar alone is not believed. What
+ * it had itself leaves the mean, which moves by that much and no more; its open exchanges stay as they are.
+ */
+import { CODECS, type CodecName } from './codec.ts';
+import { unpack } from './exchange.ts';
+import type { Member } from './membership.ts';
+import { type Outbox, save } from './outbox.ts';
+import { normLimit, type Peer } from './peer.ts';
+import { hash32 } from './prng.ts';
+import { distance, norm } from './vector.ts';
+
+/** Asked at once; two of them must agree. */
+const ASKED = 4;
+/** Two adapters agree when they are no further apart than this share of the larger one's norm. */
+const AGREEMENT = 0.5;
+
+/** What a peer that skips rounds waits for. */
+export interface Question {
+  /** The round it goes on with. */
+  readonly round: number;
+  readonly asked: readonly string[];
+  /** Packed adapters, by who sent them. */
+  readonly answers: Record<string, { readonly round: number; readonly payload: Uint8Array }>;
+}
+
+/** Whom to ask: some of those that are as far as `round`, drawn; none where the run has it otherwise. */
+export function askable({ id: self, settings, members }: Peer, round: number): string[] {
+  if (settings.latecomers !== 'adopt') return [];
+  const place = (id: string): number => hash32(`${self}/${round}/${id}`);
+  return [...members.values()]
+    .filter((m) => m.connected && m.state !== 'left' && m.round >= round)
+    .map(({ id }) => id)
+    .sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1))
+    .slice(0, ASKED);
+}
+
+/** Asks them; false where there are not two. */
+export function ask(peer: Peer, round: number, out: Outbox): boolean {
+  const asked = askable(peer, round);
+  if (asked.length < 2) return false;
+  peer.question = { round, asked, answers: {} };
+  peer.phase = 'asking';
+  peer.deadlineAt = out.now + peer.settings.roundDeadlineMs;
+  save(peer, out); // what the round before mixed in may now be acknowledged
+  out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
+  askAgain(peer, out);
+  return true;
+}
+
+/** Asks those that have not answered. */
+export function askAgain({ question, round }: Peer, out: Outbox): void {
+  for (const id of question?.asked ?? []) if (!question!.answers[id]) out.send(id, { type: 'ask', round });
+}
+
+/** Gives this peer's adapter to who asks, seldom enough that asking costs others little. */
+export function answer(peer: Peer, member: Member, out: Outbox): void {
+  const [codec, count] = [peer.settings.codec as CodecName, peer.adapter.length];
+  const isOften = member.answeredAt !== undefined && out.now - member.answeredAt < peer.settings.retryMs / 2;
+  if (isOften || peer.exchanged < 0 || norm(peer.adapter) > normLimit(peer)) return;
+  member.answeredAt = out.now;
+  const payload = CODECS[codec].encode(peer.adapter);
+  out.send(member.id, { type: 'adapter', round: peer.round, codec, count, payload });
+}
+
+/** Whether two answers agree or nothing more is to be waited for; then the better of the two, if any, is this peer's adapter. */
+export function isAnswered(peer: Peer, out: Outbox): boolean {
+  const { question, settings, adapter: before } = peer;
+  if (!question) return true;
+  const codec = CODECS[settings.codec as CodecName];
+  const answers = Object.keys(question.answers)
+    .sort()
+    .map((from) => ({
+      from,
+      round: question.answers[from]!.round,
+      vector: unpack(codec, question.answers[from]!.payload, before.length),
+    }));
+  const pairs = answers.flatMap((a, i) => answers.slice(0, i).map((b) => ({ a, b, apart: apart(a.vector, b.vector) })));
+  const closest = pairs.sort((x, y) => x.apart - y.apart)[0];
+  const agreed = closest !== undefined && closest.apart <= AGREEMENT ? closest : null;
+  const isOver = answers.length === question.asked.length || out.now >= peer.deadlineAt;
+  if (!agreed && !isOver) return false;
+  peer.question = null;
+  if (!agreed) return true;
+  const { from, vector } = agreed.a.round > agreed.b.round ? agreed.a : agreed.b;
+  peer.adapter = vector;
+  peer.residual = new Float32Array(vector.length);
+  save(peer, out);
+  out.effects.push({ type: 'report', metric: { type: 'adopted', round: peer.round, from, before, adapter: vector } });
+  return true;
+}
+
+/** ||a - b|| as a share of the larger norm. */
+function apart(a: Float32Array, b: Float32Array): number {
+  return distance(a, b) / Math.max(norm(a), norm(b), Number.MIN_VALUE);
+}
