@@ -40,6 +40,23 @@ export class Writer {
     return this;
   }
 
+  /** Over what was written before. */
+  u32At(at: number, x: number): this {
+    this.view.setUint32(at, x, true);
+    return this;
+  }
+
+  /** Over what was written before. */
+  rawAt(at: number, bytes: Uint8Array): this {
+    this.bytes.set(bytes, at);
+    return this;
+  }
+
+  /** What was written from there on; not a copy. */
+  written(from: number): Uint8Array {
+    return this.bytes.subarray(from, this.length);
+  }
+
   /** Text of ASCII characters, length first. */
   ascii(text: string): this {
     this.u16(text.length);
@@ -101,6 +118,14 @@ export class Reader {
   raw(count: number): Uint8Array {
     const at = this.take(count);
     return this.failed ? new Uint8Array() : this.bytes.subarray(at, at + count);
+  }
+
+  /** Whether the next bytes are these. */
+  expect(bytes: Uint8Array): boolean {
+    const at = this.take(bytes.length);
+    if (this.failed) return false;
+    for (let i = 0; i < bytes.length; i++) if (this.bytes[at + i] !== bytes[i]) return false;
+    return true;
   }
 
   ascii(): string {

@@ -1,4 +1,5 @@
 /** @file How a vector is packed for sending. Each codec states its bound; the sender carries what rounding left over. */
+import { norm } from './vector.ts';
 
 export interface Codec {
   /** Byte in a frame. */
@@ -6,6 +7,10 @@ export interface Codec {
   /** Bytes of a packed vector of `count` elements. */
   readonly size: (count: number) => number;
   readonly encode: (x: Float32Array) => Uint8Array;
+  /** Whether nothing is rounded. */
+  readonly exact: boolean;
+  /** The L2 norm of what is packed, or null where it would not unpack. */
+  readonly norm: (bytes: Uint8Array, count: number) => number | null;
   /** The vector, or null where the bytes are not of this codec: another length, or a number that is not finite. */
   readonly decode: (bytes: Uint8Array, count: number) => Float32Array | null;
 }
@@ -21,12 +26,20 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
   /** Exact. */
   f32: {
     id: 1,
+    exact: true,
     size: (count) => 4 * count,
     encode: (x) => {
       const bytes = new Uint8Array(4 * x.length);
       const view = new DataView(bytes.buffer);
       for (let i = 0; i < x.length; i++) view.setFloat32(4 * i, x[i]!, true);
       return bytes;
+    },
+    norm: (bytes, count) => {
+      if (bytes.length !== 4 * count) return null;
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      let sum = 0;
+      for (let i = 0; i < count; i++) sum += view.getFloat32(4 * i, true) ** 2;
+      return Number.isFinite(sum) ? Math.sqrt(sum) : null;
     },
     decode: (bytes, count) => {
       if (bytes.length !== 4 * count) return null;
@@ -43,6 +56,8 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
   /** |error| <= max(2^-11 |x|, 2^-25) up to 65504, beyond which it is clamped. */
   f16: {
     id: 2,
+    exact: false,
+    norm: (bytes, count) => normOf(CODECS.f16.decode(bytes, count)),
     size: (count) => 2 * count,
     encode: (x) => {
       const bytes = new Uint8Array(2 * x.length);
@@ -65,7 +80,9 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
   /** Blocks of 128 with one f32 scale: |error| <= largest of the block / 254. */
   int8: {
     id: 3,
+    exact: false,
     size: (count) => 4 * Math.ceil(count / BLOCK) + count,
+    norm: normInt8,
     encode: encodeInt8,
     decode: decodeInt8,
   },
@@ -108,6 +125,28 @@ function decodeInt8(bytes: Uint8Array, count: number): Float32Array | null {
     for (let i = block * BLOCK; i < end; i++) out[i] = scale * levels[i]!;
   }
   return out;
+}
+
+/** As the norm of what decodeInt8 gives, block by block. */
+function normInt8(bytes: Uint8Array, count: number): number | null {
+  const blocks = Math.ceil(count / BLOCK);
+  if (bytes.length !== 4 * blocks + count) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const levels = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * blocks, count);
+  let sum = 0;
+  for (let block = 0; block < blocks; block++) {
+    const scale = view.getFloat32(4 * block, true);
+    if (!Number.isFinite(Math.fround(128 * scale)) || scale < 0) return null;
+    const end = Math.min((block + 1) * BLOCK, count);
+    let squares = 0;
+    for (let i = block * BLOCK; i < end; i++) squares += levels[i]! * levels[i]!;
+    sum += scale * scale * squares;
+  }
+  return Math.sqrt(sum);
+}
+
+function normOf(x: Float32Array | null): number | null {
+  return x && norm(x);
 }
 
 const single = new Float32Array(1);

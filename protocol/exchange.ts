@@ -26,6 +26,30 @@ export interface Exchange {
   readonly edges: Record<string, Edge>;
 }
 
+/** Parcels by round and sender. */
+export type Inbox = Map<number, Map<string, Parcel>>;
+
+export function isHeld(inbox: Inbox, round: number, from: string): boolean {
+  return inbox.get(round)?.has(from) ?? false;
+}
+
+export function hold(inbox: Inbox, parcel: Parcel): void {
+  const ofRound = inbox.get(parcel.round) ?? new Map<string, Parcel>();
+  inbox.set(parcel.round, ofRound.set(parcel.from, parcel));
+}
+
+/** Takes out what is of rounds up to `last`, round by round, senders sorted: the same order whatever came first. */
+export function takeUpTo(inbox: Inbox, last: number): Parcel[] {
+  const taken: Parcel[] = [];
+  for (const round of [...inbox.keys()].sort((a, b) => a - b)) {
+    if (round > last) break;
+    const ofRound = inbox.get(round)!;
+    inbox.delete(round);
+    for (const from of [...ofRound.keys()].sort()) taken.push(ofRound.get(from)!);
+  }
+  return taken;
+}
+
 /** What a neighbour sent, checked and waiting, packed, to be mixed in. */
 export interface Parcel {
   readonly from: string;
@@ -49,19 +73,25 @@ export function openExchange(options: {
 }): { exchange: Exchange; sent: Float32Array; residual: Float32Array } {
   const { round, neighbours, open = [], settings, adapter, residual } = options;
   const codec = CODECS[settings.codec as CodecName];
+  const edges = edgesOf(neighbours, open);
+  if (codec.exact) return { exchange: { round, payload: codec.encode(adapter), edges }, sent: adapter, residual };
   const target = new Float32Array(adapter.length);
   for (let i = 0; i < target.length; i++) target[i] = adapter[i]! + residual[i]!;
   const payload = codec.encode(target);
   const sent = unpack(codec, payload, adapter.length);
-  const edges = Object.fromEntries(
-    neighbours.map((id): [string, Edge] => {
-      const older = open.filter((exchange) => isOpen(exchange.edges[id])).length;
-      return [id, { degree: edgeDegree(neighbours.length, older), received: false, acknowledged: false }];
-    }),
-  );
   if (settings.averaging === 'product') return { exchange: { round, payload, edges }, sent, residual };
   for (let i = 0; i < target.length; i++) target[i]! -= sent[i]!;
   return { exchange: { round, payload, edges }, sent, residual: target };
+}
+
+function edgesOf(neighbours: readonly string[], open: readonly Exchange[]): Record<string, Edge> {
+  const edges: Record<string, Edge> = {};
+  for (const id of neighbours) {
+    let older = 0;
+    for (const exchange of open) if (isOpen(exchange.edges[id])) older += 1;
+    edges[id] = { degree: edgeDegree(neighbours.length, older), received: false, acknowledged: false };
+  }
+  return edges;
 }
 
 /** Unpacks what was checked before. */
@@ -95,9 +125,7 @@ export function isPartner(exchanges: readonly Exchange[], id: string): boolean {
 /** Forgets edges both ends have finished, and exchanges without edges but the newest. */
 export function closeFinished(exchanges: readonly Exchange[]): Exchange[] {
   for (const exchange of exchanges) {
-    for (const [id, edge] of Object.entries(exchange.edges)) {
-      if (!isOpen(edge)) delete exchange.edges[id];
-    }
+    for (const id of Object.keys(exchange.edges)) if (!isOpen(exchange.edges[id])) delete exchange.edges[id];
   }
   return exchanges.filter((exchange) => Object.keys(exchange.edges).length > 0);
 }

@@ -9,7 +9,9 @@ export const HASH_BYTES = 16;
 
 const MAGIC = 0x4b4c; // "LK"
 const ROUND_OFFSET = 2 + 1 + 1 + 16;
-export const HEADER_BYTES = 2 + 1 + 1 + 16 + 4 + 8 + 4 + HASH_BYTES;
+const LENGTH_OFFSET = ROUND_OFFSET + 4 + 8;
+export const HEADER_BYTES = LENGTH_OFFSET + 4 + HASH_BYTES;
+const NO_DIGEST = new Uint8Array(HASH_BYTES);
 const MAX_ADDRESSES = 16;
 /** Of one `peers` frame. */
 export const MAX_ACQUAINTANCES = 16;
@@ -120,18 +122,27 @@ export function maxFrameBytes(limits: FrameLimits): number {
 }
 
 export function encodeFrame(frame: Frame, runId: string, hash: Hash): Uint8Array {
-  const body = encodeBody(frame.message);
-  return new Writer(HEADER_BYTES + body.length)
+  const { message } = frame;
+  const writer = new Writer(HEADER_BYTES + bodyBytes(message))
     .u16(MAGIC)
     .u8(PROTOCOL_VERSION)
-    .u8(KINDS.indexOf(frame.message.type) + 1)
+    .u8(KINDS.indexOf(message.type) + 1)
     .raw(runBytes(runId))
-    .u32(frame.message.round)
+    .u32(message.round)
     .u53(frame.sequence)
-    .u32(body.length)
-    .raw(hash(body).subarray(0, HASH_BYTES))
-    .raw(body)
+    .u32(0)
+    .raw(NO_DIGEST);
+  writeBody(writer, message);
+  const body = writer.written(HEADER_BYTES);
+  return writer
+    .u32At(LENGTH_OFFSET, body.length)
+    .rawAt(HEADER_BYTES - HASH_BYTES, digestOf(body, hash))
     .finish();
+}
+
+function digestOf(body: Uint8Array, hash: Hash): Uint8Array {
+  const digest = hash(body);
+  return digest.length === HASH_BYTES ? digest : digest.subarray(0, HASH_BYTES);
 }
 
 /** The round in a frame's header, for whoever carries frames without reading them. */
@@ -151,16 +162,16 @@ export function decodeFrame(bytes: Uint8Array, limits: FrameLimits, hash: Hash):
   if (reader.u16() !== MAGIC) return refuse('malformed');
   if (reader.u8() !== PROTOCOL_VERSION) return refuse(reader.failed ? 'malformed' : 'wrong-version');
   const kind = KINDS[reader.u8() - 1];
-  const run = reader.raw(RUN_ID_DIGITS / 2);
+  const isOfRun = reader.expect(runBytes(limits.runId));
   const round = reader.u32();
   const sequence = reader.u53();
-  const bodyBytes = reader.u32();
+  const length = reader.u32();
   const digest = reader.raw(HASH_BYTES);
-  if (reader.failed || !kind || bytes.length !== HEADER_BYTES + bodyBytes) return refuse('malformed');
-  if (!equalBytes(run, runBytes(limits.runId))) return refuse('wrong-run');
+  if (reader.failed || !kind || bytes.length !== HEADER_BYTES + length) return refuse('malformed');
+  if (!isOfRun) return refuse('wrong-run');
   const body = bytes.subarray(HEADER_BYTES);
-  if (!equalBytes(hash(body).subarray(0, HASH_BYTES), digest)) return refuse('bad-hash');
-  const message = decodeBody(kind, round, body, limits);
+  if (!equalBytes(digestOf(body, hash), digest)) return refuse('bad-hash');
+  const message = decodeBody(kind, round, reader, limits);
   return typeof message === 'string' ? refuse(message) : { ok: true, frame: { message, sequence } };
 }
 
@@ -172,8 +183,13 @@ function runBytes(id: string): Uint8Array {
   return lastRun.bytes;
 }
 
-function encodeBody(message: Message): Uint8Array {
-  const writer = new Writer('payload' in message ? 7 + message.payload.length : 64);
+/** Of most bodies; a writer grows where it is more. */
+function bodyBytes(message: Message): number {
+  if ('payload' in message) return (message.type === 'data' ? 7 : 5) + message.payload.length;
+  return message.type === 'announce' || message.type === 'peers' ? 128 : 0;
+}
+
+function writeBody(writer: Writer, message: Message): void {
   if (message.type === 'announce') {
     writeAddresses(writer.u8(MEMBER_STATES.indexOf(message.state)), message.addresses);
   } else if (message.type === 'peers') {
@@ -185,11 +201,9 @@ function encodeBody(message: Message): Uint8Array {
   } else if (message.type === 'adapter') {
     writer.u8(CODECS[message.codec].id).u32(message.count).raw(message.payload);
   }
-  return writer.finish();
 }
 
-function decodeBody(kind: Message['type'], round: number, body: Uint8Array, limits: FrameLimits): Message | Refusal {
-  const reader = new Reader(body);
+function decodeBody(kind: Message['type'], round: number, reader: Reader, limits: FrameLimits): Message | Refusal {
   switch (kind) {
     case 'announce': {
       const state = MEMBER_STATES[reader.u8()];

@@ -116,7 +116,8 @@ export function liveMembers(members: Members, now: number, timing: { timeoutMs: 
  * median of theirs, since nobody is left to mix with before it. Never beyond `last`.
  */
 export function catchUp(round: number, others: readonly number[], last: number): number {
-  if (others.length === 0) return round;
+  // Most often nobody is that far ahead.
+  if (!others.some((other) => other > round + 1)) return round;
   const sorted = [...others].sort((a, b) => a - b);
   const median = sorted[Math.floor((sorted.length - 1) / 2)]!;
   return median > round + 1 ? Math.max(round, Math.min(median, last)) : round;

@@ -47,11 +47,11 @@ export function mixAs(
 
 /** x + sum_k w_k (theirs_k - mine_k). The other end adds the exact opposite, so the sum over both stays. */
 export function mix(x: Float32Array, contributions: readonly Contribution[]): Float32Array {
-  const sum = Float64Array.from(x);
+  const sum = new Float64Array(x);
   for (const { weight, theirs, mine } of contributions) {
     for (let i = 0; i < sum.length; i++) sum[i]! += weight * (theirs[i]! - mine[i]!);
   }
-  return Float32Array.from(sum);
+  return new Float32Array(sum);
 }
 
 export interface Term {

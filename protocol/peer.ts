@@ -1,6 +1,6 @@
 /** @file A peer as a plain object: what it knows, what it keeps, how it comes back after a crash. */
 import type { RunSettings } from './config.ts';
-import type { Exchange, Parcel } from './exchange.ts';
+import type { Edge, Exchange, Inbox } from './exchange.ts';
 import type { Refusal } from './frame.ts';
 import type { Question } from './latecomer.ts';
 import { acquaintancesOf, type Members, memberOf } from './membership.ts';
@@ -29,8 +29,7 @@ export interface Peer {
   residual: Float32Array;
   /** Open exchanges, oldest first; the newest may be complete. */
   exchanges: Exchange[];
-  /** Parcels by `round/from`. */
-  inbox: Record<string, Parcel>;
+  readonly inbox: Inbox;
   members: Members;
   addresses: readonly string[];
   deadlineAt: number;
@@ -104,7 +103,7 @@ export function restorePeer(options: {
     adapter,
     residual,
     exchanges: copyExchanges(exchanges),
-    inbox: {},
+    inbox: new Map(),
     members,
     addresses: [],
     deadlineAt: 0,
@@ -138,15 +137,13 @@ export function totalRounds(settings: RunSettings): number {
   return settings.rounds + settings.closingRounds;
 }
 
-/** Where a parcel waits in the inbox: sorted by round, then sender. */
-export function parcelKey(round: number, from: string): string {
-  return `${String(round).padStart(10, '0')}/${from}`;
-}
-
 function copyExchanges(exchanges: readonly Exchange[]): Exchange[] {
-  const copyEdges = (edges: Exchange['edges']): Exchange['edges'] =>
-    Object.fromEntries(
-      Object.entries(edges).map(([id, { degree, received, acknowledged }]) => [id, { degree, received, acknowledged }]),
-    );
-  return exchanges.map((e) => ({ ...e, edges: copyEdges(e.edges) }));
+  return exchanges.map(({ round, payload, edges }) => {
+    const copies: Record<string, Edge> = {};
+    for (const id of Object.keys(edges)) {
+      const { degree, received, acknowledged } = edges[id]!;
+      copies[id] = { degree, received, acknowledged };
+    }
+    return { round, payload, edges: copies };
+  });
 }

@@ -1,11 +1,11 @@
 /** @file What a peer does with a frame: check, refuse with a counted code, or take it in. */
 import { CODECS, type CodecName } from './codec.ts';
+import { hold, isHeld } from './exchange.ts';
 import { decodeFrame, type Of, type Refusal } from './frame.ts';
 import { answer } from './latecomer.ts';
 import { hearsayOf, type Member, memberOf } from './membership.ts';
 import { dial, type Outbox, sendData } from './outbox.ts';
-import { normLimit, type Peer, parcelKey, totalRounds } from './peer.ts';
-import { norm } from './vector.ts';
+import { normLimit, type Peer, totalRounds } from './peer.ts';
 
 /** Refusals no honest peer of this run earns; after this many the connection is dropped. */
 const MAX_STRIKES = 16;
@@ -107,37 +107,39 @@ function data(peer: Peer, from: string, message: Of<'data'>, out: Outbox): void 
     refuse(peer, from, 'stale-round', out);
     return out.send(from, { type: 'nack', round });
   }
-  const key = parcelKey(round, from);
-  if (peer.inbox[key]) return;
+  if (isHeld(peer.inbox, round, from)) return;
   const problem = edge ? null : earlyProblem(peer, from, round);
   if (problem) return refuse(peer, from, problem, out);
-  const vector = CODECS[message.codec].decode(message.payload, message.count);
-  if (!vector) return refuse(peer, from, 'not-finite', out);
-  if (norm(vector) > normLimit(peer)) {
+  const norm = CODECS[message.codec].norm(message.payload, message.count);
+  if (norm === null) return refuse(peer, from, 'not-finite', out);
+  if (norm > normLimit(peer)) {
     // Neither end mixes: the sender hears that there is no such exchange.
     refuse(peer, from, 'huge-norm', out);
     if (edge) delete peer.exchanges.find((e) => e.round === round)?.edges[from];
     return out.send(from, { type: 'nack', round });
   }
-  peer.inbox[key] = { from, round, degree: message.degree, payload: message.payload };
+  hold(peer.inbox, { from, round, degree: message.degree, payload: message.payload });
 }
 
 /** An adapter this peer may go on with; held packed, like those to be mixed. */
 function answered(peer: Peer, from: string, message: Of<'adapter'>, out: Outbox): void {
   const { question } = peer;
   if (!question?.asked.includes(from) || question.answers[from]) return refuse(peer, from, 'unasked', out);
-  const vector = CODECS[message.codec].decode(message.payload, message.count);
-  if (!vector) return refuse(peer, from, 'not-finite', out);
-  if (norm(vector) > normLimit(peer)) return refuse(peer, from, 'huge-norm', out);
+  const norm = CODECS[message.codec].norm(message.payload, message.count);
+  if (norm === null) return refuse(peer, from, 'not-finite', out);
+  if (norm > normLimit(peer)) return refuse(peer, from, 'huge-norm', out);
   question.answers[from] = { round: message.round, payload: message.payload };
 }
 
 /** Why an adapter for a round not reached yet cannot wait here. One for an open edge always can. */
 function earlyProblem(peer: Peer, from: string, round: number): Refusal | null {
   if (round > peer.exchanged + peer.settings.maxOpenRounds) return 'far-ahead';
-  const waiting = Object.values(peer.inbox);
-  const ofSender = waiting.filter((parcel) => parcel.from === from).length;
-  return waiting.length >= MAX_PARCELS || ofSender >= peer.settings.maxOpenRounds ? 'inbox-full' : null;
+  let [waiting, ofSender] = [0, 0];
+  for (const ofRound of peer.inbox.values()) {
+    waiting += ofRound.size;
+    if (ofRound.has(from)) ofSender += 1;
+  }
+  return waiting >= MAX_PARCELS || ofSender >= peer.settings.maxOpenRounds ? 'inbox-full' : null;
 }
 
 function acknowledged(peer: Peer, from: string, round: number): void {
@@ -149,14 +151,14 @@ function acknowledged(peer: Peer, from: string, round: number): void {
 function declined(peer: Peer, from: string, round: number): void {
   const exchange = peer.exchanges.find((e) => e.round === round);
   if (!exchange?.edges[from]) return;
-  if (!peer.inbox[parcelKey(round, from)]) delete exchange.edges[from];
+  if (!isHeld(peer.inbox, round, from)) delete exchange.edges[from];
   else exchange.edges[from].acknowledged = true;
 }
 
 function offered(peer: Peer, from: string, round: number, out: Outbox): void {
   const edge = peer.exchanges.find((e) => e.round === round)?.edges[from];
   if (edge?.received) return out.send(from, { type: 'ack', round });
-  if (peer.inbox[parcelKey(round, from)]) return;
+  if (isHeld(peer.inbox, round, from)) return;
   if (!edge && round <= peer.exchanged) return out.send(from, { type: 'nack', round });
   out.send(from, { type: 'want', round });
 }

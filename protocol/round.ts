@@ -2,20 +2,30 @@
 
 import { CODECS, type CodecName } from './codec.ts';
 import type { TrainStats } from './events.ts';
-import { closeFinished, type Exchange, isPartner, openExchange, type Parcel, unpack } from './exchange.ts';
+import {
+  closeFinished,
+  type Exchange,
+  hold,
+  isHeld,
+  isPartner,
+  openExchange,
+  type Parcel,
+  takeUpTo,
+  unpack,
+} from './exchange.ts';
 import { ask, askable, isAnswered } from './latecomer.ts';
 import { catchUp, forgetSome, liveMembers } from './membership.ts';
 import { type Contribution, crossTerm, edgeWeight, mixAs } from './mixing.ts';
 import { drawNeighbours, drawOf } from './neighbours.ts';
 import { type Outbox, save, sendData } from './outbox.ts';
-import { normLimit, type Peer, parcelKey, totalRounds } from './peer.ts';
+import { normLimit, type Peer, totalRounds } from './peer.ts';
 import { distance, isFiniteVector, norm } from './vector.ts';
 
 /** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
 export function advance(peer: Peer, out: Outbox): void {
   if (peer.phase === 'gathering') gather(peer, out);
   if (peer.phase === 'asking' && isAnswered(peer, out)) enterRound(peer, out);
-  const isReady = (): boolean => out.now >= peer.deadlineAt || awaited(peer).length === 0;
+  const isReady = (): boolean => out.now >= peer.deadlineAt || !isWaiting(peer);
   while (peer.phase === 'exchanging' && isReady()) finishExchange(peer, out);
   if (peer.phase === 'finished') {
     mixInbox(peer, out);
@@ -106,11 +116,10 @@ function skipTo(peer: Peer, from: number, to: number, out: Outbox): void {
   out.effects.push({ type: 'report', metric: { type: 'skipped', from, to } });
   peer.round = to;
   peer.exchanged = to - 1;
-  for (const [key, parcel] of Object.entries(peer.inbox)) {
+  for (const parcel of takeUpTo(peer.inbox, to - 1)) {
     const awaited = peer.exchanges.find((e) => e.round === parcel.round)?.edges[parcel.from];
-    if (parcel.round >= to || awaited) continue;
-    delete peer.inbox[key];
-    out.send(parcel.from, { type: 'nack', round: parcel.round });
+    if (awaited) hold(peer.inbox, parcel);
+    else out.send(parcel.from, { type: 'nack', round: parcel.round });
   }
 }
 
@@ -150,20 +159,22 @@ export function awaitNeighbours(peer: Peer, out: Outbox): void {
   out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
 }
 
-/** Neighbours of this round that may still answer. Whoever is not connected is left for later. */
-function awaited(peer: Peer): string[] {
-  const current = peer.exchanges.find((e) => e.round === peer.round);
-  return Object.entries(current?.edges ?? {}).flatMap(([id, edge]) => {
-    const member = peer.members.get(id);
+/** Whether a neighbour of this round may still answer. Whoever is not connected is left for later. */
+function isWaiting({ exchanges, round, members, inbox }: Peer): boolean {
+  const edges = exchanges.find((e) => e.round === round)?.edges ?? {};
+  for (const id of Object.keys(edges)) {
+    if (edges[id]!.received || isHeld(inbox, round, id)) continue;
+    const member = members.get(id);
     const gone = member && (member.state === 'left' || (!member.connected && !member.dialled));
-    return edge.received || gone || peer.inbox[parcelKey(peer.round, id)] ? [] : [id];
-  });
+    if (!gone) return true;
+  }
+  return false;
 }
 
 function finishExchange(peer: Peer, out: Outbox): void {
   const round = peer.round;
   const edges = Object.entries(peer.exchanges.find((e) => e.round === round)?.edges ?? {});
-  const late = edges.filter(([id, edge]) => !edge.received && !peer.inbox[parcelKey(round, id)]);
+  const late = edges.filter(([id, edge]) => !edge.received && !isHeld(peer.inbox, round, id));
   const mixed = mixParcels(peer, out);
   out.effects.push({
     type: 'report',
@@ -216,17 +227,12 @@ function mixParcels(peer: Peer, out: Outbox): Mixed[] {
 
 /** Takes out of the inbox what can be mixed; who sent something for a round in which it was not drawn is told. */
 function readyParcels(peer: Peer, out: Outbox): Pick<Mixed, 'parcel' | 'exchange'>[] {
-  return Object.keys(peer.inbox)
-    .sort()
-    .flatMap((key) => {
-      const parcel = peer.inbox[key]!;
-      if (parcel.round > peer.exchanged) return [];
-      delete peer.inbox[key];
-      const exchange = peer.exchanges.find((e) => e.round === parcel.round);
-      if (exchange?.edges[parcel.from]?.received === false) return [{ parcel, exchange }];
-      out.send(parcel.from, { type: 'nack', round: parcel.round });
-      return [];
-    });
+  return takeUpTo(peer.inbox, peer.exchanged).flatMap((parcel) => {
+    const exchange = peer.exchanges.find((e) => e.round === parcel.round);
+    if (exchange?.edges[parcel.from]?.received === false) return [{ parcel, exchange }];
+    out.send(parcel.from, { type: 'nack', round: parcel.round });
+    return [];
+  });
 }
 
 /** The weights of one round leave a non-negative rest for oneself, so with it they sum to 1. */

@@ -3,12 +3,12 @@
  * to carry out, in order. No clock, no dice, no sockets: a network and a simulator run the same code.
  */
 import type { Effect, Event, TimerName } from './events.ts';
-import { isPartner } from './exchange.ts';
+import { isHeld, isPartner } from './exchange.ts';
 import { MAX_ACQUAINTANCES } from './frame.ts';
 import { askAgain } from './latecomer.ts';
 import { acquaintancesOf, announcementPause, forgetSilent, memberOf } from './membership.ts';
 import { announcement, type Context, createOutbox, dial, type Outbox, save } from './outbox.ts';
-import { type Peer, parcelKey } from './peer.ts';
+import type { Peer } from './peer.ts';
 import { meet, receive, refuse } from './receive.ts';
 import { advance, linger, trained } from './round.ts';
 
@@ -102,7 +102,7 @@ function remind(peer: Peer, out: Outbox, ids?: readonly string[]): void {
         continue;
       }
       if (!edge.acknowledged) out.send(id, { type: 'have', round });
-      if (!edge.received && !peer.inbox[parcelKey(round, id)]) out.send(id, { type: 'want', round });
+      if (!edge.received && !isHeld(peer.inbox, round, id)) out.send(id, { type: 'want', round });
     }
   }
 }

@@ -56,7 +56,7 @@ function stateProblem({ peer, life }: Seat, seen: Seen): string | null {
   if (rounds.some((r, i) => r > exchanged || r <= (rounds[i - 1] ?? -1))) return `exchanges out of order: ${rounds}`;
   if (rounds.length > settings.maxOpenRounds) return `${rounds.length} exchanges are open`;
   const edges = exchanges.reduce((sum, e) => sum + Object.keys(e.edges).length, 0);
-  const held = Object.keys(peer.inbox).length;
+  const held = [...peer.inbox.values()].reduce((sum, ofRound) => sum + ofRound.size, 0);
   if (held > MAX_HELD + edges) return `${held} adapters are held`;
   if (peer.members.size > MAX_MEMBERS) return `${peer.members.size} members`;
   return norm(adapter) <= normLimit(peer) ? null : `the adapter's norm is ${norm(adapter)}`;
