@@ -2,31 +2,26 @@
 
 export class Writer {
   private bytes: Uint8Array;
-  private view: DataView;
   private length = 0;
 
   /** Grows beyond the bytes it begins with. */
   constructor(capacity = 256) {
     this.bytes = new Uint8Array(capacity);
-    this.view = new DataView(this.bytes.buffer);
   }
 
   u8(x: number): this {
-    const at = this.grow(1); // may move the view
-    this.view.setUint8(at, x);
+    const at = this.grow(1); // may move the bytes
+    this.bytes[at] = x;
     return this;
   }
 
   u16(x: number): this {
-    const at = this.grow(2); // may move the view
-    this.view.setUint16(at, x, true);
-    return this;
+    return this.u8(x).u8(x >>> 8);
   }
 
   u32(x: number): this {
-    const at = this.grow(4); // may move the view
-    this.view.setUint32(at, x, true);
-    return this;
+    const at = this.grow(4);
+    return this.u32At(at, x);
   }
 
   /** An integer up to 2^53. */
@@ -42,7 +37,7 @@ export class Writer {
 
   /** Over what was written before. */
   u32At(at: number, x: number): this {
-    this.view.setUint32(at, x, true);
+    for (let i = 0; i < 4; i++) this.bytes[at + i] = x >>> (8 * i);
     return this;
   }
 
@@ -76,7 +71,6 @@ export class Writer {
       const larger = new Uint8Array(Math.max(this.length, 2 * this.bytes.length));
       larger.set(this.bytes);
       this.bytes = larger;
-      this.view = new DataView(larger.buffer);
     }
     return at;
   }
@@ -85,27 +79,25 @@ export class Writer {
 export class Reader {
   failed = false;
   private readonly bytes: Uint8Array;
-  private readonly view: DataView;
   private at = 0;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   u8(): number {
     const at = this.take(1);
-    return this.failed ? 0 : this.view.getUint8(at);
+    return this.failed ? 0 : this.bytes[at]!;
   }
 
   u16(): number {
-    const at = this.take(2);
-    return this.failed ? 0 : this.view.getUint16(at, true);
+    const low = this.u8();
+    return low + 2 ** 8 * this.u8();
   }
 
   u32(): number {
-    const at = this.take(4);
-    return this.failed ? 0 : this.view.getUint32(at, true);
+    const low = this.u16();
+    return low + 2 ** 16 * this.u16();
   }
 
   u53(): number {

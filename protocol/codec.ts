@@ -11,8 +11,8 @@ export interface Codec {
   readonly exact: boolean;
   /** The L2 norm of what is packed, or null where it would not unpack. */
   readonly norm: (bytes: Uint8Array, count: number) => number | null;
-  /** The vector, or null where the bytes are not of this codec: another length, or a number that is not finite. */
-  readonly decode: (bytes: Uint8Array, count: number) => Float32Array | null;
+  /** The vector, into `out` if given; null where the bytes are not of this codec: another length, or a number that is not finite. */
+  readonly decode: (bytes: Uint8Array, count: number, out?: Float32Array) => Float32Array | null;
 }
 
 export const CODEC_NAMES = ['f32', 'f16', 'int8'] as const;
@@ -41,10 +41,9 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
       for (let i = 0; i < count; i++) sum += view.getFloat32(4 * i, true) ** 2;
       return Number.isFinite(sum) ? Math.sqrt(sum) : null;
     },
-    decode: (bytes, count) => {
+    decode: (bytes, count, out = new Float32Array(count)) => {
       if (bytes.length !== 4 * count) return null;
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const out = new Float32Array(count);
       for (let i = 0; i < count; i++) {
         const value = view.getFloat32(4 * i, true);
         if (!Number.isFinite(value)) return null;
@@ -65,10 +64,9 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
       for (let i = 0; i < x.length; i++) view.setUint16(2 * i, toHalf(x[i]!), true);
       return bytes;
     },
-    decode: (bytes, count) => {
+    decode: (bytes, count, out = new Float32Array(count)) => {
       if (bytes.length !== 2 * count) return null;
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const out = new Float32Array(count);
       for (let i = 0; i < count; i++) {
         const half = view.getUint16(2 * i, true);
         if ((half & 0x7c00) === 0x7c00) return null;
@@ -101,23 +99,31 @@ function encodeInt8(x: Float32Array): Uint8Array {
   for (let block = 0; block < blocks; block++) {
     const [begin, end] = [block * BLOCK, Math.min((block + 1) * BLOCK, x.length)];
     let largest = 0;
-    for (let i = begin; i < end; i++) largest = Math.max(largest, Math.abs(x[i]!));
-    const scale = Math.fround(largest / 127);
+    for (let i = begin; i < end; i++) {
+      const size = Math.abs(x[i]!);
+      if (size > largest) largest = size;
+    }
+    let scale = Math.fround(largest / 127);
+    if (largest > 127.4 * scale) scale *= 2; // of numbers so small that the scale itself was rounded
     view.setFloat32(4 * block, scale, true);
     if (scale === 0) continue;
+    const inverse = 1 / scale;
     for (let i = begin; i < end; i++) {
-      levels[i] = Math.max(-127, Math.min(127, Math.round(x[i]! / scale)));
+      levels[i] = Math.floor(x[i]! * inverse + 0.5);
     }
   }
   return bytes;
 }
 
-function decodeInt8(bytes: Uint8Array, count: number): Float32Array | null {
+function decodeInt8(
+  bytes: Uint8Array,
+  count: number,
+  out: Float32Array = new Float32Array(count),
+): Float32Array | null {
   const blocks = Math.ceil(count / BLOCK);
   if (bytes.length !== 4 * blocks + count) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const levels = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * blocks, count);
-  const out = new Float32Array(count);
   for (let block = 0; block < blocks; block++) {
     const scale = view.getFloat32(4 * block, true);
     if (!Number.isFinite(Math.fround(128 * scale)) || scale < 0) return null;
@@ -139,7 +145,7 @@ function normInt8(bytes: Uint8Array, count: number): number | null {
     if (!Number.isFinite(Math.fround(128 * scale)) || scale < 0) return null;
     const end = Math.min((block + 1) * BLOCK, count);
     let squares = 0;
-    for (let i = block * BLOCK; i < end; i++) squares += levels[i]! * levels[i]!;
+    for (let i = block * BLOCK; i < end; i++) squares = (squares + levels[i]! * levels[i]!) | 0;
     sum += scale * scale * squares;
   }
   return Math.sqrt(sum);

@@ -85,7 +85,7 @@ export function openExchange(options: {
 }
 
 function edgesOf(neighbours: readonly string[], open: readonly Exchange[]): Record<string, Edge> {
-  const edges: Record<string, Edge> = {};
+  const edges: Record<string, Edge> = Object.create(null); // for any names
   for (const id of neighbours) {
     let older = 0;
     for (const exchange of open) if (isOpen(exchange.edges[id])) older += 1;
@@ -95,8 +95,8 @@ function edgesOf(neighbours: readonly string[], open: readonly Exchange[]): Reco
 }
 
 /** Unpacks what was checked before. */
-export function unpack(codec: Codec, payload: Uint8Array, count: number): Float32Array {
-  const vector = codec.decode(payload, count);
+export function unpack(codec: Codec, payload: Uint8Array, count: number, out?: Float32Array): Float32Array {
+  const vector = codec.decode(payload, count, out);
   if (!vector) throw new Error('what was packed from a finite adapter, or checked, must unpack');
   return vector;
 }

@@ -8,7 +8,7 @@ export const RUN_ID_DIGITS = 32;
 export const HASH_BYTES = 16;
 
 const MAGIC = 0x4b4c; // "LK"
-const ROUND_OFFSET = 2 + 1 + 1 + 16;
+export const ROUND_OFFSET = 2 + 1 + 1 + 16;
 const LENGTH_OFFSET = ROUND_OFFSET + 4 + 8;
 export const HEADER_BYTES = LENGTH_OFFSET + 4 + HASH_BYTES;
 const NO_DIGEST = new Uint8Array(HASH_BYTES);

@@ -20,7 +20,7 @@ const AGREEMENT = 0.5;
 export interface Question {
   /** The round it goes on with. */
   readonly round: number;
-  readonly asked: readonly string[];
+  readonly asked: string[];
   /** Packed adapters, by who sent them. */
   readonly answers: Record<string, { readonly round: number; readonly payload: Uint8Array }>;
 }
@@ -36,17 +36,31 @@ export function askable({ id: self, settings, members }: Peer, round: number): s
     .slice(0, ASKED);
 }
 
-/** Asks them; false where there are not two. */
+/**
+ * Asks them. False where there are not two; but who has just come waits a little, since it has hardly heard of anybody yet.
+ */
 export function ask(peer: Peer, round: number, out: Outbox): boolean {
+  const { settings, phase } = peer;
   const asked = askable(peer, round);
-  if (asked.length < 2) return false;
+  const isNew = phase === 'gathering' && settings.latecomers === 'adopt';
+  if (asked.length < 2 && !isNew) return false;
   peer.question = { round, asked, answers: {} };
   peer.phase = 'asking';
-  peer.deadlineAt = out.now + peer.settings.roundDeadlineMs;
+  peer.deadlineAt = out.now + Math.min(settings.roundDeadlineMs, settings.rejoinMs);
   save(peer, out); // what the round before mixed in may now be acknowledged
   out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
   askAgain(peer, out);
   return true;
+}
+
+/** Asks more of those heard of since, as long as there are too few. */
+function askMore(peer: Peer, { asked, round }: Question, out: Outbox): void {
+  if (asked.length >= ASKED) return;
+  for (const id of askable(peer, round)) {
+    if (asked.length >= ASKED || asked.includes(id)) continue;
+    asked.push(id);
+    out.send(id, { type: 'ask', round: peer.round });
+  }
 }
 
 /** Asks those that have not answered. */
@@ -68,6 +82,7 @@ export function answer(peer: Peer, member: Member, out: Outbox): void {
 export function isAnswered(peer: Peer, out: Outbox): boolean {
   const { question, settings, adapter: before } = peer;
   if (!question) return true;
+  askMore(peer, question, out);
   const codec = CODECS[settings.codec as CodecName];
   const answers = Object.keys(question.answers)
     .sort()
@@ -79,7 +94,7 @@ export function isAnswered(peer: Peer, out: Outbox): boolean {
   const pairs = answers.flatMap((a, i) => answers.slice(0, i).map((b) => ({ a, b, apart: apart(a.vector, b.vector) })));
   const closest = pairs.sort((x, y) => x.apart - y.apart)[0];
   const agreed = closest !== undefined && closest.apart <= AGREEMENT ? closest : null;
-  const isOver = answers.length === question.asked.length || out.now >= peer.deadlineAt;
+  const isOver = answers.length >= ASKED || out.now >= peer.deadlineAt;
   if (!agreed && !isOver) return false;
   peer.question = null;
   if (!agreed) return true;

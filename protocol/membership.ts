@@ -72,7 +72,7 @@ export function forgetSilent(members: Members, now: number, pauseMs: number, isN
 }
 
 /** Of a roster, how many are remembered at most: their rounds tell how far the others are. */
-const MAX_OF_ROSTER = 64;
+const MAX_OF_ROSTER = 24;
 
 /** Forgets those of a roster who are as it says, connected, and not needed: the first met first, half of them at a time. */
 export function forgetSome(members: Members, isNeeded: (id: string) => boolean): void {

@@ -15,34 +15,37 @@ export interface Context {
 /** Frames a start leaves room for before the next start's sequence numbers begin. */
 const FRAMES_A_BOOT = 2 ** 32;
 
-export interface Outbox {
-  readonly effects: Effect[];
+export class Outbox {
+  readonly effects: Effect[] = [];
   readonly now: number;
   readonly hash: Hash;
-  send(to: string, message: Message): void;
-  announce(state?: MemberState): void;
-}
+  private readonly peer: Peer;
+  private last: { readonly message: Message; readonly bytes: Uint8Array } | null = null;
 
-export function createOutbox(peer: Peer, { now, hash }: Context): Outbox {
-  const effects: Effect[] = [];
-  let last: { readonly message: Message; readonly bytes: Uint8Array } | null = null;
-  const seal = (message: Message): Uint8Array => {
-    if (last?.message === message) return last.bytes;
-    const sequence = peer.boot * FRAMES_A_BOOT + peer.frames++;
-    last = { message, bytes: encodeFrame({ message, sequence }, peer.runId, hash) };
-    return last.bytes;
-  };
-  return {
-    effects,
-    now,
-    hash,
-    send: (to, message) => {
-      effects.push({ type: 'send', to, bytes: seal(message) });
-    },
-    announce: (state) => {
-      if (!peer.roster) effects.push({ type: 'publish', bytes: seal(announcement(peer, state)) });
-    },
-  };
+  constructor(peer: Peer, { now, hash }: Context) {
+    this.peer = peer;
+    this.now = now;
+    this.hash = hash;
+  }
+
+  send(to: string, message: Message): void {
+    this.effects.push({ type: 'send', to, bytes: this.seal(message) });
+  }
+
+  /** To everybody; of a roster, nobody needs to hear it. */
+  announce(state?: MemberState): void {
+    if (this.peer.roster) return;
+    this.effects.push({ type: 'publish', bytes: this.seal(announcement(this.peer, state)) });
+  }
+
+  /** The very same message, for another, is sealed once. */
+  private seal(message: Message): Uint8Array {
+    if (this.last?.message === message) return this.last.bytes;
+    const sequence = this.peer.boot * FRAMES_A_BOOT + this.peer.frames++;
+    const bytes = encodeFrame({ message, sequence }, this.peer.runId, this.hash);
+    this.last = { message, bytes };
+    return bytes;
+  }
 }
 
 function stateOf({ phase }: Peer): MemberState {

@@ -139,7 +139,7 @@ export function totalRounds(settings: RunSettings): number {
 
 function copyExchanges(exchanges: readonly Exchange[]): Exchange[] {
   return exchanges.map(({ round, payload, edges }) => {
-    const copies: Record<string, Edge> = {};
+    const copies: Record<string, Edge> = Object.create(null);
     for (const id of Object.keys(edges)) {
       const { degree, received, acknowledged } = edges[id]!;
       copies[id] = { degree, received, acknowledged };

@@ -202,6 +202,7 @@ function mixInbox(peer: Peer, out: Outbox): void {
   acknowledge(mixed, out);
 }
 
+/** What was mixed; its vectors are good until the next mixing. */
 interface Mixed extends Contribution {
   readonly parcel: Parcel;
   readonly exchange: Exchange;
@@ -212,17 +213,30 @@ function mixParcels(peer: Peer, out: Outbox): Mixed[] {
   const ready = readyParcels(peer, out);
   if (ready.length === 0) return [];
   const codec = CODECS[peer.settings.codec as CodecName];
+  const count = peer.adapter.length;
   const unpacked = new Map<Exchange, Float32Array>();
+  let used = 0;
+  const room = (): Float32Array => scratch(used++, count);
   const mixed = ready.map(({ parcel, exchange }): Mixed => {
-    const mine = unpacked.get(exchange) ?? unpack(codec, exchange.payload, peer.adapter.length);
+    const mine = unpacked.get(exchange) ?? unpack(codec, exchange.payload, count, room());
     unpacked.set(exchange, mine);
-    const theirs = unpack(codec, parcel.payload, peer.adapter.length);
+    const theirs = unpack(codec, parcel.payload, count, room());
     return { parcel, exchange, mine, theirs, weight: edgeWeight(exchange.edges[parcel.from]!.degree, parcel.degree) };
   });
   assertConvex(mixed);
   peer.adapter = mixAs(peer.settings, peer.factors, peer.adapter, mixed);
   for (const { parcel, exchange } of mixed) exchange.edges[parcel.from]!.received = true;
   return mixed;
+}
+
+const KEPT_SCRATCH = 16;
+const kept: Float32Array[] = [];
+
+/** Room to unpack into, the same each time where the length is. */
+function scratch(place: number, count: number): Float32Array {
+  if (place >= KEPT_SCRATCH) return new Float32Array(count);
+  if (kept[place]?.length !== count) kept[place] = new Float32Array(count);
+  return kept[place]!;
 }
 
 /** Takes out of the inbox what can be mixed; who sent something for a round in which it was not drawn is told. */
@@ -254,7 +268,9 @@ function crossTermOf({ settings, factors }: Peer, mixed: readonly Mixed[]): numb
 
 function meanDistance(mixed: readonly Mixed[]): number | null {
   if (mixed.length === 0) return null;
-  const each = mixed.map(({ theirs, mine }) => distance(theirs, mine) / Math.max(norm(mine), 1e-30));
+  const norms = new Map(mixed.map(({ mine }) => [mine, 0]));
+  for (const mine of norms.keys()) norms.set(mine, Math.max(norm(mine), 1e-30));
+  const each = mixed.map(({ theirs, mine }) => distance(theirs, mine) / norms.get(mine)!);
   return each.reduce((a, b) => a + b, 0) / each.length;
 }
 

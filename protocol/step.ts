@@ -7,14 +7,14 @@ import { isHeld, isPartner } from './exchange.ts';
 import { MAX_ACQUAINTANCES } from './frame.ts';
 import { askAgain } from './latecomer.ts';
 import { acquaintancesOf, announcementPause, forgetSilent, memberOf } from './membership.ts';
-import { announcement, type Context, createOutbox, dial, type Outbox, save } from './outbox.ts';
+import { announcement, type Context, dial, Outbox, save } from './outbox.ts';
 import type { Peer } from './peer.ts';
 import { meet, receive, refuse } from './receive.ts';
 import { advance, linger, trained } from './round.ts';
 
 /** One event in; effects out. */
 export function step(peer: Peer, event: Event, context: Context): Effect[] {
-  const out = createOutbox(peer, context);
+  const out = new Outbox(peer, context);
   switch (event.type) {
     case 'start':
       start(peer, event.addresses, out);

@@ -1,20 +1,31 @@
 /** @file Arithmetic on vectors; sums accumulate in float64. */
 
-/** The L2 norm. */
+/** The L2 norm. Four sums side by side, since each addition waits for the one before. */
 export function norm(x: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i]! * x[i]!;
-  return Math.sqrt(sum);
+  let [a, b, c, d] = [0, 0, 0, 0];
+  const whole = x.length & ~3;
+  for (let i = 0; i < whole; i += 4) {
+    a += x[i]! * x[i]!;
+    b += x[i + 1]! * x[i + 1]!;
+    c += x[i + 2]! * x[i + 2]!;
+    d += x[i + 3]! * x[i + 3]!;
+  }
+  for (let i = whole; i < x.length; i++) a += x[i]! * x[i]!;
+  return Math.sqrt(a + b + c + d);
 }
 
 /** ||a - b||. */
 export function distance(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) {
+  let [even, odd] = [0, 0];
+  const whole = a.length & ~1;
+  for (let i = 0; i < whole; i += 2) {
     const d = a[i]! - b[i]!;
-    sum += d * d;
+    const e = a[i + 1]! - b[i + 1]!;
+    even += d * d;
+    odd += e * e;
   }
-  return Math.sqrt(sum);
+  if (whole < a.length) even += (a[whole]! - b[whole]!) ** 2;
+  return Math.sqrt(even + odd);
 }
 
 /** The mean of vectors of one length. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../node/errors.ts';
 import { benchExperiment, benchScoring } from './benches/learning.ts';
+import { benchSimulation } from './benches/simulation.ts';
 import { benchStep } from './benches/step.ts';
 
 /** Each is given an empty folder, gone afterwards. */
@@ -11,6 +12,7 @@ const BENCHES: Readonly<Record<string, (workspace: string) => Promise<unknown>>>
   step: benchStep,
   scoring: benchScoring,
   experiment: benchExperiment,
+  sim: benchSimulation,
 };
 
 async function main(name: string | undefined): Promise<void> {

@@ -17,6 +17,8 @@ export interface Scenario extends NetworkModel, Faults {
   /** Numbers of an adapter. */
   readonly size: number;
   readonly trainer: string;
+  /** Labelled points a peer has, with trainer `logistic`. */
+  readonly samples: number;
   /** With trainer `lora`: data, gold and all, as in an experiment's file. */
   readonly learning: Partial<Learning>;
   /** Virtual ms of a round's training, uniform. */
@@ -52,6 +54,7 @@ export const DEFAULTS: Scenario = {
   roster: false,
   size: 100,
   trainer: 'none',
+  samples: 16,
   learning: {},
   trainMs: [50, 500],
   stragglers: { share: 0, slowdown: 1 },
@@ -167,6 +170,7 @@ function problemOf(field: string, value: unknown): string | null {
       return isNumber(value, 0, field === 'loss' ? 0.95 : 1) ? null : 'a share from 0 to 1';
     case 'peers':
     case 'size':
+    case 'samples':
       return isNumber(value, 1, 1e7) && Number.isInteger(value) ? null : 'a whole number, 1 or more';
     case 'joiners':
     case 'crashes':

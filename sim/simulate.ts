@@ -6,7 +6,7 @@ import { befall, tamperer } from './faults.ts';
 import { contraction, diameter } from './graph.ts';
 import { createWatch } from './invariants.ts';
 import type { ScenarioRun } from './scenario.ts';
-import { createTally, type SimulatedRound } from './tally.ts';
+import { createTally, type SimulatedRound, type Tally } from './tally.ts';
 import { createSimulatedTrainer } from './trainers.ts';
 import { createWorld, type World } from './world.ts';
 
@@ -37,6 +37,7 @@ export interface SimulationResult {
   readonly problem: string | null;
   /** The same for the same seed, code and options. */
   readonly trace: string;
+  /** Real time it took to run, without setting up and measuring. */
   readonly seconds: number;
 }
 
@@ -45,6 +46,8 @@ export interface SimulateOptions {
   readonly untilMs?: number;
   /** Whether invariants are looked at after every event. */
   readonly watch?: boolean;
+  /** Whether every round is measured, which costs more than simulating it. On unless told otherwise. */
+  readonly measure?: boolean;
 }
 
 export const RUN_ID = '00112233445566778899aabbccddeeff';
@@ -55,23 +58,20 @@ const MAX_SPECTRUM = 1024;
 /** The run until its end, or until a virtual time: the world as it then is, and what was seen. */
 export async function simulate(
   run: ScenarioRun,
-  { untilMs = Number.POSITIVE_INFINITY, watch: isWatched = false }: SimulateOptions = {},
+  { untilMs = Number.POSITIVE_INFINITY, watch: isWatched = false, measure: isMeasured = true }: SimulateOptions = {},
 ): Promise<{ world: World; result: SimulationResult }> {
-  const began = performance.now();
   const { scenario, settings, seed } = run;
   const { peers } = scenario;
   const trainer = await createSimulatedTrainer(run);
-  const adapters = Array.from({ length: peers }, (_, i) => trainer.start(i));
-  const start = mean(adapters);
-  const spread = rootMeanSquare(adapters, start) || 1;
-  const tally = createTally({ peers, start, spread, loss: trainer.loss });
   const watch = createWatch();
+  let tally: Tally | null = null;
   const tamper = tamperer(scenario, { seed, runId: RUN_ID, settings });
   const world = createWorld({
     runId: RUN_ID,
     seed,
     settings,
-    adapters,
+    peers,
+    start: trainer.start,
     roster: scenario.roster,
     absent: scenario.joiners,
     train: trainer.train,
@@ -81,8 +81,11 @@ export async function simulate(
     stragglers: scenario.stragglers,
     ...(tamper ? { tamper } : {}),
     ...(isWatched ? { onEvent: watch.look } : {}),
-    onMetric: tally.take,
+    onMetric: (_peer, metric, now) => tally?.take(metric, now),
   });
+  const { start, spread } = spreadOf(vectorsOf(world)); // nobody has moved yet
+  tally = createTally({ peers, start, spread, loss: isMeasured ? trainer.loss : null });
+  const began = performance.now();
   await joinLater(world, run, untilMs);
   const restarts = await befall(world, run, untilMs);
   await world.settle(Math.min(scenario.untilMs, untilMs));
@@ -90,12 +93,13 @@ export async function simulate(
     world.setNetwork({ loss: 0, duplication: 0, partition: null });
     await world.settle(Math.min(world.now() + HEALING_MS, untilMs));
   }
-  const vectors = world.seats.map((seat) => seat.peer.adapter);
+  const seconds = (performance.now() - began) / 1000;
+  const vectors = vectorsOf(world);
   const middle = mean(vectors);
   const refused: Record<string, number> = {};
   for (const { peer } of world.seats)
     for (const [code, count] of Object.entries(peer.refused)) refused[code] = (refused[code] ?? 0) + count;
-  const losses = await Promise.all(vectors.map((x) => trainer.loss(x)));
+  const losses = await Promise.all(isMeasured ? vectors.map((x) => trainer.loss(x)) : [0]);
   const rounds = await tally.rounds();
   const result: SimulationResult = {
     rounds,
@@ -103,7 +107,7 @@ export async function simulate(
     virtualMs: world.now(),
     drift: scenario.trainer === 'none' ? distance(middle, tally.expected()) / spread : null,
     apart: rootMeanSquare(vectors, middle) / spread,
-    loss: await trainer.loss(middle),
+    loss: isMeasured ? await trainer.loss(middle) : 0,
     lossOfPeers: losses.reduce((a, b) => a + b, 0) / losses.length,
     lossOfWorst: Math.max(...losses),
     roundsToThousandth: (rounds.find((r) => r.apart <= 1e-3)?.round ?? -1) + 1 || null,
@@ -115,7 +119,7 @@ export async function simulate(
     ...spectrumOf(run),
     problem: watch.problem(),
     trace: world.trace(),
-    seconds: (performance.now() - began) / 1000,
+    seconds,
   };
   await trainer.stop();
   return { world, result };
@@ -137,6 +141,16 @@ async function joinLater(world: World, { scenario }: ScenarioRun, untilMs: numbe
   if (joiners === 0) return;
   await world.settle(Math.min(joinMs, untilMs));
   for (let i = peers - joiners; i < peers && world.now() < untilMs; i++) world.join(i);
+}
+
+function vectorsOf(world: World): Float32Array[] {
+  return world.seats.map((seat) => seat.peer.adapter);
+}
+
+/** The mean of the peers at the start, and how far they are from it (1 where they are not). */
+function spreadOf(vectors: readonly Float32Array[]): { start: Float32Array; spread: number } {
+  const start = mean(vectors);
+  return { start, spread: rootMeanSquare(vectors, start) || 1 };
 }
 
 function rootMeanSquare(vectors: readonly Float32Array[], centre: Float32Array): number {

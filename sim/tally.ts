@@ -18,7 +18,7 @@ export interface SimulatedRound {
 type Loss = (x: Float32Array) => number | Promise<number>;
 
 export interface Tally {
-  readonly take: (peer: number, metric: Metric, now: number) => void;
+  readonly take: (metric: Metric, now: number) => void;
   readonly rounds: () => Promise<SimulatedRound[]>;
   readonly abandoned: () => number;
   readonly adopted: () => number;
@@ -33,7 +33,7 @@ interface Sums {
   atMs: number;
 }
 
-export function createTally(options: { peers: number; start: Float32Array; spread: number; loss: Loss }): Tally {
+export function createTally(options: { peers: number; start: Float32Array; spread: number; loss: Loss | null }): Tally {
   const { peers, start, spread, loss } = options;
   const open = new Map<number, Sums>();
   const done: Promise<SimulatedRound>[] = [];
@@ -46,9 +46,8 @@ export function createTally(options: { peers: number; start: Float32Array; sprea
       sums.vector[i]! += d;
       sums.squares += d * d;
     }
-    sums.losses.push(loss(x));
   };
-  const close = async (round: number, sums: Sums): Promise<SimulatedRound> => {
+  const close = async (round: number, sums: Sums, of: Loss): Promise<SimulatedRound> => {
     const count = sums.losses.length;
     const middle = start.map((x, i) => x + sums.vector[i]! / count);
     const square = sums.vector.reduce((sum, d) => sum + (d / count) ** 2, 0);
@@ -60,30 +59,31 @@ export function createTally(options: { peers: number; start: Float32Array; sprea
       peers: count,
       atMs: sums.atMs,
       apart,
-      loss: await loss(middle),
+      loss: await of(middle),
       lossOfPeers,
       lossOfWorst: Math.max(...losses),
     };
   };
   return {
-    take: (_peer, metric, now) => {
+    take: (metric, now) => {
       if (metric.type === 'abandoned') abandoned += metric.edges;
       if (metric.type === 'adopted') {
         adopted += 1;
         for (let i = 0; i < moved.length; i++) moved[i]! += metric.adapter[i]! - metric.before[i]!;
       }
-      if (metric.type !== 'mixed') return;
+      if (metric.type !== 'mixed' || !loss) return;
       const fresh: Sums = { vector: new Float64Array(start.length), squares: 0, losses: [], atMs: now };
       const sums = open.get(metric.round) ?? fresh;
       open.set(metric.round, sums);
       add(sums, metric.adapter);
+      sums.losses.push(loss(metric.adapter));
       sums.atMs = now;
       if (sums.losses.length < peers) return;
       open.delete(metric.round);
-      done.push(close(metric.round, sums));
+      done.push(close(metric.round, sums, loss));
     },
     rounds: async () => {
-      const rest = [...open].map(([round, sums]) => close(round, sums));
+      const rest = loss ? [...open].map(([round, sums]) => close(round, sums, loss)) : [];
       return (await Promise.all([...done, ...rest])).sort((a, b) => a.round - b.round);
     },
     abandoned: () => abandoned,

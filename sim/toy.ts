@@ -17,20 +17,24 @@ export interface ToyOptions {
   readonly size: number;
   readonly learningRate: number;
   readonly steps: number;
+  /** Labelled points a peer has, to learn from. */
+  readonly points: number;
 }
 
 /** One entry a kind of training. */
 export const TOYS: Readonly<Record<string, (options: ToyOptions) => Toy>> = {
   /** Nothing is learned: peers start apart and only mix. */
   none: ({ seed, peers, size }) => {
-    const starts = drawVectors(createPrng(seed).fork('start'), peers, size);
-    const middle = meanOf(starts);
-    return { start: (peer) => starts[peer]!, train: (_peer, _round, x) => x, loss: (x) => squareDistance(x, middle) };
+    // Drawn again rather than kept: thousands of large ones fit only once.
+    const start = (peer: number): Float32Array => drawVector(createPrng(seed).fork('start').fork(peer), size);
+    const middle = meanOf(peers, start);
+    return { start, train: (_peer, _round, x) => x, loss: (x) => squareDistance(x, middle) };
   },
   /** Each peer pulls towards a point of its own, ||x - c_i||^2 / 2: all together ask for the mean of the points. */
   quadratic: ({ seed, peers, size, learningRate, steps }) => {
-    const targets = drawVectors(createPrng(seed).fork('targets'), peers, size);
-    const middle = meanOf(targets);
+    const prng = createPrng(seed).fork('targets');
+    const targets = Array.from({ length: peers }, (_, i) => drawVector(prng.fork(i), size));
+    const middle = meanOf(peers, (i) => targets[i]!);
     const kept = (1 - learningRate) ** steps;
     return {
       start: () => new Float32Array(size),
@@ -39,53 +43,73 @@ export const TOYS: Readonly<Record<string, (options: ToyOptions) => Toy>> = {
     };
   },
   /** Logistic regression on points of each peer's own, labelled by one hidden vector with one in ten wrong. */
-  logistic: ({ seed, peers, size, learningRate, steps }) => {
+  logistic: ({ seed, peers, size, learningRate, steps, points }) => {
     const prng = createPrng(seed).fork('logistic');
     const hidden = Float64Array.from({ length: size }, prng.normal);
-    const sets = Array.from({ length: peers }, (_, i) => drawPoints(prng.fork(i), hidden, 16));
+    const sets = Array.from({ length: peers }, (_, i) => drawPoints(prng.fork(i), hidden, points));
     const held = drawPoints(prng.fork('held out'), hidden, 500, 0);
     return {
       start: () => new Float32Array(size),
       train: (peer, _round, x) => {
-        let w: Float64Array = Float64Array.from(x);
-        for (let step = 0; step < steps; step++) w = descend(w, sets[peer]!, learningRate);
-        return Float32Array.from(w);
+        const w = Float32Array.from(x);
+        for (let step = 0; step < steps; step++) descend(w, sets[peer]!, learningRate);
+        return w;
       },
-      loss: (x) => held.filter(({ point, y }) => (dot(x, point) > 0 ? 1 : 0) !== y).length / held.length,
+      loss: (x) => {
+        let wrong = 0;
+        for (const [k, y] of held.labels.entries()) if ((margin(x, held, k) > 0 ? 1 : 0) !== y) wrong += 1;
+        return wrong / held.labels.length;
+      },
     };
   },
 };
 
-interface LabelledPoint {
-  readonly point: Float64Array;
-  readonly y: number;
+interface Points {
+  /** Row by row: [labels, size]. */
+  readonly values: Float32Array;
+  readonly labels: Uint8Array;
 }
 
-function drawPoints(prng: Prng, hidden: Float64Array, count: number, noise = 0.1): LabelledPoint[] {
-  return Array.from({ length: count }, () => {
-    const point = Float64Array.from(hidden, prng.normal);
-    const right = dot(hidden, point) > 0;
-    return { point, y: right === prng.random() >= noise ? 1 : 0 };
-  });
-}
-
-/** One step of gradient descent on the mean logistic loss. */
-function descend(w: Float64Array, points: readonly LabelledPoint[], rate: number): Float64Array {
-  const next = Float64Array.from(w);
-  for (const { point, y } of points) {
-    const error = 1 / (1 + Math.exp(-dot(w, point))) - y;
-    for (let i = 0; i < w.length; i++) next[i]! -= (rate * error * point[i]!) / points.length;
+function drawPoints(prng: Prng, hidden: Float64Array, count: number, noise = 0.1): Points {
+  const points = { values: new Float32Array(count * hidden.length), labels: new Uint8Array(count) };
+  for (let k = 0; k < count; k++) {
+    for (let i = 0; i < hidden.length; i++) points.values[k * hidden.length + i] = prng.normal();
+    const isRight = margin(hidden, points, k) > 0;
+    points.labels[k] = isRight === prng.random() >= noise ? 1 : 0;
   }
-  return next;
+  return points;
 }
 
-function drawVectors(prng: Prng, count: number, size: number): Float32Array[] {
-  return Array.from({ length: count }, () => Float32Array.from({ length: size }, prng.normal));
+/** w x of a point. */
+function margin(w: ArrayLike<number>, { values }: Points, point: number): number {
+  let sum = 0;
+  for (let i = 0, at = point * w.length; i < w.length; i++, at++) sum += w[i]! * values[at]!;
+  return sum;
 }
 
-function meanOf(vectors: readonly Float32Array[]): Float64Array {
-  const sum = new Float64Array(vectors[0]?.length ?? 0);
-  for (const x of vectors) for (let i = 0; i < sum.length; i++) sum[i]! += x[i]! / vectors.length;
+/** One step of gradient descent on the mean logistic loss, in place. */
+function descend(w: Float32Array, points: Points, rate: number): void {
+  const count = points.labels.length;
+  const errors = new Float64Array(count);
+  for (let k = 0; k < count; k++) errors[k] = 1 / (1 + Math.exp(-margin(w, points, k))) - points.labels[k]!;
+  for (let k = 0; k < count; k++) {
+    const pull = (rate * errors[k]!) / count;
+    for (let i = 0, at = k * w.length; i < w.length; i++, at++) w[i]! -= pull * points.values[at]!;
+  }
+}
+
+function drawVector(prng: Prng, size: number): Float32Array {
+  const x = new Float32Array(size);
+  for (let i = 0; i < size; i++) x[i] = prng.normal();
+  return x;
+}
+
+function meanOf(count: number, vector: (i: number) => Float32Array): Float64Array {
+  const sum = new Float64Array(vector(0).length);
+  for (let k = 0; k < count; k++) {
+    const x = vector(k);
+    for (let i = 0; i < sum.length; i++) sum[i]! += x[i]! / count;
+  }
   return sum;
 }
 
@@ -93,10 +117,4 @@ function squareDistance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i]! - b[i]!) ** 2;
   return sum / a.length;
-}
-
-function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
 }

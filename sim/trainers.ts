@@ -19,8 +19,8 @@ export const TRAINER_NAMES: readonly string[] = [...Object.keys(TOYS), 'lora'];
 export async function createSimulatedTrainer(run: ScenarioRun): Promise<SimulatedTrainer> {
   const { scenario, settings, seed } = run;
   if (scenario.trainer === 'lora') return (await import('./lora.ts')).createLora(run);
-  const { peers, size } = scenario;
+  const { peers, size, samples: points } = scenario;
   const { learningRate, localSteps: steps } = settings;
-  const toy: Toy = TOYS[scenario.trainer]!({ seed, peers, size, learningRate, steps });
+  const toy: Toy = TOYS[scenario.trainer]!({ seed, peers, size, learningRate, steps, points });
   return { ...toy, factors: [], stop: async () => {} };
 }

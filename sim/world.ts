@@ -6,7 +6,7 @@
 import type { CodecName } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import type { Effect, Event, Metric, TimerName } from '../protocol/events.ts';
-import { HASH_BYTES, type Hash, HEADER_BYTES } from '../protocol/frame.ts';
+import { HASH_BYTES, type Hash, HEADER_BYTES, ROUND_OFFSET } from '../protocol/frame.ts';
 import type { FactorPair } from '../protocol/mixing.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { createPrng, type Prng } from '../protocol/prng.ts';
@@ -21,8 +21,9 @@ export interface WorldOptions {
   readonly settings: RunSettings;
   /** Where the LoRA factors lie, for averaging `product`. */
   readonly factors?: readonly FactorPair[];
-  /** One starting vector a peer. */
-  readonly adapters: readonly Float32Array[];
+  readonly peers: number;
+  /** A peer's starting vector. */
+  readonly start: (peer: number) => Float32Array;
   /** So many, the last ones, are not there at first. */
   readonly absent?: number;
   /** Everybody knows everybody from the start and can reach them, and nobody announces itself: for thousands of peers. */
@@ -93,6 +94,7 @@ interface Happening {
 
 /** A quick digest for virtual time, good until the next: not for security. Four lanes over words of four bytes. */
 export const quickHash: Hash = (bytes) => {
+  if (bytes.length === 0) return EMPTY;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let [a, b, c, d] = [0x811c9dc5, 0x811c9dc4, 0x811c9dc7, 0x811c9dc6];
   const words = bytes.length & ~15;
@@ -110,6 +112,7 @@ export const quickHash: Hash = (bytes) => {
   return DIGEST;
 };
 
+const EMPTY = new Uint8Array(HASH_BYTES);
 const DIGEST = new Uint8Array(HASH_BYTES);
 const DIGEST_WORDS = new Int32Array(DIGEST.buffer);
 
@@ -137,15 +140,15 @@ export function createWorld(options: WorldOptions): World {
     trainMs = [50, 500],
     stragglers = { share: 0, slowdown: 1 },
   } = options;
-  const network = createNetwork(options.network ?? {}, options.adapters.length, options.seed);
+  const network = createNetwork(options.network ?? {}, options.peers, options.seed);
   const device = createPrng(options.seed).fork('device');
   const heap = createHeap<Happening>();
-  const ids = options.adapters.map((_, i) => `peer-${String(i).padStart(5, '0')}`);
+  const ids = Array.from({ length: options.peers }, (_, i) => `peer-${String(i).padStart(5, '0')}`);
   const places: Map<string, number> = new Map(ids.map((id, i) => [id, i]));
   const roster = options.roster ? ids : null;
-  const seats: Seat[] = options.adapters.map((adapter, i) => ({
-    peer: createPeer({ id: ids[i]!, runId, settings, adapter, factors, roster }),
-    alive: i < options.adapters.length - absent,
+  const seats: Seat[] = ids.map((id, i) => ({
+    peer: createPeer({ id, runId, settings, adapter: options.start(i), factors, roster }),
+    alive: i < options.peers - absent,
     life: 0,
     timers: {},
     disk: null,
@@ -160,7 +163,7 @@ export function createWorld(options: WorldOptions): World {
   let busy = seats.length - absent;
   const traffic = { frames: 0, bytes: 0 };
   const banned = new Set<string>();
-  const slow = Math.round(stragglers.share * options.adapters.length);
+  const slow = Math.round(stragglers.share * options.peers);
   const between = ([low, high]: readonly [number, number], prng: Prng): number =>
     Math.round(low + prng.random() * (high - low));
 
@@ -354,7 +357,7 @@ export function createWorld(options: WorldOptions): World {
       const id = ids[index]!;
       seat.peer = snapshot
         ? restorePeer({ id, settings, snapshot, factors, roster })
-        : createPeer({ id, runId, settings, adapter: options.adapters[index]!, factors, roster });
+        : createPeer({ id, runId, settings, adapter: options.start(index), factors, roster });
       busy += 1;
       Object.assign(seat, { alive: true, finished: false, timers: {}, fuse: null, diskFull: false });
       start(index);
@@ -362,9 +365,10 @@ export function createWorld(options: WorldOptions): World {
   };
 }
 
-/** A frame's header in 32 bits: it holds a digest of the rest. */
+/** A frame's header but the run in 32 bits: it holds a digest of the rest. */
 function headOf(bytes: Uint8Array): number {
   let h = bytes.length;
-  for (let i = 0; i < Math.min(bytes.length, HEADER_BYTES); i++) h = turn(h, bytes[i]!);
+  for (let i = ROUND_OFFSET; i < Math.min(bytes.length, HEADER_BYTES); i += 2)
+    h = turn(h, bytes[i]! | (bytes[i + 1]! << 8));
   return h;
 }

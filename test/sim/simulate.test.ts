@@ -128,7 +128,7 @@ test('toys come near what all their data ask for, and nearer than a peer alone',
   for (const trainer of ['quadratic', 'logistic']) {
     const settings = { rounds: 25, localSteps: 4, learningRate: 0.2 };
     const together = await resultOf({ trainer, peers: 12, settings });
-    const toy = TOYS[trainer]!({ seed: SEED, peers: 12, size: 20, learningRate: 0.2, steps: 4 });
+    const toy = TOYS[trainer]!({ seed: SEED, peers: 12, size: 20, learningRate: 0.2, steps: 4, points: 16 });
     let alone = toy.start(0);
     for (let round = 0; round < 25; round++) alone = toy.train(0, round, alone);
     assert.ok(

@@ -31,7 +31,8 @@ function worldOf(
     world: createWorld({
       runId: RUN,
       seed: SEED,
-      adapters,
+      peers: n,
+      start: (i) => adapters[i]!,
       settings: settingsWith({ ...QUICK, codec: 'f32', minPeers: n, ...given }),
       ...options,
     }),
@@ -91,7 +92,7 @@ test('averaging products under loss: the mean of what the adapters stand for sta
       return [0, 1, 2, 3, 4, 5, 6, 7].reduce((sum, r) => sum + x[96 + 8 * i + r]! * x[12 * r + j]!, 0);
     });
   const { world } = worldOf(8, {
-    adapters,
+    start: (i) => adapters[i]!,
     factors,
     network: { loss: 0.2, duplication: 0.2 },
     given: { averaging: 'product', rank: 8 },
