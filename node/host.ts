@@ -22,6 +22,7 @@ import * as lengthPrefixed from 'it-length-prefixed';
 import { pipe } from 'it-pipe';
 import { createLibp2p } from 'libp2p';
 import { codeOf, messageOf, UserError } from './errors.ts';
+import { createLine, type Line } from './line.ts';
 
 export interface HostOptions {
   /** An Ed25519 key as `generateKey` gives it. */
@@ -46,7 +47,7 @@ export interface Host {
   addresses(): string[];
   /** Connects; resolves to the id reached. Throws a UserError where nobody answers. */
   dial(addresses: readonly string[], signal?: AbortSignal): Promise<string>;
-  /** Sends a frame on a stream of its own; false where it did not go out whole. */
+  /** Sends a frame, after those before it; false where it did not leave whole. */
   send(to: string, bytes: Uint8Array): Promise<boolean>;
   publish(bytes: Uint8Array): Promise<void>;
   /** Closes the connection and takes no more from this peer. */
@@ -89,7 +90,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const topic = topicOf(runId);
   const node = await startNode(options, privateKeyFromProtobuf(options.key));
   const banned = new Set<string>();
+  const lines = new Map<string, Line>();
   const stopping = new AbortController();
+  const dialSignal = (signal?: AbortSignal): AbortSignal =>
+    anySignal(signal, stopping.signal, AbortSignal.timeout(DIAL_DEADLINE_MS));
   const pubsub = node.services.pubsub;
 
   node.addEventListener('peer:connect', ({ detail }) => {
@@ -112,7 +116,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   await node.handle(
     frameProtocol(runId),
     (incoming) => {
-      receiveFrame(incoming, options, banned).catch(() => {});
+      receiveFrames(incoming, options, banned).catch(() => {});
     },
     { maxInboundStreams: MAX_INBOUND_STREAMS, maxOutboundStreams: MAX_OUTBOUND_STREAMS },
   );
@@ -127,34 +131,24 @@ export async function createHost(options: HostOptions): Promise<Host> {
     addresses: () => node.getMultiaddrs().map(String),
     dial: async (addresses, signal) => {
       if (addresses.some((a) => banned.has(a.split('/p2p/')[1] ?? ''))) throw new Error('banned');
-      const deadline = anySignal(signal, stopping.signal, AbortSignal.timeout(DIAL_DEADLINE_MS));
       const connection = await node.dial(
         addresses.map((a) => multiaddr(a)),
-        { signal: deadline },
+        { signal: dialSignal(signal) },
       );
       return connection.remotePeer.toString();
     },
     send: async (to, bytes) => {
-      if (banned.has(to)) return false;
-      const signal = anySignal(stopping.signal, AbortSignal.timeout(SEND_DEADLINE_MS));
-      try {
-        const stream = await node.dialProtocol(peerIdFromString(to), frameProtocol(runId), { signal });
-        const abort = (): void => stream.abort(new Error('deadline'));
-        signal.addEventListener('abort', abort, { once: true });
-        try {
-          await pipe(
-            [bytes],
-            (source) => lengthPrefixed.encode(source, { maxDataLength: options.maxFrameBytes }),
-            stream.sink,
-          );
-          await stream.close({ signal });
-        } finally {
-          signal.removeEventListener('abort', abort);
-        }
-        return true;
-      } catch {
-        return false; // the protocol reminds whoever matters
-      }
+      if (banned.has(to) || bytes.length > options.maxFrameBytes) return false;
+      const line =
+        lines.get(to) ??
+        createLine({
+          open: () => node.dialProtocol(peerIdFromString(to), frameProtocol(runId), { signal: dialSignal() }),
+          maxFrameBytes: options.maxFrameBytes,
+          deadlineMs: SEND_DEADLINE_MS,
+          onEnd: () => lines.delete(to),
+        });
+      lines.set(to, line);
+      return line.send(bytes);
     },
     publish: async (bytes) => {
       if (bytes.length > MAX_PUBLISHED_BYTES) throw new Error(`${bytes.length} bytes are too many to publish`);
@@ -221,18 +215,24 @@ export async function fetchRun(options: {
   }
 }
 
-async function receiveFrame(
+/** Takes in frame after frame; one that is begun must be whole in time. */
+async function receiveFrames(
   { stream, connection }: IncomingStreamData,
   options: HostOptions,
   banned: ReadonlySet<string>,
 ): Promise<void> {
   const from = connection.remotePeer.toString();
-  if (banned.has(from)) return stream.abort(new Error('banned'));
-  const timer = setTimeout(() => stream.abort(new Error('deadline')), SEND_DEADLINE_MS);
+  let timer: NodeJS.Timeout | undefined;
+  const expect = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => stream.abort(new Error('deadline')), SEND_DEADLINE_MS);
+  };
+  const limits = { maxDataLength: options.maxFrameBytes, onLength: expect };
   try {
-    for await (const message of lengthPrefixed.decode(stream.source, { maxDataLength: options.maxFrameBytes })) {
+    for await (const message of lengthPrefixed.decode(stream.source, limits)) {
+      clearTimeout(timer);
+      if (banned.has(from)) throw new Error('banned');
       options.onFrame(from, message.subarray());
-      break; // one frame a stream
     }
     await stream.close();
   } catch (error) {

@@ -21,6 +21,8 @@ export interface RuntimeOptions {
     steps: number,
   ) => Promise<{ adapter: Float32Array; stats: TrainStats }>;
   readonly onMetric?: (metric: Metric) => void;
+  /** Told of every effect when it has been carried out, as far as this process is concerned. */
+  readonly onEffect?: (effect: Effect) => void;
   readonly onRefuse?: (id: string, code: Refusal) => void;
 }
 
@@ -70,7 +72,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     pumping = true;
     try {
       for (let event = queue.shift(); event && state === 'running'; event = queue.shift()) {
-        for (const effect of step(peer, event, { now: Date.now(), hash: sha256 })) await carryOut(effect);
+        for (const effect of step(peer, event, { now: clock(), hash: sha256 })) {
+          await carryOut(effect);
+          options.onEffect?.(effect);
+        }
       }
     } catch (error) {
       halt();
@@ -122,7 +127,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         if (state === 'stopped') return;
         timers.set(
           effect.name,
-          setTimeout(() => push({ type: 'timer', name: effect.name }), Math.max(0, effect.at - Date.now())),
+          setTimeout(() => push({ type: 'timer', name: effect.name }), Math.max(0, effect.at - clock())),
         );
         return;
       case 'dial':
@@ -182,6 +187,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
       finish();
     },
   };
+}
+
+/** Milliseconds that only rise, whatever somebody sets the wall clock to. */
+function clock(): number {
+  return Math.round(performance.timeOrigin + performance.now());
 }
 
 const GOODBYE_MS = 50;

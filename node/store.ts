@@ -1,5 +1,5 @@
 /** @file A peer's state folder: run settings, key (0600), snapshot, port; one process at a time. */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CodecName } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
@@ -47,6 +47,8 @@ export function openStore(folder: string): Store {
     throw failed(folder, error);
   }
   takeLock(path('lock'), failed);
+  // What a process that was killed while it wrote has left.
+  for (const file of readdirSync(folder)) if (file.endsWith('.tmp')) rmSync(join(folder, file), { force: true });
   const write = (file: keyof typeof FILES, bytes: Uint8Array | string, mode?: number): Promise<void> =>
     writeFileAtomic(path(file), bytes, mode).catch((error) => {
       throw failed(path(file), error);

@@ -6,6 +6,7 @@ import { UserError } from '../node/errors.ts';
 import { benchExperiment, benchScoring } from './benches/learning.ts';
 import { benchSimulation } from './benches/simulation.ts';
 import { benchStep } from './benches/step.ts';
+import { benchSwarm } from './benches/swarm.ts';
 
 /** Each is given an empty folder, gone afterwards. */
 const BENCHES: Readonly<Record<string, (workspace: string) => Promise<unknown>>> = {
@@ -13,6 +14,7 @@ const BENCHES: Readonly<Record<string, (workspace: string) => Promise<unknown>>>
   scoring: benchScoring,
   experiment: benchExperiment,
   sim: benchSimulation,
+  swarm: benchSwarm,
 };
 
 async function main(name: string | undefined): Promise<void> {
