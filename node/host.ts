@@ -14,7 +14,7 @@ import {
   privateKeyToProtobuf,
 } from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
-import { type IncomingStreamData, type PrivateKey, TopicValidatorResult } from '@libp2p/interface';
+import { type IncomingStreamData, type PrivateKey, type Stream, TopicValidatorResult } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { tcp } from '@libp2p/tcp';
 import { multiaddr } from '@multiformats/multiaddr';
@@ -22,7 +22,7 @@ import * as lengthPrefixed from 'it-length-prefixed';
 import { pipe } from 'it-pipe';
 import { createLibp2p } from 'libp2p';
 import { codeOf, messageOf, UserError } from './errors.ts';
-import { createLine, type Line } from './line.ts';
+import { type Channel, createLine, type Line } from './line.ts';
 
 export interface HostOptions {
   /** An Ed25519 key as `generateKey` gives it. */
@@ -142,8 +142,11 @@ export async function createHost(options: HostOptions): Promise<Host> {
       const line =
         lines.get(to) ??
         createLine({
-          open: () => node.dialProtocol(peerIdFromString(to), frameProtocol(runId), { signal: dialSignal() }),
-          maxFrameBytes: options.maxFrameBytes,
+          open: async () => {
+            const id = peerIdFromString(to);
+            const stream = await node.dialProtocol(id, frameProtocol(runId), { signal: dialSignal() });
+            return channelOf(stream, options.maxFrameBytes);
+          },
           deadlineMs: SEND_DEADLINE_MS,
           onEnd: () => lines.delete(to),
         });
@@ -213,6 +216,14 @@ export async function fetchRun(options: {
   } finally {
     await node.stop();
   }
+}
+
+/** Frames out over a stream, each with its length before it. */
+function channelOf(stream: Stream, maxDataLength: number): Channel {
+  return {
+    carry: (frames) => pipe(frames, (source) => lengthPrefixed.encode(source, { maxDataLength }), stream.sink),
+    abort: (error) => stream.abort(error),
+  };
 }
 
 /** Takes in frame after frame; one that is begun must be whole in time. */

@@ -1,7 +1,11 @@
-/** @file Frames to a peer, one after the other over one stream, opened at the first and again after a failure. */
-import type { Stream } from '@libp2p/interface';
-import * as lengthPrefixed from 'it-length-prefixed';
-import { pipe } from 'it-pipe';
+/** @file Frames to a peer, one after the other over one channel, opened at the first and again after a failure. */
+
+/** A way to a peer, open. */
+export interface Channel {
+  /** Carries frames away as they come; resolves when there are no more, rejects where the way breaks. */
+  carry(frames: AsyncIterable<Uint8Array>): Promise<void>;
+  abort(error: Error): void;
+}
 
 export interface Line {
   /** Resolves when the frame has left; false where it has not in time, or the line is broken. */
@@ -13,18 +17,14 @@ interface Waiting {
   readonly done: (left: boolean) => void;
 }
 
-/** A line over the stream that `open` gives; `onEnd` is told once, when it is of no more use. */
-export function createLine(options: {
-  open: () => Promise<Stream>;
-  maxFrameBytes: number;
-  deadlineMs: number;
-  onEnd: () => void;
-}): Line {
+/** A line over the channel that `open` gives; `onEnd` is told once, when it is of no more use. */
+export function createLine(options: { open: () => Promise<Channel>; deadlineMs: number; onEnd: () => void }): Line {
   const queue: Waiting[] = [];
   let wake: () => void = () => {};
   let isOver = false;
+  let channel: Channel | null = null;
 
-  /** A frame has left when the stream asks for the next. */
+  /** A frame has left when the channel asks for the next. */
   async function* frames(): AsyncGenerator<Uint8Array> {
     for (;;) {
       const next = queue[0];
@@ -45,13 +45,10 @@ export function createLine(options: {
     options.onEnd();
     for (const { done } of queue.splice(0)) done(false);
   };
-  let stream: Stream | null = null;
   const run = async (): Promise<void> => {
-    stream = await options.open();
-    if (isOver) return stream.abort(new Error('deadline'));
-    const encode = (source: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> =>
-      lengthPrefixed.encode(source, { maxDataLength: options.maxFrameBytes });
-    await pipe(frames, encode as never, stream.sink as never);
+    channel = await options.open();
+    if (isOver) return channel.abort(new Error('deadline'));
+    await channel.carry(frames());
   };
   run().then(end, end);
   return {
@@ -59,7 +56,7 @@ export function createLine(options: {
       new Promise((resolve) => {
         if (isOver) return resolve(false);
         const timer = setTimeout(() => {
-          stream?.abort(new Error('deadline'));
+          channel?.abort(new Error('deadline'));
           end();
         }, options.deadlineMs);
         const done = (left: boolean): void => {

@@ -144,14 +144,6 @@ export class Reader {
   }
 }
 
-const HEX = '0123456789abcdef';
-
-export function toHex(bytes: Uint8Array): string {
-  let text = '';
-  for (const b of bytes) text += HEX[b >> 4]! + HEX[b & 15]!;
-  return text;
-}
-
 export function fromHex(text: string): Uint8Array {
   return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
 }
