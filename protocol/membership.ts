@@ -84,7 +84,7 @@ export function forgetSome(members: Members, isNeeded: (id: string) => boolean):
 }
 
 /** Members that announce at the configured pause; more make it longer, so that what each hears a second stays bounded. */
-const UNHURRIED_MEMBERS = 16;
+const UNHURRIED_MEMBERS = 8;
 
 /** The pause between announcements (ms). */
 export function announcementPause(members: Members, pauseMs: number): number {

@@ -10,7 +10,7 @@ import { normLimit, type Peer, totalRounds } from './peer.ts';
 /** Refusals no honest peer of this run earns; after this many the connection is dropped. */
 const MAX_STRIKES = 16;
 /** Up to this many connections are made without need, so that announcements find their way. */
-const EAGER_CONNECTIONS = 16;
+const EAGER_CONNECTIONS = 8;
 /** Adapters held for rounds to come, from all senders. */
 const MAX_PARCELS = 256;
 /** Senders whose strikes are remembered. */

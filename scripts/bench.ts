@@ -2,14 +2,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { UserError } from '../node/errors.ts';
 import { benchExperiment, benchScoring } from './benches/learning.ts';
 import { benchSimulation } from './benches/simulation.ts';
 import { benchStep } from './benches/step.ts';
 import { benchSwarm } from './benches/swarm.ts';
 
+interface Flags {
+  readonly peers?: string;
+}
+
 /** Each is given an empty folder, gone afterwards. */
-const BENCHES: Readonly<Record<string, (workspace: string) => Promise<unknown>>> = {
+const BENCHES: Readonly<Record<string, (workspace: string, flags: Flags) => Promise<unknown>>> = {
   step: benchStep,
   scoring: benchScoring,
   experiment: benchExperiment,
@@ -17,20 +22,22 @@ const BENCHES: Readonly<Record<string, (workspace: string) => Promise<unknown>>>
   swarm: benchSwarm,
 };
 
-async function main(name: string | undefined): Promise<void> {
+async function main(name: string | undefined, flags: Flags): Promise<void> {
   const bench = BENCHES[name ?? ''];
   if (!bench)
     throw new UserError('usage', `bench: got ${name ?? 'nothing'}; wanted one of ${Object.keys(BENCHES).join(', ')}`);
   const workspace = mkdtempSync(join(tmpdir(), 'lorikeet-bench-'));
   process.env.LORIKEET_CACHE = workspace;
   try {
-    console.log(JSON.stringify(await bench(workspace), null, 2));
+    console.log(JSON.stringify(await bench(workspace, flags), null, 2));
   } finally {
     rmSync(workspace, { recursive: true });
   }
 }
 
-main(process.argv[2]).catch((error) => {
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { peers: { type: 'string' } } });
+
+main(positionals[0], values).catch((error) => {
   console.error(error instanceof UserError ? error.message : error);
   process.exitCode = error instanceof UserError ? 2 : 1;
 });
