@@ -1,18 +1,18 @@
 /** @file How a vector is packed for sending. Each codec states its bound; the sender carries what rounding left over. */
-import { norm } from './vector.ts';
 
 export interface Codec {
   /** Byte in a frame. */
   readonly id: number;
   /** Bytes of a packed vector of `count` elements. */
   readonly size: (count: number) => number;
-  readonly encode: (x: Float32Array) => Uint8Array;
+  /** Packs; what rounding leaves over goes into `rest`, if given, which may be `x` itself. */
+  readonly encode: (x: Float32Array, rest?: Float32Array) => Uint8Array;
   /** Whether nothing is rounded. */
   readonly exact: boolean;
-  /** The L2 norm of what is packed, or null where it would not unpack. */
+  /** The L2 norm of what is packed; null where the bytes are not of this codec: another length, or a number that is not finite. */
   readonly norm: (bytes: Uint8Array, count: number) => number | null;
-  /** The vector, into `out` if given; null where the bytes are not of this codec: another length, or a number that is not finite. */
-  readonly decode: (bytes: Uint8Array, count: number, out?: Float32Array) => Float32Array | null;
+  /** Unpacks numbers from `begin`, a multiple of PIECE, until `out` is full. The bytes have a norm. */
+  readonly read: (bytes: Uint8Array, count: number, begin: number, out: Float32Array) => void;
 }
 
 export const CODEC_NAMES = ['f32', 'f16', 'int8'] as const;
@@ -21,6 +21,8 @@ export type CodecName = (typeof CODEC_NAMES)[number];
 const MAX_HALF = 65504;
 /** Elements that share one int8 scale. */
 const BLOCK = 128;
+/** Where reading may begin: at multiples of this. */
+export const PIECE = 2048;
 
 export const CODECS: Readonly<Record<CodecName, Codec>> = {
   /** Exact. */
@@ -28,10 +30,11 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
     id: 1,
     exact: true,
     size: (count) => 4 * count,
-    encode: (x) => {
+    encode: (x, rest) => {
       const bytes = new Uint8Array(4 * x.length);
       const view = new DataView(bytes.buffer);
       for (let i = 0; i < x.length; i++) view.setFloat32(4 * i, x[i]!, true);
+      rest?.fill(0);
       return bytes;
     },
     norm: (bytes, count) => {
@@ -41,38 +44,40 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
       for (let i = 0; i < count; i++) sum += view.getFloat32(4 * i, true) ** 2;
       return Number.isFinite(sum) ? Math.sqrt(sum) : null;
     },
-    decode: (bytes, count, out = new Float32Array(count)) => {
-      if (bytes.length !== 4 * count) return null;
+    read: (bytes, _count, begin, out) => {
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      for (let i = 0; i < count; i++) {
-        const value = view.getFloat32(4 * i, true);
-        if (!Number.isFinite(value)) return null;
-        out[i] = value;
-      }
-      return out;
+      for (let i = 0; i < out.length; i++) out[i] = view.getFloat32(4 * (begin + i), true);
     },
   },
   /** |error| <= max(2^-11 |x|, 2^-25) up to 65504, beyond which it is clamped. */
   f16: {
     id: 2,
     exact: false,
-    norm: (bytes, count) => normOf(CODECS.f16.decode(bytes, count)),
     size: (count) => 2 * count,
-    encode: (x) => {
+    encode: (x, rest) => {
       const bytes = new Uint8Array(2 * x.length);
       const view = new DataView(bytes.buffer);
-      for (let i = 0; i < x.length; i++) view.setUint16(2 * i, toHalf(x[i]!), true);
+      for (let i = 0; i < x.length; i++) {
+        const half = toHalf(x[i]!);
+        view.setUint16(2 * i, half, true);
+        if (rest) rest[i] = x[i]! - fromHalf(half);
+      }
       return bytes;
     },
-    decode: (bytes, count, out = new Float32Array(count)) => {
+    norm: (bytes, count) => {
       if (bytes.length !== 2 * count) return null;
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      let sum = 0;
       for (let i = 0; i < count; i++) {
         const half = view.getUint16(2 * i, true);
         if ((half & 0x7c00) === 0x7c00) return null;
-        out[i] = fromHalf(half);
+        sum += fromHalf(half) ** 2;
       }
-      return out;
+      return Math.sqrt(sum);
+    },
+    read: (bytes, _count, begin, out) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      for (let i = 0; i < out.length; i++) out[i] = fromHalf(view.getUint16(2 * (begin + i), true));
     },
   },
   /** Blocks of 128 with one f32 scale: |error| <= largest of the block / 254. */
@@ -80,18 +85,26 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
     id: 3,
     exact: false,
     size: (count) => 4 * Math.ceil(count / BLOCK) + count,
-    norm: normInt8,
     encode: encodeInt8,
-    decode: decodeInt8,
+    norm: normInt8,
+    read: readInt8,
   },
 };
+
+/** The vector that was packed, or null where the bytes are not of this codec. */
+export function decode(codec: CodecName, bytes: Uint8Array, count: number): Float32Array | null {
+  if (CODECS[codec].norm(bytes, count) === null) return null;
+  const out = new Float32Array(count);
+  CODECS[codec].read(bytes, count, 0, out);
+  return out;
+}
 
 /** The codec a frame names, or null. */
 export function codecById(id: number): CodecName | null {
   return CODEC_NAMES.find((name) => CODECS[name].id === id) ?? null;
 }
 
-function encodeInt8(x: Float32Array): Uint8Array {
+function encodeInt8(x: Float32Array, rest?: Float32Array): Uint8Array {
   const blocks = Math.ceil(x.length / BLOCK);
   const bytes = new Uint8Array(4 * blocks + x.length);
   const view = new DataView(bytes.buffer);
@@ -106,34 +119,27 @@ function encodeInt8(x: Float32Array): Uint8Array {
     let scale = Math.fround(largest / 127);
     if (largest > 127.4 * scale) scale *= 2; // of numbers so small that the scale itself was rounded
     view.setFloat32(4 * block, scale, true);
-    if (scale === 0) continue;
-    const inverse = 1 / scale;
+    const inverse = scale === 0 ? 0 : 1 / scale;
     for (let i = begin; i < end; i++) {
-      levels[i] = Math.floor(x[i]! * inverse + 0.5);
+      const level = Math.floor(x[i]! * inverse + 0.5);
+      levels[i] = level;
+      if (rest) rest[i] = x[i]! - Math.fround(scale * level);
     }
   }
   return bytes;
 }
 
-function decodeInt8(
-  bytes: Uint8Array,
-  count: number,
-  out: Float32Array = new Float32Array(count),
-): Float32Array | null {
-  const blocks = Math.ceil(count / BLOCK);
-  if (bytes.length !== 4 * blocks + count) return null;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const levels = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * blocks, count);
-  for (let block = 0; block < blocks; block++) {
-    const scale = view.getFloat32(4 * block, true);
-    if (!Number.isFinite(Math.fround(128 * scale)) || scale < 0) return null;
-    const end = Math.min((block + 1) * BLOCK, count);
-    for (let i = block * BLOCK; i < end; i++) out[i] = scale * levels[i]!;
+function readInt8(bytes: Uint8Array, count: number, begin: number, out: Float32Array): void {
+  const scaleBytes = 4 * Math.ceil(count / BLOCK);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, scaleBytes);
+  const levels = new Int8Array(bytes.buffer, bytes.byteOffset + scaleBytes + begin, out.length);
+  for (let at = 0; at < out.length; at += BLOCK) {
+    const scale = view.getFloat32((4 * (begin + at)) / BLOCK, true);
+    const end = Math.min(at + BLOCK, out.length);
+    for (let i = at; i < end; i++) out[i] = scale * levels[i]!;
   }
-  return out;
 }
 
-/** As the norm of what decodeInt8 gives, block by block. */
 function normInt8(bytes: Uint8Array, count: number): number | null {
   const blocks = Math.ceil(count / BLOCK);
   if (bytes.length !== 4 * blocks + count) return null;
@@ -149,10 +155,6 @@ function normInt8(bytes: Uint8Array, count: number): number | null {
     sum += scale * scale * squares;
   }
   return Math.sqrt(sum);
-}
-
-function normOf(x: Float32Array | null): number | null {
-  return x && norm(x);
 }
 
 const single = new Float32Array(1);

@@ -4,7 +4,7 @@
  * opposites, so the mean stays, whenever each end gets to it. An edge is open until both have added theirs, which
  * reminders bring about after any loss; what misses the deadline is added later, never dropped by one end alone.
  */
-import { CODECS, type Codec, type CodecName } from './codec.ts';
+import { CODECS, type CodecName } from './codec.ts';
 import type { RunSettings } from './config.ts';
 
 export interface Edge {
@@ -59,8 +59,7 @@ export interface Parcel {
 }
 
 /**
- * Packs the adapter plus what earlier rounding left over; gives the exchange, what it decodes to, and what is left over
- * now. Nothing is with averaging `product`: mixing turns the factors, so what was left along the old ones has no place in the new.
+ * Packs the adapter plus what earlier rounding left over; gives the exchange, and what is left over now. Nothing is with averaging `product`: mixing turns the factors, so what was left along the old ones has no place in the new.
  */
 export function openExchange(options: {
   round: number;
@@ -70,18 +69,15 @@ export function openExchange(options: {
   settings: Pick<RunSettings, 'codec' | 'averaging'>;
   adapter: Float32Array;
   residual: Float32Array;
-}): { exchange: Exchange; sent: Float32Array; residual: Float32Array } {
+}): { exchange: Exchange; residual: Float32Array } {
   const { round, neighbours, open = [], settings, adapter, residual } = options;
   const codec = CODECS[settings.codec as CodecName];
   const edges = edgesOf(neighbours, open);
-  if (codec.exact) return { exchange: { round, payload: codec.encode(adapter), edges }, sent: adapter, residual };
+  if (codec.exact) return { exchange: { round, payload: codec.encode(adapter), edges }, residual };
   const target = new Float32Array(adapter.length);
   for (let i = 0; i < target.length; i++) target[i] = adapter[i]! + residual[i]!;
-  const payload = codec.encode(target);
-  const sent = unpack(codec, payload, adapter.length);
-  if (settings.averaging === 'product') return { exchange: { round, payload, edges }, sent, residual };
-  for (let i = 0; i < target.length; i++) target[i]! -= sent[i]!;
-  return { exchange: { round, payload, edges }, sent, residual: target };
+  if (settings.averaging === 'product') return { exchange: { round, payload: codec.encode(target), edges }, residual };
+  return { exchange: { round, payload: codec.encode(target, target), edges }, residual: target };
 }
 
 function edgesOf(neighbours: readonly string[], open: readonly Exchange[]): Record<string, Edge> {
@@ -92,13 +88,6 @@ function edgesOf(neighbours: readonly string[], open: readonly Exchange[]): Reco
     edges[id] = { degree: edgeDegree(neighbours.length, older), received: false, acknowledged: false };
   }
   return edges;
-}
-
-/** Unpacks what was checked before. */
-export function unpack(codec: Codec, payload: Uint8Array, count: number, out?: Float32Array): Float32Array {
-  const vector = codec.decode(payload, count, out);
-  if (!vector) throw new Error('what was packed from a finite adapter, or checked, must unpack');
-  return vector;
 }
 
 /** Degrees travel in two bytes. */

@@ -3,8 +3,7 @@
  * them for their adapters, takes one that another agrees with, and goes on from there: one liar alone is not believed. What
  * it had itself leaves the mean, which moves by that much and no more; its open exchanges stay as they are.
  */
-import { CODECS, type CodecName } from './codec.ts';
-import { unpack } from './exchange.ts';
+import { CODECS, type CodecName, decode } from './codec.ts';
 import type { Member } from './membership.ts';
 import { type Outbox, save } from './outbox.ts';
 import { normLimit, type Peer } from './peer.ts';
@@ -83,13 +82,13 @@ export function isAnswered(peer: Peer, out: Outbox): boolean {
   const { question, settings, adapter: before } = peer;
   if (!question) return true;
   askMore(peer, question, out);
-  const codec = CODECS[settings.codec as CodecName];
+  const codec = settings.codec as CodecName;
   const answers = Object.keys(question.answers)
     .sort()
     .map((from) => ({
       from,
       round: question.answers[from]!.round,
-      vector: unpack(codec, question.answers[from]!.payload, before.length),
+      vector: decode(codec, question.answers[from]!.payload, before.length)!, // checked when it came
     }));
   const pairs = answers.flatMap((a, i) => answers.slice(0, i).map((b) => ({ a, b, apart: apart(a.vector, b.vector) })));
   const closest = pairs.sort((x, y) => x.apart - y.apart)[0];

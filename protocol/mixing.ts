@@ -1,19 +1,28 @@
 /** @file Mixes neighbour adapters; weights after Xiao and Boyd 2004 (Metropolis-Hastings). Conserves the mean. */
+import { CODECS, type CodecName, PIECE } from './codec.ts';
 import type { RunSettings } from './config.ts';
 import { type Columns, dot, productSvd } from './lowrank.ts';
-import { mean } from './vector.ts';
+import { distance, mean } from './vector.ts';
 
 /** The weight of an edge between members of these degrees: symmetric, and at most 1 / (1 + own degree). */
 export function edgeWeight(degree: number, otherDegree: number): number {
   return 1 / (1 + Math.max(degree, otherDegree));
 }
 
+/** Numbers of a vector that may be packed: those from `begin`, a multiple of PIECE, until `out` is full. */
+export type Source = (begin: number, out: Float32Array) => void;
+
+export function packedSource(codec: CodecName, payload: Uint8Array, count: number): Source {
+  const { read } = CODECS[codec];
+  return (begin, out) => read(payload, count, begin, out);
+}
+
 export interface Contribution {
   readonly weight: number;
-  /** What the neighbour sent, decoded. */
-  readonly theirs: Float32Array;
-  /** What was sent to it in the same exchange, decoded the same way. */
-  readonly mine: Float32Array;
+  /** What the neighbour sent, as it is unpacked. */
+  readonly theirs: Source;
+  /** What was sent to it in the same exchange, as it is unpacked there. */
+  readonly mine: Source;
 }
 
 /** Where the LoRA factors of one layer lie in the adapter: A [rank, inputs] and B [outputs, rank], row by row. */
@@ -26,47 +35,85 @@ export interface FactorPair {
   readonly b: number;
 }
 
-/** Mixes as a run's settings say: numbers, or, with averaging `product`, what B A of each layer stands for. */
+/**
+ * Mixes as a run's settings say: numbers, or, with averaging `product`, what B A of each layer stands for. Writes
+ * ||theirs - mine||^2 of each contribution to `squares`, if given.
+ */
 export function mixAs(
   settings: Pick<RunSettings, 'averaging' | 'rank' | 'localRank'>,
   factors: readonly FactorPair[],
   x: Float32Array,
   contributions: readonly Contribution[],
+  squares?: Float64Array,
 ): Float32Array {
-  if (settings.averaging !== 'product') return mix(x, contributions);
+  if (settings.averaging !== 'product') return mix(x, contributions, squares);
   // What was sent is the same for every neighbour of an exchange, so it enters once.
-  const sent = new Map<Float32Array, number>();
-  for (const { mine, weight } of contributions) sent.set(mine, (sent.get(mine) ?? 0) - weight);
-  const terms: Term[] = [
-    { vector: x, weight: 1 },
-    ...contributions.map(({ theirs, weight }): Term => ({ vector: theirs, weight })),
-    ...[...sent].map(([vector, weight]): Term => ({ vector, weight })),
-  ];
+  const sent = new Map<Source, { readonly vector: Float32Array; weight: number }>();
+  const terms: Term[] = [{ vector: x, weight: 1 }];
+  for (const [k, { weight, theirs, mine }] of contributions.entries()) {
+    const own = sent.get(mine) ?? { vector: whole(mine, x.length), weight: 0 };
+    own.weight -= weight;
+    sent.set(mine, own);
+    const vector = whole(theirs, x.length);
+    terms.push({ vector, weight });
+    if (squares) squares[k] = distance(vector, own.vector) ** 2;
+  }
+  terms.push(...sent.values());
   return sumProducts(terms, factors, { rank: settings.localRank || settings.rank, like: x });
 }
 
-/** x + sum_k w_k (theirs_k - mine_k). The other end adds the exact opposite, so the sum over both stays. */
-export function mix(x: Float32Array, contributions: readonly Contribution[]): Float32Array {
+/** All numbers of a source. */
+export function whole(source: Source, count: number): Float32Array {
+  const out = new Float32Array(count);
+  source(0, out);
+  return out;
+}
+
+/**
+ * x + sum_k w_k (theirs_k - mine_k). The other end adds the exact opposite, so the sum over both stays. Piece by piece, so
+ * that what is unpacked stays in the nearest cache.
+ */
+export function mix(x: Float32Array, contributions: readonly Contribution[], squares?: Float64Array): Float32Array {
   const out = new Float32Array(x.length);
-  const sum = new Float64Array(Math.min(x.length, BLOCK));
-  for (let begin = 0; begin < x.length; begin += BLOCK) {
-    const count = Math.min(BLOCK, x.length - begin);
+  const size = Math.min(PIECE, x.length);
+  const room = [new Float64Array(size), new Float32Array(size), new Float32Array(size)] as const;
+  for (let begin = 0; begin < x.length; begin += size) {
+    const count = Math.min(size, x.length - begin);
+    const [sum, theirs, mine] =
+      count === size ? room : [room[0], room[1].subarray(0, count), room[2].subarray(0, count)];
     for (let i = 0; i < count; i++) sum[i] = x[begin + i]!;
-    for (let k = 0; k < contributions.length; k += 2) addTwo(sum, contributions, k, begin, count);
+    let unpacked: Source | null = null;
+    for (const [k, of] of contributions.entries()) {
+      if (of.mine !== unpacked) of.mine(begin, mine);
+      unpacked = of.mine;
+      of.theirs(begin, theirs);
+      const square = addInto(sum, of.weight, theirs, mine);
+      if (squares) squares[k]! += square;
+    }
     for (let i = 0; i < count; i++) out[begin + i] = sum[i]!;
   }
   return out;
 }
 
-/** Adds w (theirs - mine) of the k-th contribution and the next, if there is one, to a block. */
-function addTwo(sum: Float64Array, of: readonly Contribution[], k: number, begin: number, count: number): void {
-  const { weight: w, theirs: a, mine: b } = of[k]!;
-  const { weight: v, theirs: c, mine: d } = of[k + 1] ?? { weight: 0, theirs: a, mine: a };
-  for (let i = 0, j = begin; i < count; i++, j++) sum[i]! += w * (a[j]! - b[j]!) + v * (c[j]! - d[j]!);
+/** Adds w (a - b); gives ||a - b||^2. Two sums side by side, since each addition waits for the one before. */
+function addInto(sum: Float64Array, weight: number, a: Float32Array, b: Float32Array): number {
+  let [even, odd] = [0, 0];
+  const pairs = a.length & ~1;
+  for (let i = 0; i < pairs; i += 2) {
+    const d = a[i]! - b[i]!;
+    const e = a[i + 1]! - b[i + 1]!;
+    sum[i] = sum[i]! + weight * d;
+    sum[i + 1] = sum[i + 1]! + weight * e;
+    even += d * d;
+    odd += e * e;
+  }
+  if (pairs < a.length) {
+    const d = a[pairs]! - b[pairs]!;
+    sum[pairs] = sum[pairs]! + weight * d;
+    even += d * d;
+  }
+  return even + odd;
 }
-
-/** Numbers summed at a time, so that they stay in the nearest cache. */
-const BLOCK = 2048;
 
 export interface Term {
   readonly vector: Float32Array;

@@ -11,15 +11,14 @@ import {
   openExchange,
   type Parcel,
   takeUpTo,
-  unpack,
 } from './exchange.ts';
 import { ask, askable, isAnswered } from './latecomer.ts';
 import { catchUp, forgetSome, liveMembers } from './membership.ts';
-import { type Contribution, crossTerm, edgeWeight, mixAs } from './mixing.ts';
+import { type Contribution, crossTerm, edgeWeight, mixAs, packedSource, type Source, whole } from './mixing.ts';
 import { drawNeighbours, drawOf } from './neighbours.ts';
 import { type Outbox, save, sendData } from './outbox.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
-import { distance, isFiniteVector, norm } from './vector.ts';
+import { isFiniteVector, norm } from './vector.ts';
 
 /** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
 export function advance(peer: Peer, out: Outbox): void {
@@ -185,7 +184,7 @@ function finishExchange(peer: Peer, out: Outbox): void {
       neighbours: edges.length,
       mixed: mixed.length,
       late: late.length,
-      distance: meanDistance(mixed),
+      distance: meanDistance(peer, mixed),
       crossTerm: crossTermOf(peer, mixed),
     },
   });
@@ -202,41 +201,35 @@ function mixInbox(peer: Peer, out: Outbox): void {
   acknowledge(mixed, out);
 }
 
-/** What was mixed; its vectors are good until the next mixing. */
+/** What was mixed. */
 interface Mixed extends Contribution {
   readonly parcel: Parcel;
   readonly exchange: Exchange;
+  /** ||theirs - mine||. */
+  apart: number;
 }
 
 /** Adds every parcel whose exchange is open, in a fixed order; leaves those of rounds to come. */
 function mixParcels(peer: Peer, out: Outbox): Mixed[] {
   const ready = readyParcels(peer, out);
   if (ready.length === 0) return [];
-  const codec = CODECS[peer.settings.codec as CodecName];
-  const count = peer.adapter.length;
-  const unpacked = new Map<Exchange, Float32Array>();
-  let used = 0;
-  const room = (): Float32Array => scratch(used++, count);
+  const codec = peer.settings.codec as CodecName;
+  const source = (payload: Uint8Array): Source => packedSource(codec, payload, peer.adapter.length);
+  const sent = new Map<Exchange, Source>();
   const mixed = ready.map(({ parcel, exchange }): Mixed => {
-    const mine = unpacked.get(exchange) ?? unpack(codec, exchange.payload, count, room());
-    unpacked.set(exchange, mine);
-    const theirs = unpack(codec, parcel.payload, count, room());
-    return { parcel, exchange, mine, theirs, weight: edgeWeight(exchange.edges[parcel.from]!.degree, parcel.degree) };
+    const mine = sent.get(exchange) ?? source(exchange.payload);
+    sent.set(exchange, mine);
+    const weight = edgeWeight(exchange.edges[parcel.from]!.degree, parcel.degree);
+    return { parcel, exchange, mine, theirs: source(parcel.payload), weight, apart: 0 };
   });
   assertConvex(mixed);
-  peer.adapter = mixAs(peer.settings, peer.factors, peer.adapter, mixed);
-  for (const { parcel, exchange } of mixed) exchange.edges[parcel.from]!.received = true;
+  const squares = new Float64Array(mixed.length);
+  peer.adapter = mixAs(peer.settings, peer.factors, peer.adapter, mixed, squares);
+  for (const [k, of] of mixed.entries()) {
+    of.apart = Math.sqrt(squares[k]!);
+    of.exchange.edges[of.parcel.from]!.received = true;
+  }
   return mixed;
-}
-
-const KEPT_SCRATCH = 16;
-const kept: Float32Array[] = [];
-
-/** Room to unpack into, the same each time where the length is. */
-function scratch(place: number, count: number): Float32Array {
-  if (place >= KEPT_SCRATCH) return new Float32Array(count);
-  if (kept[place]?.length !== count) kept[place] = new Float32Array(count);
-  return kept[place]!;
 }
 
 /** Takes out of the inbox what can be mixed; who sent something for a round in which it was not drawn is told. */
@@ -261,17 +254,27 @@ function acknowledge(mixed: readonly Mixed[], out: Outbox): void {
 }
 
 /** Among what was sent and what came for it; exchanging products there is none. */
-function crossTermOf({ settings, factors }: Peer, mixed: readonly Mixed[]): number | null {
-  if (settings.averaging === 'product' || mixed.length === 0) return null;
-  return crossTerm([mixed[0]!.mine, ...mixed.map(({ theirs }) => theirs)], factors);
+function crossTermOf({ settings, factors, adapter }: Peer, mixed: readonly Mixed[]): number | null {
+  if (settings.averaging === 'product' || mixed.length === 0 || factors.length === 0) return null;
+  const sources = [mixed[0]!.mine, ...mixed.map(({ theirs }) => theirs)];
+  return crossTerm(
+    sources.map((source) => whole(source, adapter.length)),
+    factors,
+  );
 }
 
-function meanDistance(mixed: readonly Mixed[]): number | null {
+/** Of theirs from what was sent to them, relative to that. */
+function meanDistance({ settings, adapter }: Peer, mixed: readonly Mixed[]): number | null {
   if (mixed.length === 0) return null;
-  const norms = new Map(mixed.map(({ mine }) => [mine, 0]));
-  for (const mine of norms.keys()) norms.set(mine, Math.max(norm(mine), 1e-30));
-  const each = mixed.map(({ theirs, mine }) => distance(theirs, mine) / norms.get(mine)!);
-  return each.reduce((a, b) => a + b, 0) / each.length;
+  const { norm } = CODECS[settings.codec as CodecName];
+  const norms = new Map<Exchange, number>();
+  let sum = 0;
+  for (const { exchange, apart } of mixed) {
+    const own = norms.get(exchange) ?? Math.max(norm(exchange.payload, adapter.length)!, 1e-30);
+    norms.set(exchange, own);
+    sum += apart / own;
+  }
+  return sum / mixed.length;
 }
 
 /** Keeps at most maxOpenRounds exchanges; the oldest is given up and counted. */

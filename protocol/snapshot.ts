@@ -1,6 +1,6 @@
 /** @file What a peer must find again after a crash, as bytes: torn, cut or altered ones are refused. */
 import { equalBytes, Reader, Writer } from './bytes.ts';
-import { CODECS, type CodecName } from './codec.ts';
+import { CODECS, type CodecName, decode } from './codec.ts';
 import type { Exchange } from './exchange.ts';
 import { type Acquaintance, HASH_BYTES, type Hash, readAddresses, writeAddresses } from './frame.ts';
 
@@ -69,14 +69,14 @@ export function decodeSnapshot(bytes: Uint8Array, codec: CodecName, hash: Hash):
     PHASES[reader.u8()],
     reader.u32(),
   ];
-  const adapter = CODECS.f32.decode(reader.raw(4 * count), count);
-  const residual = CODECS.f32.decode(reader.raw(4 * count), count);
+  const adapter = decode('f32', reader.raw(4 * count), count);
+  const residual = decode('f32', reader.raw(4 * count), count);
   if (!phase || !adapter || !residual) return null;
   const exchanges: Exchange[] = [];
   for (let left = reader.u16(); left > 0; left--) {
     const exchangeRound = reader.u32();
     const payload = reader.raw(reader.u32()).slice();
-    if (!CODECS[codec].decode(payload, count)) return null;
+    if (CODECS[codec].norm(payload, count) === null) return null;
     const edges: Exchange['edges'] = {};
     for (let more = reader.u16(); more > 0; more--) {
       const [id, degree, flags] = [reader.ascii(), reader.u16(), reader.u8()];

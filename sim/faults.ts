@@ -1,5 +1,5 @@
 /** @file What goes wrong with peers: crashes at any point, full disks, spoilt snapshots, clocks that jump, and peers that lie. */
-import { CODECS, type CodecName } from '../protocol/codec.ts';
+import { CODECS, type CodecName, decode } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { decodeFrame, encodeFrame } from '../protocol/frame.ts';
 import { createPrng, type Prng } from '../protocol/prng.ts';
@@ -99,7 +99,7 @@ export const LIARS: Readonly<Record<string, (liar: Liar) => Lie>> = {
       const decoded = decodeFrame(bytes, { runId, count: size, codec }, quickHash);
       if (!decoded.ok || decoded.frame.message.type !== 'data') return [bytes];
       const { message, sequence } = decoded.frame;
-      const vector = CODECS[codec].decode(message.payload, size)!;
+      const vector = decode(codec, message.payload, size)!;
       const lie = vector.map((x) => x + (to + 1) * prng.normal());
       return [encodeFrame({ sequence, message: { ...message, payload: CODECS[codec].encode(lie) } }, runId, quickHash)];
     },

@@ -1,8 +1,19 @@
 /** @file Rounds of training and mixing in one process, in step, with no sockets: the protocol's own packing and mixing code. */
+
+import type { CodecName } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { type Exchange, openExchange } from '../protocol/exchange.ts';
 import { HEADER_BYTES } from '../protocol/frame.ts';
-import { type Contribution, edgeWeight, type FactorPair, mixAs, sumProducts } from '../protocol/mixing.ts';
+import {
+  type Contribution,
+  edgeWeight,
+  type FactorPair,
+  mixAs,
+  packedSource,
+  type Source,
+  sumProducts,
+  whole,
+} from '../protocol/mixing.ts';
 import { drawGraph, drawOf } from '../protocol/neighbours.ts';
 import { createPrng } from '../protocol/prng.ts';
 
@@ -51,12 +62,12 @@ const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number)
   none: () => 0,
   server: ({ peers, average, factors }, round) => {
     const packed = peers.map((peer) => pack(peer, round, ['server']));
-    const whole = average(packed.map(({ sent }) => sent));
+    const all = average(packed.map(({ sent }, i) => whole(sent, peers[i]!.vector.length)));
     for (const peer of peers) {
       const { averaging, localRank } = peer.settings;
-      const term = { vector: whole, weight: 1 };
+      const term = { vector: all, weight: 1 };
       const isCut = averaging === 'product' && localRank > 0;
-      peer.vector = isCut ? sumProducts([term], factors, { rank: localRank, like: peer.vector }) : whole;
+      peer.vector = isCut ? sumProducts([term], factors, { rank: localRank, like: peer.vector }) : all;
     }
     // Up from each and down to each.
     return packed.reduce((sum, { exchange }) => sum + 2 * frameBytes(exchange), 0);
@@ -93,11 +104,7 @@ function meets(seed: string, round: number, contact: number, [a, b]: readonly [s
   return contact >= 1 || createPrng(seed).fork('contact').fork(round).fork(pair).random() < contact;
 }
 
-function pack(
-  peer: LockstepPeer,
-  round: number,
-  neighbours: readonly string[],
-): { exchange: Exchange; sent: Float32Array } {
+function pack(peer: LockstepPeer, round: number, neighbours: readonly string[]): { exchange: Exchange; sent: Source } {
   const opened = openExchange({
     round,
     neighbours,
@@ -106,7 +113,8 @@ function pack(
     residual: peer.residual,
   });
   peer.residual = opened.residual;
-  return opened;
+  const { exchange } = opened;
+  return { exchange, sent: packedSource(peer.settings.codec as CodecName, exchange.payload, peer.vector.length) };
 }
 
 function frameBytes(exchange: Exchange): number {

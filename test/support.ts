@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseSettings, type RunSettings } from '../protocol/config.ts';
+import type { Source } from '../protocol/mixing.ts';
 
 /** The checkout, seen from dist/test. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,4 +25,9 @@ export function settingsWith(given: Record<string, unknown>): RunSettings {
   const parsed = parseSettings(given);
   if (!parsed.ok) throw new Error(parsed.problem);
   return parsed.settings;
+}
+
+/** A vector as mixing reads it. */
+export function sourceOf(x: Float32Array): Source {
+  return (begin, out) => out.set(x.subarray(begin, begin + out.length));
 }

@@ -5,7 +5,7 @@ import { type Columns, productSvd, qr, svd } from '../../protocol/lowrank.ts';
 import { type FactorPair, mixAs, sumProducts } from '../../protocol/mixing.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import { distance, mean, norm } from '../../protocol/vector.ts';
-import { settingsWith } from '../support.ts';
+import { settingsWith, sourceOf } from '../support.ts';
 
 const SEED = process.env.SEED ?? '1';
 const REPLAY = `replay with SEED=${SEED} npm test -- lowrank`;
@@ -136,7 +136,9 @@ test('two peers that mix products keep the sum of what they stand for, and each 
   const [x, y] = [cut(drawAdapter(prng), 1), cut(drawAdapter(prng), 2)];
   const settings = settingsWith({ averaging: 'product', rank: RANK });
   const mixed = (mine: Float32Array, theirs: Float32Array, localRank = 0): Float32Array =>
-    mixAs({ ...settings, localRank }, factors, mine, [{ weight: 1 / 3, theirs, mine }]);
+    mixAs({ ...settings, localRank }, factors, mine, [
+      { weight: 1 / 3, theirs: sourceOf(theirs), mine: sourceOf(mine) },
+    ]);
   const [a, b] = [dense(mixed(x, y)), dense(mixed(y, x))];
   const [before, after] = [mean([dense(x), dense(y)]), mean([a, b])];
   assert.ok(distance(before, after) < 1e-5 * norm(before), REPLAY);
@@ -153,7 +155,10 @@ test('before anybody has trained, B is zero and A must stay, or nothing could ev
   const fresh = drawAdapter(prng);
   for (const { outputs, b } of factors) fresh.fill(0, b, b + outputs * RANK);
   const settings = settingsWith({ averaging: 'product', rank: RANK });
-  assert.equal(mixAs(settings, factors, fresh, [{ weight: 0.5, theirs: fresh, mine: fresh }]), fresh);
+  assert.equal(
+    mixAs(settings, factors, fresh, [{ weight: 0.5, theirs: sourceOf(fresh), mine: sourceOf(fresh) }]),
+    fresh,
+  );
 });
 
 test('rows of A stay as long as they were, so that a step of training means the same before and after', () => {

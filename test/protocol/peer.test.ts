@@ -9,7 +9,7 @@ import { edgeWeight, mix } from '../../protocol/mixing.ts';
 import { createPeer, type Peer, snapshotOf } from '../../protocol/peer.ts';
 import { step } from '../../protocol/step.ts';
 import { quickHash } from '../../sim/world.ts';
-import { settingsWith } from '../support.ts';
+import { settingsWith, sourceOf } from '../support.ts';
 
 const RUN = '00112233445566778899aabbccddeeff';
 const settings = settingsWith({ codec: 'f32', rounds: 5, closingRounds: 1, minPeers: 2 });
@@ -322,7 +322,10 @@ test('mixing moves two ends by exact opposites', () => {
   const [x, y] = [Float32Array.of(1, 5, -2), Float32Array.of(3, -1, 4)];
   const weight = edgeWeight(2, 4);
   assert.is(weight, 1 / 5);
-  const [mixedX, mixedY] = [mix(x, [{ weight, theirs: y, mine: x }]), mix(y, [{ weight, theirs: x, mine: y }])];
+  const [mixedX, mixedY] = [
+    mix(x, [{ weight, theirs: sourceOf(y), mine: sourceOf(x) }]),
+    mix(y, [{ weight, theirs: sourceOf(x), mine: sourceOf(y) }]),
+  ];
   for (let i = 0; i < 3; i++) assert.ok(Math.abs(mixedX[i]! + mixedY[i]! - x[i]! - y[i]!) < 1e-6);
 });
 
