@@ -21,8 +21,9 @@ export interface RuntimeOptions {
     steps: number,
   ) => Promise<{ adapter: Float32Array; stats: TrainStats }>;
   readonly onMetric?: (metric: Metric) => void;
-  /** Told of every effect when it has been carried out, as far as this process is concerned. */
-  readonly onEffect?: (effect: Effect) => void;
+  /** Told of every event before it is taken in, and of every effect before it is carried out and after. */
+  readonly onEvent?: (event: Event) => void;
+  readonly onEffect?: (when: 'before' | 'after', effect: Effect) => void;
   readonly onRefuse?: (id: string, code: Refusal) => void;
 }
 
@@ -72,9 +73,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     pumping = true;
     try {
       for (let event = queue.shift(); event && state === 'running'; event = queue.shift()) {
+        options.onEvent?.(event);
         for (const effect of step(peer, event, { now: clock(), hash: sha256 })) {
+          options.onEffect?.('before', effect);
           await carryOut(effect);
-          options.onEffect?.(effect);
+          options.onEffect?.('after', effect);
         }
       }
     } catch (error) {
