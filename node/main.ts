@@ -124,7 +124,11 @@ function createProgram(): Command {
     .action(async (file: string, flags: Flags & { set: string[] }) =>
       (await import('./commands/experiment.ts')).experiment(file, flags),
     );
-  command('sim', 'Run peers in virtual time, as a YAML file says: graphs, faults, thousands of rounds in seconds.')
+  const sim = command(
+    'sim',
+    'Run peers in virtual time, as a YAML file says: graphs, faults, thousands of rounds in seconds; goes on where it stopped.',
+  )
+    .enablePositionalOptions() // replay has options of the same names
     .argument('<file>', 'such as sim/scenarios/consensus.yaml')
     .option(
       '--set <field=value>',
@@ -134,12 +138,29 @@ function createProgram(): Command {
     )
     .option('--seeds <list>', "instead of the file's: 1..5, or 1,2,3")
     .option('--shard <i/n>', 'only every n-th run, for many machines')
+    .option('--report', 'run nothing: only the report, of the runs that are there')
     .option('--until <ms>', 'only the first run, until this virtual time: shows every peer as it then is')
+    .option('--trace <file>', 'with --until: every event as a line, columns separated by tabs')
     .option('--out <dir>', 'records and report (NAME.jsonl, .md, .html)', 'results')
     .option('--json', 'print the results as JSON')
     .action(async (file: string, flags: Flags & { set: string[] }) =>
       (await import('./commands/sim.ts')).sim(file, flags),
     );
+  sim
+    .command('replay')
+    .description('Run a recorded run once more: the same to the last event, or its state at any time.')
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .argument('<run>', 'a NAME.jsonl that "lorikeet sim" has written')
+    .option('--run <line>', 'which of its runs, by line', '1')
+    .option('--seed <seed>', 'the same world from another seed')
+    .option('--until <ms>', 'until this virtual time')
+    .option('--trace <file>', 'every event as a line, columns separated by tabs')
+    .action(async (file: string, flags: Flags) => (await import('./commands/replay.ts')).replay(file, flags));
+  command('merge', 'Bring the records of an experiment or a scenario that ran on many machines into one folder.')
+    .argument('<folders...>', 'result folders')
+    .option('--out <dir>', 'where the records go; then ask for the --report', 'results')
+    .action(async (folders: string[], flags: Flags) => (await import('./commands/merge.ts')).merge(folders, flags));
   return program;
 }
 

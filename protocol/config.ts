@@ -27,6 +27,11 @@ export function parseSettings(given: Readonly<Record<string, unknown>>): Parsed 
   const parsed = settings as RunSettings;
   if (parsed.degree % 2 === 1)
     return { ok: false, problem: `degree: got ${parsed.degree}; wanted an even number (the graph is made of rings)` };
+  if ((parsed.schedule === 'edges') !== (parsed.edges !== ''))
+    return {
+      ok: false,
+      problem: `schedule: got ${parsed.schedule} and ${parsed.edges === '' ? 'no' : 'some'} edges; wanted edges with schedule edges, and only there`,
+    };
   return { ok: true, settings: parsed };
 }
 
@@ -36,10 +41,15 @@ export function canonicalSettings(settings: RunSettings): string {
   return JSON.stringify(names.map((name) => [name, settings[name]]));
 }
 
+/** Characters of a text; all settings together must fit into what a peer is sent (node/host.ts). */
+const MAX_TEXT = 32_768;
+
 function readSetting(setting: Setting, raw: unknown): number | string | null {
   if (setting.type === 'text') {
     const value = typeof raw === 'number' ? String(raw) : raw;
-    return typeof value === 'string' && value.length <= 4096 && (setting.pattern?.test(value) ?? true) ? value : null;
+    return typeof value === 'string' && value.length <= MAX_TEXT && (setting.pattern?.test(value) ?? true)
+      ? value
+      : null;
   }
   if (setting.type === 'choice') return typeof raw === 'string' && setting.choices.includes(raw) ? raw : null;
   const value = typeof raw === 'string' && raw.trim() !== '' ? Number(raw) : raw;

@@ -13,6 +13,7 @@ interface Place {
   readonly members: readonly string[];
   readonly round: number;
   readonly degree: number;
+  readonly edges: string;
   /** Names the draw: the same for all, and for all rounds where the graph stays. */
   readonly name: string;
   readonly prng: Prng;
@@ -87,6 +88,12 @@ const SCHEDULES = {
   },
   /** Everybody with the first. */
   star: ({ members: { length: n } }) => range(n).map((i) => [0, i]),
+  /** As the run says: places in the sorted list of members; what names nobody counts for nothing. */
+  edges: ({ members: { length: n }, edges }) =>
+    edges
+      .split(',')
+      .map((edge): Edge => edge.split('-').map(Number) as [number, number])
+      .filter(([a, b]) => a < n && b < n),
 } as const satisfies Record<string, Schedule>;
 
 export type ScheduleName = keyof typeof SCHEDULES;
@@ -106,24 +113,26 @@ export interface Draw {
   readonly degree: number;
   /** Whether what is random is drawn afresh each round. */
   readonly redraw: boolean;
+  /** Of the schedule `edges`: 0-1,1-2,... */
+  readonly edges: string;
 }
 
 /** The draw of a round, as a run's settings have it. */
 export function drawOf(
-  settings: Pick<RunSettings, 'schedule' | 'degree' | 'redraw'>,
+  settings: Pick<RunSettings, 'schedule' | 'degree' | 'redraw' | 'edges'>,
   round: Pick<Draw, 'runId' | 'round' | 'members'>,
 ): Draw {
-  const { schedule, degree, redraw } = settings;
-  return { ...round, schedule: schedule as ScheduleName, degree, redraw: redraw === 'on' };
+  const { schedule, degree, redraw, edges } = settings;
+  return { ...round, schedule: schedule as ScheduleName, degree, redraw: redraw === 'on', edges };
 }
 
 /** Every member's neighbours, by place: sorted, without itself, each once. */
-export function drawGraph({ schedule, runId, round, members, degree, redraw }: Draw): number[][] {
+export function drawGraph({ schedule, runId, round, members, degree, redraw, edges }: Draw): number[][] {
   const name = `${runId}/${redraw ? round : 0}`;
   const small = schedule === 'random-regular' && members.length <= FULL_UP_TO;
   const draw: Schedule = SCHEDULES[small ? 'full' : schedule];
   const graph = members.map(() => new Set<number>());
-  for (const [a, b] of draw({ members, round, degree, name, prng: createPrng(name).fork(schedule) })) {
+  for (const [a, b] of draw({ members, round, degree, edges, name, prng: createPrng(name).fork(schedule) })) {
     if (a === b) continue;
     graph[a]!.add(b);
     graph[b]!.add(a);
@@ -157,6 +166,7 @@ function isSameDraw(a: Draw, b: Draw): boolean {
     a.schedule === b.schedule &&
     a.degree === b.degree &&
     a.redraw === b.redraw &&
+    a.edges === b.edges &&
     a.members.length === b.members.length;
   return isSame && (a.members === b.members || a.members.every((id, i) => id === b.members[i]));
 }

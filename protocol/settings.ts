@@ -33,6 +33,7 @@ interface ChoiceSetting extends Common {
 export type Setting = NumberSetting | TextSetting | ChoiceSetting;
 
 const LABELS = /^[^=,]+=[^=,\s]+(,[^=,]+=[^=,\s]+)+$/;
+const EDGES = /^(\d{1,6}-\d{1,6}(,\d{1,6}-\d{1,6})*)?$/;
 const NUMBERS = /^(off|(-?\d+(\.\d+)?(e-?\d+)?(,|$))*)$/;
 
 export const SETTINGS = {
@@ -247,6 +248,14 @@ export const SETTINGS = {
     'a schedule with chance in it: draw the graph afresh each round, or keep the first',
     'news then crosses the swarm in a few rounds',
     true,
+  ),
+  edges: text(
+    '',
+    'who mixes with whom with schedule edges, by place in the sorted list of members',
+    'a graph of your own',
+    true,
+    EDGES,
+    '0-1,1-2,...',
   ),
   degree: integer(
     4,

@@ -4,6 +4,7 @@ import { CODEC_NAMES } from '../protocol/codec.ts';
 import { SCHEDULE_NAMES } from '../protocol/neighbours.ts';
 import { createPrng, type Prng } from '../protocol/prng.ts';
 import { LIARS } from './faults.ts';
+import type { Latency } from './latency.ts';
 import { DEFAULTS, type ScenarioRun, SIMULATED } from './scenario.ts';
 import { simulate } from './simulate.ts';
 
@@ -18,7 +19,7 @@ export function drawRun(seed: string): ScenarioRun {
     ...DEFAULTS,
     peers,
     size: 1 + prng.below(70),
-    latencyMs: [1 + prng.below(20), 30 + prng.below(300)] as const,
+    latencyMs: drawLatency(prng),
     trainMs: [trainMs, trainMs + prng.below(600)] as const,
     bandwidthMbps: some(0.2, () => 0.2 + prng.random()),
     loss: some(0.6, () => 0.4 * prng.random()),
@@ -35,14 +36,16 @@ export function drawRun(seed: string): ScenarioRun {
     stragglers: { share: some(0.3, () => 0.5 * prng.random()), slowdown: 1 + prng.below(8) },
     partition: drawPartition(prng),
   };
+  const schedule = pick(SCHEDULE_NAMES);
   const settings = {
     ...SIMULATED,
     minPeers: peers - scenario.joiners,
     latecomers: pick(['adopt', 'keep']),
     rounds: 2 + prng.below(14),
     closingRounds: prng.below(3),
-    schedule: pick(SCHEDULE_NAMES),
+    schedule,
     redraw: pick(['on', 'off']),
+    edges: schedule === 'edges' ? drawEdges(prng, peers) : '',
     codec: pick(CODEC_NAMES),
     degree: pick([2, 4, 6]),
     roundDeadlineMs: 300 + prng.below(4000),
@@ -52,6 +55,18 @@ export function drawRun(seed: string): ScenarioRun {
     seed,
   };
   return { point: {}, seed, scenario, settings: checkSettings(settings, `fuzz seed ${seed}`) };
+}
+
+function drawEdges(prng: Prng, peers: number): string {
+  return Array.from({ length: 2 * peers }, () => `${prng.below(peers)}-${prng.below(peers)}`).join(',');
+}
+
+function drawLatency(prng: Prng): Latency {
+  const [kind, low, more] = [prng.below(4), 1 + prng.below(20), 30 + prng.below(280)];
+  if (kind === 0) return { median: low, sigma: prng.random() };
+  if (kind === 1) return { least: low, mean: more / 10 };
+  if (kind === 2) return { matrix: [0, 1, 2].map(() => [low, more, low].map((ms) => prng.below(2 * ms))), jitter: 0.5 };
+  return [low, low + more];
 }
 
 function drawPartition(prng: Prng): ScenarioRun['scenario']['partition'] {

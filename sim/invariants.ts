@@ -13,9 +13,9 @@ const MAX_HELD = 256;
 
 export interface Watch {
   /** To be called after every event with the effects carried out. */
-  readonly look: (seat: Seat, event: Event, done: readonly Effect[]) => void;
-  /** The first thing that did not hold; null: all did. */
-  readonly problem: () => string | null;
+  readonly look: (seat: Seat, event: Event, done: readonly Effect[], now: number) => void;
+  /** The first thing that did not hold, and when (virtual ms); null: all did. */
+  readonly problem: () => { readonly atMs: number; readonly problem: string } | null;
 }
 
 interface Seen {
@@ -30,16 +30,17 @@ interface Seen {
 
 export function createWatch(): Watch {
   const all = new Map<string, Seen>();
-  let first: string | null = null;
+  let first: { atMs: number; problem: string } | null = null;
   return {
     problem: () => first,
-    look: (seat, event, done) => {
+    look: (seat, event, done, now) => {
       if (first) return;
       const { id } = seat.peer;
       const seen = all.get(id) ?? { life: -1, disk: null, round: 0, exchanged: -1, sequence: -1, mixed: new Set() };
       all.set(id, seen);
       const problem = stateProblem(seat, seen) ?? effectsProblem(seat, seen, done);
-      if (problem) first = `${id}, after ${event.type}, round ${seat.peer.round}: ${problem}`;
+      if (problem)
+        first = { atMs: now, problem: `${id}, after ${event.type} at ${now} ms, round ${seat.peer.round}: ${problem}` };
     },
   };
 }

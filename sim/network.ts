@@ -3,10 +3,11 @@
  * chance is drawn from one seed.
  */
 import { createPrng, type Prng } from '../protocol/prng.ts';
+import { type Latency, latencyModel } from './latency.ts';
 
 export interface NetworkModel {
-  /** Of a message's way, uniform, in ms. Two messages may overtake each other. */
-  readonly latencyMs: readonly [number, number];
+  /** Of a message's way. Two messages may overtake each other. */
+  readonly latencyMs: Latency;
   /** What a peer can send, in Mbit/s; its messages wait for one another. 0: any amount at once. */
   readonly bandwidthMbps: number;
   /** Shares of messages lost and repeated. */
@@ -49,6 +50,7 @@ export interface Network {
 /** A network between `size` peers. */
 export function createNetwork(given: Partial<NetworkModel>, size: number, seed: string): Network {
   let model: NetworkModel = { ...LAN, ...given };
+  let latency = latencyModel(model.latencyMs);
   const prng: Prng = createPrng(seed).fork('network');
   const hidden = new Set(
     createPrng(seed)
@@ -69,18 +71,16 @@ export function createNetwork(given: Partial<NetworkModel>, size: number, seed: 
       const sending = model.bandwidthMbps > 0 ? (8 * bytes) / (1000 * model.bandwidthMbps) : 0;
       free[from] = begin + sending;
       const isLost = during(now) && cut(from, to) && !(model.partition!.oneWay && isFar(to));
-      const [low, high] = model.latencyMs;
-      const times = Array.from({ length: copies }, () =>
-        Math.round(begin + sending + low + prng.random() * (high - low)),
-      );
+      const times = Array.from({ length: copies }, () => Math.round(begin + sending + latency.draw(from, to, prng)));
       return isLost ? [] : times;
     },
     canConnect: (a, b, now) =>
       !(hidden.has(a) && hidden.has(b)) && !(during(now) && cut(a, b) && !model.partition!.oneWay),
-    longest: () => model.latencyMs[1],
+    longest: () => latency.longest,
     cut,
     set: (more) => {
       model = { ...model, ...more };
+      latency = latencyModel(model.latencyMs);
     },
     model: () => model,
   };

@@ -1,9 +1,12 @@
 /** @file A scenario as a file: peers, what they train, the network and its faults, and what varies; and its runs. */
-import { UserError } from '../node/errors.ts';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { messageOf, UserError } from '../node/errors.ts';
 import { checkSettings } from '../node/train/run.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { SETTINGS } from '../protocol/settings.ts';
 import { type Faults, LIARS, type Lies } from './faults.ts';
+import { latencyProblem, parseMatrix } from './latency.ts';
 import { LAN, type NetworkModel } from './network.ts';
 import { type Point, readPoints } from './points.ts';
 import { type Scenario as Learning, readScenario as readLearning } from './spec.ts';
@@ -21,8 +24,10 @@ export interface Scenario extends NetworkModel, Faults {
   readonly samples: number;
   /** With trainer `lora`: data, gold and all, as in an experiment's file. */
   readonly learning: Partial<Learning>;
-  /** Virtual ms of a round's training, uniform. */
+  /** Virtual ms of a round's training, uniform; where there are no device classes. */
   readonly trainMs: readonly [number, number];
+  /** Classes of devices, dealt to the peers by share, the first first. */
+  readonly devices: readonly DeviceClass[];
   readonly stragglers: { readonly share: number; readonly slowdown: number };
   /** The last so many peers come so much later. */
   readonly joiners: number;
@@ -33,6 +38,13 @@ export interface Scenario extends NetworkModel, Faults {
   readonly downMs: number;
   /** Virtual time after which faults end and what is open is settled. */
   readonly untilMs: number;
+}
+
+export interface DeviceClass {
+  readonly name: string;
+  readonly share: number;
+  /** Virtual ms of one optimiser step, uniform. */
+  readonly stepMs: readonly [number, number];
 }
 
 export interface ScenarioSpec {
@@ -57,6 +69,7 @@ export const DEFAULTS: Scenario = {
   samples: 16,
   learning: {},
   trainMs: [50, 500],
+  devices: [],
   stragglers: { share: 0, slowdown: 1 },
   joiners: 0,
   joinMs: 3000,
@@ -81,7 +94,7 @@ const QUICK = {
 /** Of toys as well: nothing is rounded, and steps are long. */
 export const SIMULATED = { ...QUICK, codec: 'f32', learningRate: 0.1 } as const;
 
-const FIELDS = ['name', 'about', 'seeds', 'settings', 'vary', 'points', ...Object.keys(DEFAULTS)];
+const FIELDS = ['name', 'about', 'seeds', 'settings', 'vary', 'points', 'edgesFile', ...Object.keys(DEFAULTS)];
 
 /** Checks a parsed file. Throws a UserError that names the field, what it got and what it wanted. */
 export function readScenario(given: Readonly<Record<string, unknown>>, where: string): ScenarioSpec {
@@ -94,17 +107,20 @@ export function readScenario(given: Readonly<Record<string, unknown>>, where: st
   if (typeof name !== 'string' || !/^[\w-]+$/.test(name)) return fail('name: wanted letters, digits and dashes');
   const { seeds } = given;
   if (!Array.isArray(seeds) || seeds.length === 0) return fail(`seeds: got ${JSON.stringify(seeds)}; wanted a list`);
-  const points = readPoints(given, (field) => field in DEFAULTS || field in SETTINGS, fail);
+  const points = readPoints(given, (field) => field === 'edgesFile' || field in DEFAULTS || field in SETTINGS, fail);
   const settings = (given.settings ?? {}) as Record<string, unknown>;
   const runs = points.flatMap((point) =>
     seeds.map((seed): ScenarioRun => {
-      const scenario = worldOf({ ...given, ...point }, fail);
+      const scenario = worldOf(withLatencyFile({ ...given, ...point }, where, fail), fail);
+      const edgesFile = point.edgesFile ?? given.edgesFile;
+      const edges = edgesFile === undefined ? {} : { schedule: 'edges', edges: readEdges(edgesFile, where, fail) };
       const varied = Object.fromEntries(Object.entries(point).filter(([field]) => field in SETTINGS));
       const usual = scenario.trainer === 'lora' ? QUICK : SIMULATED;
       const all = {
         ...usual,
         minPeers: Math.max(1, scenario.peers - scenario.joiners),
         ...settings,
+        ...edges,
         ...varied,
         seed: String(seed),
       };
@@ -112,6 +128,39 @@ export function readScenario(given: Readonly<Record<string, unknown>>, where: st
     }),
   );
   return { name, about: String(given.about ?? ''), runs };
+}
+
+/** Puts the table in the place of the file a latency names, so that a run's record is whole. */
+function withLatencyFile(
+  given: Readonly<Record<string, unknown>>,
+  where: string,
+  fail: (problem: string) => never,
+): Record<string, unknown> {
+  const { latencyMs } = given;
+  const { file, jitter = 0 } = (latencyMs ?? {}) as { file?: unknown; jitter?: unknown };
+  if (file === undefined) return given;
+  return { ...given, latencyMs: { matrix: parseMatrix(readBeside(where, file, 'latencyMs.file', fail)), jitter } };
+}
+
+/** Edges as a run's settings have them: two places a line, by the order of the peers' names. */
+function readEdges(file: unknown, where: string, fail: (problem: string) => never): string {
+  const lines = readBeside(where, file, 'edgesFile', fail)
+    .split('\n')
+    .map((line) => line.replace(/#.*/, '').trim())
+    .filter((line) => line !== '');
+  const wrong = lines.find((line) => !/^\d+[\s,-]+\d+$/.test(line));
+  if (wrong !== undefined || lines.length === 0)
+    fail(`edgesFile: ${file}: got ${JSON.stringify(wrong ?? '')}; wanted two numbers of peers a line, such as 0 1`);
+  return lines.map((line) => line.split(/[\s,-]+/).join('-')).join(',');
+}
+
+/** A file named relative to the scenario's. */
+function readBeside(where: string, file: unknown, field: string, fail: (problem: string) => never): string {
+  try {
+    return readFileSync(join(dirname(where), String(file)), 'utf8');
+  } catch (error) {
+    return fail(`${field}: ${file} cannot be read beside it (${messageOf(error)})`);
+  }
 }
 
 function worldOf(given: Readonly<Record<string, unknown>>, fail: (problem: string) => never): Scenario {
@@ -136,14 +185,23 @@ function problemOf(field: string, value: unknown): string | null {
   const isNumber = (x: unknown, least: number, most = 1e12): boolean =>
     typeof x === 'number' && x >= least && x <= most;
   const of = (x: unknown, name: string): unknown => (x as Record<string, unknown> | null)?.[name];
+  const isRange = (x: unknown): boolean => Array.isArray(x) && isNumber(x[0], 0) && isNumber(x[1], x[0]);
   switch (field) {
     case 'trainer':
       return TRAINER_NAMES.includes(String(value)) ? null : TRAINER_NAMES.join(', ');
     case 'latencyMs':
-    case 'trainMs': {
-      const [low, high] = Array.isArray(value) ? value : [];
-      return isNumber(low, 0) && isNumber(high, low as number) ? null : '[least, most] in ms';
+      return latencyProblem(value);
+    case 'devices': {
+      const classes = Array.isArray(value) ? value : [null];
+      const isClass = (c: unknown): boolean =>
+        typeof of(c, 'name') === 'string' && isNumber(of(c, 'share'), 0, 1) && isRange(of(c, 'stepMs'));
+      const sum = classes.every(isClass) ? classes.reduce((total, c) => total + c.share, 0) : 0;
+      return classes.length === 0 || Math.abs(sum - 1) < 1e-6
+        ? null
+        : '[{ name, share, stepMs: [least, most] }, ...], shares that sum to 1';
     }
+    case 'trainMs':
+      return isRange(value) ? null : '[least, most] in ms';
     case 'learning':
       return typeof value === 'object' && value !== null
         ? null

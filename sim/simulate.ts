@@ -1,6 +1,7 @@
 /** @file Runs a scenario: the world with its faults, then healed; what every round did to disagreement, drift and loss. */
 
 import { drawGraph, drawOf } from '../protocol/neighbours.ts';
+import { totalRounds } from '../protocol/peer.ts';
 import { distance, mean } from '../protocol/vector.ts';
 import { befall, tamperer } from './faults.ts';
 import { contraction, diameter } from './graph.ts';
@@ -8,7 +9,7 @@ import { createWatch } from './invariants.ts';
 import type { ScenarioRun } from './scenario.ts';
 import { createTally, type SimulatedRound, type Tally } from './tally.ts';
 import { createSimulatedTrainer } from './trainers.ts';
-import { createWorld, type World } from './world.ts';
+import { createWorld, type World, type WorldOptions } from './world.ts';
 
 export interface SimulationResult {
   readonly rounds: readonly SimulatedRound[];
@@ -33,8 +34,9 @@ export interface SimulationResult {
   /** Of the schedule itself: long-run factor a round, and diameter of the first round's graph; null beyond MAX_SPECTRUM peers. */
   readonly contraction: number | null;
   readonly diameter: number | null;
-  /** The first invariant that did not hold, where they are watched; null: all did. */
+  /** The first invariant that did not hold, where they are watched, and when (virtual ms); null: all did. */
   readonly problem: string | null;
+  readonly problemAtMs: number | null;
   /** The same for the same seed, code and options. */
   readonly trace: string;
   /** Real time it took to run, without setting up and measuring. */
@@ -48,6 +50,10 @@ export interface SimulateOptions {
   readonly watch?: boolean;
   /** Whether every round is measured, which costs more than simulating it. On unless told otherwise. */
   readonly measure?: boolean;
+  /** After every event; with how far the run is, from 0 to 1, every now and then. */
+  readonly onEvent?: WorldOptions['onEvent'];
+  readonly onProgress?: (share: number) => void;
+  readonly signal?: AbortSignal;
 }
 
 export const RUN_ID = '00112233445566778899aabbccddeeff';
@@ -58,8 +64,9 @@ const MAX_SPECTRUM = 1024;
 /** The run until its end, or until a virtual time: the world as it then is, and what was seen. */
 export async function simulate(
   run: ScenarioRun,
-  { untilMs = Number.POSITIVE_INFINITY, watch: isWatched = false, measure: isMeasured = true }: SimulateOptions = {},
+  options: SimulateOptions = {},
 ): Promise<{ world: World; result: SimulationResult }> {
+  const { untilMs = Number.POSITIVE_INFINITY, watch: isWatched = false, measure: isMeasured = true } = options;
   const { scenario, settings, seed } = run;
   const { peers } = scenario;
   const trainer = await createSimulatedTrainer(run);
@@ -77,11 +84,18 @@ export async function simulate(
     train: trainer.train,
     factors: trainer.factors,
     network: scenario,
-    trainMs: scenario.trainMs,
-    stragglers: scenario.stragglers,
+    trainMs: roundTimes(run),
     ...(tamper ? { tamper } : {}),
-    ...(isWatched ? { onEvent: watch.look } : {}),
-    onMetric: (_peer, metric, now) => tally?.take(metric, now),
+    onEvent: (...happened) => {
+      if (isWatched) watch.look(...happened);
+      options.onEvent?.(...happened);
+    },
+    pause: async () => {
+      await new Promise((resolve) => setImmediate(resolve)); // Ctrl-C is heard
+      options.signal?.throwIfAborted();
+      options.onProgress?.(progressOf(world, totalRounds(settings)));
+    },
+    onMetric: (_peer, metric, now) => tally?.take(metric, now, world.traffic().bytes),
   });
   const { start, spread } = spreadOf(vectorsOf(world)); // nobody has moved yet
   tally = createTally({ peers, start, spread, loss: isMeasured ? trainer.loss : null });
@@ -111,18 +125,41 @@ export async function simulate(
     lossOfPeers: losses.reduce((a, b) => a + b, 0) / losses.length,
     lossOfWorst: Math.max(...losses),
     roundsToThousandth: (rounds.find((r) => r.apart <= 1e-3)?.round ?? -1) + 1 || null,
-    bytesPerPeerRound: world.traffic().bytes / peers / Math.max(1, settings.rounds + settings.closingRounds),
+    bytesPerPeerRound: world.traffic().bytes / peers / Math.max(1, totalRounds(settings)),
     refused,
     abandoned: tally.abandoned(),
     adopted: tally.adopted(),
     restarts,
     ...spectrumOf(run),
-    problem: watch.problem(),
+    problem: watch.problem()?.problem ?? null,
+    problemAtMs: watch.problem()?.atMs ?? null,
     trace: world.trace(),
     seconds,
   };
   await trainer.stop();
   return { world, result };
+}
+
+/** The share of all peers' rounds that are over. */
+function progressOf({ seats }: World, rounds: number): number {
+  return seats.reduce((sum, { peer }) => sum + Math.min(peer.round, rounds), 0) / (rounds * seats.length);
+}
+
+/** How long a peer's rounds of training take: by its class of device, and whether it is a straggler (the first are). */
+function roundTimes({ scenario, settings }: ScenarioRun): (peer: number) => readonly [number, number] {
+  const { peers, trainMs, devices, stragglers } = scenario;
+  const slow = Math.round(stragglers.share * peers);
+  const times = Array.from({ length: peers }, (_, peer): readonly [number, number] => {
+    let dealt = 0;
+    const device = devices.find(({ share }) => {
+      dealt += share;
+      return peer < Math.round(dealt * peers);
+    });
+    const [low, high] = device ? device.stepMs.map((ms) => ms * settings.localSteps) : trainMs;
+    const slowdown = peer < slow ? stragglers.slowdown : 1;
+    return [slowdown * low!, slowdown * high!];
+  });
+  return (peer) => times[peer]!;
 }
 
 /** The long-run factor and diameter of a run's graph. */

@@ -4,13 +4,8 @@ import { circleGraph, lineChart } from './chart.ts';
 import { boundOf } from './graph.ts';
 import { escaped, htmlRow, markdownSection } from './markup.ts';
 import { pointText } from './points.ts';
-import type { ScenarioRun } from './scenario.ts';
 import { RUN_ID, type SimulationResult } from './simulate.ts';
-
-export interface Simulated {
-  readonly run: ScenarioRun;
-  readonly result: SimulationResult;
-}
+import type { Simulated } from './simulation-records.ts';
 
 /** Rounds and peers whose graphs are drawn, at most. */
 const [DRAWN_ROUNDS, DRAWN_PEERS] = [12, 200];

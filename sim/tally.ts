@@ -5,8 +5,9 @@ export interface SimulatedRound {
   readonly round: number;
   /** Who mixed it; the others skipped it. */
   readonly peers: number;
-  /** When the last of them had mixed it (virtual ms). */
+  /** When the last of them had mixed it (virtual ms), and what all had sent by then. */
   readonly atMs: number;
+  readonly bytes: number;
   /** Root mean square distance from their mean, relative to that of the start. */
   readonly apart: number;
   /** By the trainer's own measure: of their mean, of each on average, of the worst. */
@@ -18,7 +19,7 @@ export interface SimulatedRound {
 type Loss = (x: Float32Array) => number | Promise<number>;
 
 export interface Tally {
-  readonly take: (metric: Metric, now: number) => void;
+  readonly take: (metric: Metric, now: number, bytes: number) => void;
   readonly rounds: () => Promise<SimulatedRound[]>;
   readonly abandoned: () => number;
   readonly adopted: () => number;
@@ -31,6 +32,7 @@ interface Sums {
   squares: number;
   readonly losses: (number | Promise<number>)[];
   atMs: number;
+  bytes: number;
 }
 
 export function createTally(options: { peers: number; start: Float32Array; spread: number; loss: Loss | null }): Tally {
@@ -58,6 +60,7 @@ export function createTally(options: { peers: number; start: Float32Array; sprea
       round,
       peers: count,
       atMs: sums.atMs,
+      bytes: sums.bytes,
       apart,
       loss: await of(middle),
       lossOfPeers,
@@ -65,19 +68,20 @@ export function createTally(options: { peers: number; start: Float32Array; sprea
     };
   };
   return {
-    take: (metric, now) => {
+    take: (metric, now, bytes) => {
       if (metric.type === 'abandoned') abandoned += metric.edges;
       if (metric.type === 'adopted') {
         adopted += 1;
         for (let i = 0; i < moved.length; i++) moved[i]! += metric.adapter[i]! - metric.before[i]!;
       }
       if (metric.type !== 'mixed' || !loss) return;
-      const fresh: Sums = { vector: new Float64Array(start.length), squares: 0, losses: [], atMs: now };
+      const fresh: Sums = { vector: new Float64Array(start.length), squares: 0, losses: [], atMs: now, bytes };
       const sums = open.get(metric.round) ?? fresh;
       open.set(metric.round, sums);
       add(sums, metric.adapter);
       sums.losses.push(loss(metric.adapter));
       sums.atMs = now;
+      sums.bytes = bytes;
       if (sums.losses.length < peers) return;
       open.delete(metric.round);
       done.push(close(metric.round, sums, loss));

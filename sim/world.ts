@@ -31,15 +31,15 @@ export interface WorldOptions {
   /** Local training, a pure function; the default changes nothing. With a promise the world is run by `settle`. */
   readonly train?: (peer: number, round: number, adapter: Float32Array) => Float32Array | Promise<Float32Array>;
   readonly network?: Partial<NetworkModel>;
-  /** Virtual ms of a round's training, drawn uniformly. */
-  readonly trainMs?: readonly [number, number];
-  /** A share of the peers trains so many times slower. */
-  readonly stragglers?: { readonly share: number; readonly slowdown: number };
+  /** Virtual ms of a round's training of a peer, drawn uniformly from what this gives. */
+  readonly trainMs?: (peer: number) => readonly [number, number];
   /** What a peer's frame turns into on its way out, if it lies: other bytes, or more frames. */
   readonly tamper?: (from: number, to: number, bytes: Uint8Array) => readonly Uint8Array[];
   readonly onMetric?: (peer: number, metric: Metric, now: number) => void;
-  /** After every event: the effects that were carried out. */
-  readonly onEvent?: (seat: Seat, event: Event, done: readonly Effect[]) => void;
+  /** After every event: the effects that were carried out, and the virtual time. */
+  readonly onEvent?: (seat: Seat, event: Event, done: readonly Effect[], now: number) => void;
+  /** Awaited by `settle` every so many events, so that a process stays awake; what it throws ends the run. */
+  readonly pause?: () => Promise<void>;
 }
 
 export interface Seat {
@@ -121,6 +121,8 @@ function turn(h: number, word: number): number {
   return mixed ^ (mixed >>> 15);
 }
 
+const EVENTS_A_PAUSE = 2048;
+
 const EVENT_NUMBERS: Readonly<Record<Event['type'], number>> = {
   start: 1,
   stop: 2,
@@ -132,14 +134,7 @@ const EVENT_NUMBERS: Readonly<Record<Event['type'], number>> = {
 };
 
 export function createWorld(options: WorldOptions): World {
-  const {
-    runId,
-    settings,
-    factors = [],
-    absent = 0,
-    trainMs = [50, 500],
-    stragglers = { share: 0, slowdown: 1 },
-  } = options;
+  const { runId, settings, factors = [], absent = 0, trainMs = () => [50, 500] } = options;
   const network = createNetwork(options.network ?? {}, options.peers, options.seed);
   const device = createPrng(options.seed).fork('device');
   const heap = createHeap<Happening>();
@@ -159,11 +154,11 @@ export function createWorld(options: WorldOptions): World {
   }));
   let now = 0;
   let trace = 0;
+  let events = 0;
   /** Seats that are alive and have not finished. */
   let busy = seats.length - absent;
   const traffic = { frames: 0, bytes: 0 };
   const banned = new Set<string>();
-  const slow = Math.round(stragglers.share * options.peers);
   const between = ([low, high]: readonly [number, number], prng: Prng): number =>
     Math.round(low + prng.random() * (high - low));
 
@@ -202,8 +197,7 @@ export function createWorld(options: WorldOptions): World {
           return { type: 'trained', round: effect.round, adapter: vector, stats: { loss: 0 } };
         };
         const event = adapter instanceof Promise ? adapter.then(trained) : trained(adapter);
-        const slowdown = index < slow ? stragglers.slowdown : 1;
-        heap.push(now + slowdown * between(trainMs, device), { to: index, life: seat.life, event });
+        heap.push(now + between(trainMs(index), device), { to: index, life: seat.life, event });
         break;
       }
       case 'send': {
@@ -257,7 +251,7 @@ export function createWorld(options: WorldOptions): World {
       carryOut(index, effect);
       count += 1;
     }
-    options.onEvent?.(seat, event, effects.slice(0, count));
+    options.onEvent?.(seat, event, effects.slice(0, count), now);
     if (count < effects.length) kill(index);
   };
   const isBroken = (seat: Seat, effect: Effect): boolean => {
@@ -337,6 +331,8 @@ export function createWorld(options: WorldOptions): World {
     settle: async (untilMs) => {
       for (let next = pass(untilMs); next; next = pass(untilMs)) {
         happen(next.to, next.event instanceof Promise ? await next.event : next.event);
+        events += 1;
+        if (events % EVENTS_A_PAUSE === 0) await options.pause?.();
       }
     },
     kill,

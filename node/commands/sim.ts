@@ -1,69 +1,94 @@
-/** @file `lorikeet sim`: runs a file of worlds in virtual time and tells what became of them; `--until` shows one as it stood. */
+/** @file `lorikeet sim`: runs a file of worlds in virtual time, goes on where it stopped, and tells what became of them. */
 import { join } from 'node:path';
 import type { ScenarioRun } from '../../sim/scenario.ts';
-import type { SimulationResult } from '../../sim/simulate.ts';
+import type { Simulated } from '../../sim/simulation-records.ts';
 import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
-import { createDisplay, table } from '../display.ts';
-import { EXIT, UserError } from '../errors.ts';
+import { createDisplay } from '../display.ts';
+import { EXIT } from '../errors.ts';
+import { packageVersion } from '../model/base.ts';
 import { interruptSignal } from './flags.ts';
+import { showState } from './replay.ts';
 import { readSpecFile, type SpecFlags, shardOf } from './specfile.ts';
+
+/** Up to so many peers the invariants are looked at after every event. */
+const WATCHED_PEERS = 128;
 
 export async function sim(path: string, flags: SpecFlags): Promise<void> {
   const { readScenario } = await import('../../sim/scenario.ts');
   const { given, command } = readSpecFile('sim', path, flags);
   const spec = readScenario(given, path);
-  if (flags.until !== undefined) return showState(spec.runs, flags);
+  if (flags.until !== undefined) {
+    await showState(spec.runs[0]!, flags);
+    return;
+  }
   const { simulate } = await import('../../sim/simulate.ts');
-  const { simulationHtml, simulationMarkdown } = await import('../../sim/simulation-report.ts');
-  const runs = shardOf(spec.runs, flags.shard);
+  const { appendRecord, keyOf, readSimulations } = await import('../../sim/simulation-records.ts');
+  const folder = String(flags.out);
+  const version = packageVersion();
+  const known = readSimulations(folder, spec.name);
+  const runs = flags.report ? [] : shardOf(spec.runs, flags.shard);
+  const open = runs.filter((run) => !known.has(keyOf(run, version)));
   const display = createDisplay();
-  const interrupt = interruptSignal(() => display.note('stopping after this run (Ctrl-C again to stop at once)'));
-  const all: { run: ScenarioRun; result: SimulationResult }[] = [];
+  const interrupt = interruptSignal(() =>
+    display.note('stopping: finished runs are kept (Ctrl-C again to stop at once)'),
+  );
+  const progress = (done: number): void => {
+    if (runs.length > 0) display.progress(spec.name, runs.length - open.length + done, runs.length);
+  };
   try {
-    for (const [i, run] of runs.entries()) {
-      display.progress(spec.name, i, runs.length);
-      await new Promise((resolve) => setImmediate(resolve)); // Ctrl-C is heard between runs
-      if (interrupt.signal.aborted) {
-        process.exitCode = EXIT.interrupted;
-        return;
-      }
-      all.push({ run, result: (await simulate(run)).result });
-    }
-    display.progress(spec.name, runs.length, runs.length);
-    display.close();
-    const folder = String(flags.out);
     await prepareFolder(folder);
-    const part = flags.shard === undefined ? '' : `.${String(flags.shard).replace('/', 'of')}`;
-    const fileOf = (kind: string): string => join(folder, `${spec.name}${part}.${kind}`);
-    const lines = all.map(({ run, result }) => JSON.stringify({ ...run, result }));
-    await writeFileAtomic(fileOf('jsonl'), `${lines.join('\n')}\n`);
-    const report = simulationMarkdown(spec, all, command);
-    await writeFileAtomic(fileOf('md'), report);
-    await writeFileAtomic(fileOf('html'), simulationHtml(spec, all, command));
-    if (flags.json) console.log(JSON.stringify(all.map(({ run, result }) => ({ ...run, result }))));
-    else console.log(`${report}\nthe same with pictures: ${fileOf('html')}`);
+    for (const [i, run] of open.entries()) {
+      progress(i);
+      const { result } = await simulate(run, {
+        watch: run.scenario.peers <= WATCHED_PEERS,
+        signal: interrupt.signal,
+        onProgress: (share) => progress(i + share),
+      });
+      const record = { key: keyOf(run, version), version, ...run, result };
+      appendRecord(folder, spec.name, flags.shard === undefined ? undefined : String(flags.shard), record);
+      known.set(record.key, record);
+    }
+    progress(open.length);
+    display.close();
+    // All shards' runs that are there.
+    const all = spec.runs.flatMap((run): Simulated[] => {
+      const record = known.get(keyOf(run, version));
+      return record ? [{ run, result: record.result }] : [];
+    });
+    await writeReport({ folder, spec, all, command, isJson: Boolean(flags.json) });
+    for (const { run, result } of all) if (result.problem) tellProblem(run, result.problem, command);
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    display.close();
+    display.note(`stopped; the same command goes on from ${folder}`);
+    process.exitCode = EXIT.interrupted;
   } finally {
     interrupt.dispose();
   }
 }
 
-/** One run until a virtual time: every peer as it then is. The same seed and file give the same state. */
-async function showState(runs: readonly ScenarioRun[], flags: SpecFlags): Promise<void> {
-  const { simulate } = await import('../../sim/simulate.ts');
-  const until = Number(flags.until);
-  if (!(until > 0)) throw new UserError('usage', `--until: got ${JSON.stringify(flags.until)}; wanted virtual ms`);
-  const { world } = await simulate(runs[0]!, { untilMs: until });
-  const rows = world.seats.map(({ peer, alive, finished }) => [
-    peer.id,
-    alive ? (finished ? 'finished' : peer.phase) : 'down',
-    String(peer.round),
-    String(peer.exchanges.length),
-    String([...peer.members.values()].filter((m) => m.connected).length),
-    Object.entries(peer.refused)
-      .map(([code, count]) => `${code} ${count}`)
-      .join(', '),
-  ]);
-  console.log(table([['peer', 'phase', 'round', 'open exchanges', 'connected', 'refused'], ...rows]).join('\n'));
-  console.log(`\nat ${world.now()} ms, trace ${world.trace()}`);
+async function writeReport(options: {
+  folder: string;
+  spec: { readonly name: string; readonly about: string };
+  all: readonly Simulated[];
+  command: string;
+  isJson: boolean;
+}): Promise<void> {
+  const { simulationHtml, simulationMarkdown } = await import('../../sim/simulation-report.ts');
+  const { folder, spec, all, command, isJson } = options;
+  const fileOf = (kind: string): string => join(folder, `${spec.name}.${kind}`);
+  const report = simulationMarkdown(spec, all, command);
+  await writeFileAtomic(fileOf('md'), report);
+  await writeFileAtomic(fileOf('html'), simulationHtml(spec, all, command));
+  if (isJson) console.log(JSON.stringify(all.map(({ run, result }) => ({ ...run, result }))));
+  else console.log(`${report}\nthe same with pictures: ${fileOf('html')}`);
+}
+
+/** An invariant that did not hold, and the command that shows it again. */
+function tellProblem(run: ScenarioRun, problem: string, command: string): void {
+  const sets = Object.entries(run.point).map(([name, value]) => ` --set '${name}=${JSON.stringify(value)}'`);
+  const again = `${command.replace(/ --seeds \S+/, '')} --set points=[{}] --set vary={}`;
+  console.error(`seed ${run.seed}: ${problem}; again with ${again}${sets.join('')} --seeds ${run.seed}`);
+  process.exitCode = EXIT.bug;
 }

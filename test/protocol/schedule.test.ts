@@ -14,7 +14,10 @@ const graph = (
   round: number,
 ): Map<string, string[]> =>
   new Map(
-    ids.map((id) => [id, drawNeighbours({ schedule, runId: 'run', round, members: ids, degree: 4, redraw: true }, id)]),
+    ids.map((id) => [
+      id,
+      drawNeighbours({ schedule, runId: 'run', round, members: ids, degree: 4, redraw: true, edges: '' }, id),
+    ]),
   );
 
 for (const schedule of SCHEDULE_NAMES) {

@@ -11,6 +11,7 @@ const draw = (schedule: ScheduleName, n: number, more: Partial<Draw> = {}): Draw
   members: Array.from({ length: n }, (_, i) => String(i).padStart(5, '0')),
   degree: 4,
   redraw: false,
+  edges: '',
   ...more,
 });
 const degrees = (d: Draw): number[] => drawGraph(d).map((neighbours) => neighbours.length);

@@ -1,0 +1,63 @@
+/** @file What scenarios leave behind: a line of JSON a finished run, found again by what it computes. */
+import { createHash } from 'node:crypto';
+import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../node/errors.ts';
+import type { ScenarioRun } from './scenario.ts';
+import type { SimulationResult } from './simulate.ts';
+
+export interface Simulated {
+  readonly run: ScenarioRun;
+  readonly result: SimulationResult;
+}
+
+export interface SimulationRecord extends ScenarioRun {
+  readonly key: string;
+  /** Of the package that ran it. */
+  readonly version: string;
+  readonly result: SimulationResult;
+}
+
+/** The same for the same world, settings, seed and version of the package. */
+export function keyOf({ seed, scenario, settings }: ScenarioRun, version: string): string {
+  const text = JSON.stringify([version, seed, scenario, settings]);
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** Appends one record to `NAME.jsonl`, or to the shard's own file, so that shards may share a folder. */
+export function appendRecord(folder: string, name: string, shard: string | undefined, record: SimulationRecord): void {
+  const part = shard === undefined ? '' : `.${shard.replace('/', 'of')}`;
+  appendFileSync(join(folder, `${name}${part}.jsonl`), `${JSON.stringify(record)}\n`);
+}
+
+/** Every whole record of a scenario in a folder, those of shards included, by key. */
+export function readSimulations(folder: string, name: string): Map<string, SimulationRecord> {
+  const isOurs = (file: string): boolean =>
+    file === `${name}.jsonl` || (file.startsWith(`${name}.`) && /^\d+of\d+\.jsonl$/.test(file.slice(name.length + 1)));
+  const files = existsSync(folder) ? readdirSync(folder).filter(isOurs).sort() : [];
+  return new Map(files.flatMap((file) => readLines(join(folder, file))).map((record) => [record.key, record]));
+}
+
+/** The record in a file, by line from 1. Throws a UserError where there is none. */
+export function readRecord(path: string, line: number): SimulationRecord {
+  const fail = (got: string): never => {
+    throw new UserError('usage', `${path}: ${got}; wanted a NAME.jsonl that "lorikeet sim" has written`);
+  };
+  if (!existsSync(path)) return fail('no such file');
+  const records = readLines(path);
+  return records[line - 1] ?? fail(`has ${records.length} whole runs, none in line ${line}`);
+}
+
+/** A line cut short by a crash is left out. */
+function readLines(path: string): SimulationRecord[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      try {
+        const record = JSON.parse(line) as SimulationRecord;
+        return record.result && record.scenario && record.settings ? [record] : [];
+      } catch {
+        return [];
+      }
+    });
+}
