@@ -60,6 +60,7 @@ function createProgram(): Command {
   const program = new Command('lorikeet')
     .description('Fine-tune a language model together, without a server.')
     .version(packageVersion())
+    .enablePositionalOptions() // sim and its replay have options of the same names
     .configureOutput({ writeErr: () => {} })
     .exitOverride();
   const command = (name: string, about: string): Command =>
@@ -128,7 +129,7 @@ function createProgram(): Command {
     'sim',
     'Run peers in virtual time, as a YAML file says: graphs, faults, thousands of rounds in seconds; goes on where it stopped.',
   )
-    .enablePositionalOptions() // replay has options of the same names
+    .enablePositionalOptions()
     .argument('<file>', 'such as sim/scenarios/consensus.yaml')
     .option(
       '--set <field=value>',
