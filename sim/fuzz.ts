@@ -7,6 +7,7 @@ import { LIARS } from './faults.ts';
 import type { Latency } from './latency.ts';
 import { DEFAULTS, type ScenarioRun, SIMULATED } from './scenario.ts';
 import { simulate } from './simulate.ts';
+import type { WorldOptions } from './world.ts';
 
 /** The world of a seed: which faults there are is drawn first, then how much of each. */
 export function drawRun(seed: string): ScenarioRun {
@@ -87,17 +88,19 @@ const MAX_DRIFT = 1e-6;
  * Runs the seed's world; what does not hold of it, or null. Safety: what must hold after every event does, and the mean
  * stays, so nothing was mixed at one end alone or twice. Liveness: healed, everybody finishes.
  */
-export async function fuzzOnce(seed: string): Promise<string | null> {
-  return judge(drawRun(seed));
+export async function fuzzOnce(seed: string, step?: WorldOptions['step']): Promise<string | null> {
+  return judge(drawRun(seed), step);
 }
 
-/** The same of any run. */
-export async function judge(run: ScenarioRun): Promise<string | null> {
-  const { result } = await simulate(run, { watch: true });
+/** The same of any run, and of peers that decide by another `step`. */
+export async function judge(run: ScenarioRun, step?: WorldOptions['step']): Promise<string | null> {
+  const { result } = await simulate(run, { watch: true, ...(step ? { step } : {}) });
   const { peers, spoiltSnapshots, liars } = run.scenario;
   if (result.problem) return result.problem;
   if (result.finished < peers) return `${peers - result.finished} of ${peers} peers did not finish`;
   const hasLiars = Math.round(liars.share * peers) > 0;
+  // Finished peers wait a while, not for ever, for who is down, cut off or far behind; for lost messages they do.
+  if (isCalm(run.scenario) && result.abandoned > 0) return `${result.abandoned} exchanges were given up`;
   // A new peer in the place of one, or an exchange given up, takes its part of the mean along; so does a lie.
   const isWhole = spoiltSnapshots === 0 && result.abandoned === 0 && !(hasLiars && liars.kind === 'equivocation');
   if (isWhole && !(result.drift! <= MAX_DRIFT))
@@ -105,4 +108,11 @@ export async function judge(run: ScenarioRun): Promise<string | null> {
   if (isWhole && !(result.apart <= 1))
     return `peers ended further apart than they began, ${result.apart.toPrecision(3)}`;
   return null;
+}
+
+/** Whether nothing goes wrong but with messages. */
+function isCalm(scenario: ScenarioRun['scenario']): boolean {
+  const { crashes, fullDisks, spoiltSnapshots, clockJumps, joiners, natShare, partition, stragglers, liars } = scenario;
+  const counts = [crashes, fullDisks, spoiltSnapshots, clockJumps, joiners, natShare, stragglers.share, liars.share];
+  return partition === null && counts.every((count) => count === 0);
 }

@@ -54,6 +54,7 @@ export interface SimulateOptions {
   readonly onEvent?: WorldOptions['onEvent'];
   readonly onProgress?: (share: number) => void;
   readonly signal?: AbortSignal;
+  readonly step?: WorldOptions['step'];
 }
 
 export const RUN_ID = '00112233445566778899aabbccddeeff';
@@ -86,6 +87,7 @@ export async function simulate(
     network: scenario,
     trainMs: roundTimes(run),
     ...(tamper ? { tamper } : {}),
+    ...(options.step ? { step: options.step } : {}),
     onEvent: (...happened) => {
       if (isWatched) watch.look(...happened);
       options.onEvent?.(...happened);

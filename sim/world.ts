@@ -40,6 +40,8 @@ export interface WorldOptions {
   readonly onEvent?: (seat: Seat, event: Event, done: readonly Effect[], now: number) => void;
   /** Awaited by `settle` every so many events, so that a process stays awake; what it throws ends the run. */
   readonly pause?: () => Promise<void>;
+  /** What peers decide by; another than the protocol's own shows what the checks are worth. */
+  readonly step?: typeof step;
 }
 
 export interface Seat {
@@ -134,7 +136,7 @@ const EVENT_NUMBERS: Readonly<Record<Event['type'], number>> = {
 };
 
 export function createWorld(options: WorldOptions): World {
-  const { runId, settings, factors = [], absent = 0, trainMs = () => [50, 500] } = options;
+  const { runId, settings, factors = [], absent = 0, trainMs = () => [50, 500], step: decide = step } = options;
   const network = createNetwork(options.network ?? {}, options.peers, options.seed);
   const device = createPrng(options.seed).fork('device');
   const heap = createHeap<Happening>();
@@ -243,7 +245,7 @@ export function createWorld(options: WorldOptions): World {
     const seat = seats[index]!;
     trace = turn(turn(turn(trace, now), index), EVENT_NUMBERS[event.type]);
     if (event.type === 'frame') trace = turn(trace, headOf(event.bytes));
-    const effects = step(seat.peer, event, { now: now + seat.ahead, hash: quickHash });
+    const effects = decide(seat.peer, event, { now: now + seat.ahead, hash: quickHash });
     let count = 0;
     for (const effect of effects) {
       // A report goes with the effect before it.
