@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { UserError } from '../node/errors.ts';
+import { benchAveraging } from './benches/averaging.ts';
 import { benchExperiment, benchScoring } from './benches/learning.ts';
 import { benchSimulation } from './benches/simulation.ts';
 import { benchStep } from './benches/step.ts';
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, (workspace: string, flags: Flags) => Prom
   experiment: benchExperiment,
   sim: benchSimulation,
   swarm: benchSwarm,
+  averaging: benchAveraging,
 };
 
 async function main(name: string | undefined, flags: Flags): Promise<void> {

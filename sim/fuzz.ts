@@ -100,7 +100,7 @@ export async function judge(run: ScenarioRun, step?: WorldOptions['step']): Prom
   if (result.finished < peers) return `${peers - result.finished} of ${peers} peers did not finish`;
   const hasLiars = Math.round(liars.share * peers) > 0;
   // Finished peers wait a while, not for ever, for who is down, cut off or far behind; for lost messages they do.
-  if (isCalm(run.scenario) && result.abandoned > 0) return `${result.abandoned} exchanges were given up`;
+  if (isCalm(run) && result.abandoned > 0) return `${result.abandoned} exchanges were given up`;
   // A new peer in the place of one, or an exchange given up, takes its part of the mean along; so does a lie.
   const isWhole = spoiltSnapshots === 0 && result.abandoned === 0 && !(hasLiars && liars.kind === 'equivocation');
   if (isWhole && !(result.drift! <= MAX_DRIFT))
@@ -110,9 +110,10 @@ export async function judge(run: ScenarioRun, step?: WorldOptions['step']): Prom
   return null;
 }
 
-/** Whether nothing goes wrong but with messages. */
-function isCalm(scenario: ScenarioRun['scenario']): boolean {
-  const { crashes, fullDisks, spoiltSnapshots, clockJumps, joiners, natShare, partition, stragglers, liars } = scenario;
+/** Whether nothing goes wrong but with messages, so few that reminders get through before a finished peer's patience ends. */
+function isCalm({ scenario, settings }: ScenarioRun): boolean {
+  const { loss, crashes, fullDisks, spoiltSnapshots, clockJumps, joiners, natShare, partition, stragglers, liars } =
+    scenario;
   const counts = [crashes, fullDisks, spoiltSnapshots, clockJumps, joiners, natShare, stragglers.share, liars.share];
-  return partition === null && counts.every((count) => count === 0);
+  return partition === null && loss <= 0.3 && settings.retryMs <= 500 && counts.every((count) => count === 0);
 }

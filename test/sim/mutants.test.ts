@@ -137,7 +137,7 @@ const MUTANTS: Readonly<Record<string, { readonly mutant: Mutant; readonly seen:
 };
 
 /** Worlds tried for each, at most. */
-const WORLDS = 60;
+const WORLDS = 200;
 
 for (const [name, { mutant, seen }] of Object.entries(MUTANTS)) {
   test(`a peer that ${name} is seen`, async () => {
