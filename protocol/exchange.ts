@@ -6,6 +6,7 @@
  */
 import { CODECS, type CodecName } from './codec.ts';
 import type { RunSettings } from './config.ts';
+import { edgeWeight } from './mixing.ts';
 
 export interface Edge {
   /** Announced with the adapter; the weight of the edge comes from the larger of the two ends'. */
@@ -16,6 +17,8 @@ export interface Edge {
   acknowledged: boolean;
   /** When ours was last sent over the connection that is open now (ms); not kept. */
   sentAt?: number;
+  /** Ours has never left, so theirs to mix it has not come about; not kept: after a restart nobody knows. */
+  isUnsent?: boolean;
 }
 
 export interface Exchange {
@@ -82,28 +85,46 @@ export function openExchange(options: {
 
 function edgesOf(neighbours: readonly string[], open: readonly Exchange[]): Record<string, Edge> {
   const edges: Record<string, Edge> = Object.create(null); // for any names
-  for (const id of neighbours) {
-    let older = 0;
-    for (const exchange of open) if (isOpen(exchange.edges[id])) older += 1;
-    edges[id] = { degree: edgeDegree(neighbours.length, older), received: false, acknowledged: false };
-  }
+  const degree = degreeWithin(1 - pendingWeight(open), neighbours.length);
+  for (const id of neighbours) edges[id] = { degree, received: false, acknowledged: false, isUnsent: true };
   return edges;
 }
 
 /** Degrees travel in two bytes. */
 const MAX_DEGREE = 0xffff;
 
+/** The most that open exchanges will still move this peer by, together. */
+function pendingWeight(open: readonly Exchange[]): number {
+  let sum = 0;
+  for (const { edges } of open) {
+    for (const { received, degree } of Object.values(edges)) if (!received) sum += edgeWeight(degree, 0);
+  }
+  return sum;
+}
+
 /**
- * The number of neighbours; more for each older exchange with this one that is still open, so that the weight, 1 / (1 + it),
- * halves. Each of those will move both ends towards each other by much the same difference: together not past each other.
+ * The number of neighbours; more where older exchanges are open. Each of those was measured before the others are mixed, so
+ * all weights of a peer together stay within 1, as those of one round do: it ends among its neighbours, not past them.
  */
-function edgeDegree(neighbours: number, older: number): number {
-  return Math.min(MAX_DEGREE, (1 + Math.max(1, neighbours)) * 2 ** Math.min(older, 16) - 1);
+function degreeWithin(budget: number, neighbours: number): number {
+  const divisor = (1 + Math.max(1, neighbours)) / Math.max(budget, Number.MIN_VALUE);
+  return Math.min(MAX_DEGREE, Math.ceil(divisor - 1e-9) - 1);
 }
 
 /** Not mixed, or not known to be, at one of the ends. */
 function isOpen(edge: Edge | undefined): boolean {
   return edge !== undefined && !(edge.received && edge.acknowledged);
+}
+
+/**
+ * Forgets edges of a round whose neighbour could not be reached: it has nothing of this peer to mix, and should it have sent
+ * something, it is told that there is no such exchange. Neither end mixes.
+ */
+export function dropUnsent({ round, edges }: Exchange, inbox: Inbox): void {
+  for (const id of Object.keys(edges)) {
+    const { isUnsent, received } = edges[id]!;
+    if (isUnsent && !received && !isHeld(inbox, round, id)) delete edges[id];
+  }
 }
 
 /** Whether an exchange with it is open, of whatever round. */

@@ -61,7 +61,7 @@ export function save(peer: Peer, out: Outbox): void {
   out.effects.push({ type: 'save', snapshot: snapshotOf(peer) });
 }
 
-/** Sends the adapter of an exchange to neighbours of it, dialling those that are not connected. */
+/** Sends the adapter of an exchange to neighbours of it; those that are not connected are dialled, and sent it once they are. */
 export function sendData(
   peer: Peer,
   { round, payload, edges }: Exchange,
@@ -71,11 +71,14 @@ export function sendData(
   const codec = peer.settings.codec as CodecName;
   const messages = new Map<number, Message>(); // equal ones are sealed once
   for (const id of neighbours) {
-    const member = memberOf(peer, id, out.now);
-    if (member && !member.connected && !member.dialled) dial(member, out);
-    const edge = edges[id];
-    if (!edge) continue;
-    if (member?.connected) edge.sentAt = out.now;
+    const [member, edge] = [memberOf(peer, id, out.now), edges[id]];
+    if (!member || !edge) continue;
+    if (!member.connected) {
+      if (!member.dialled) dial(member, out);
+      continue;
+    }
+    edge.sentAt = out.now;
+    delete edge.isUnsent;
     const { degree } = edge;
     const message = messages.get(degree) ?? { type: 'data', round, degree, codec, count: peer.adapter.length, payload };
     messages.set(degree, message);

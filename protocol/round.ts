@@ -4,6 +4,7 @@ import { CODECS, type CodecName } from './codec.ts';
 import type { TrainStats } from './events.ts';
 import {
   closeFinished,
+  dropUnsent,
   type Exchange,
   hold,
   isHeld,
@@ -172,7 +173,9 @@ function isWaiting({ exchanges, round, members, inbox }: Peer): boolean {
 
 function finishExchange(peer: Peer, out: Outbox): void {
   const round = peer.round;
-  const edges = Object.entries(peer.exchanges.find((e) => e.round === round)?.edges ?? {});
+  const exchange = peer.exchanges.find((e) => e.round === round);
+  const edges = Object.entries(exchange?.edges ?? {});
+  if (exchange) dropUnsent(exchange, peer.inbox);
   const late = edges.filter(([id, edge]) => !edge.received && !isHeld(peer.inbox, round, id));
   const mixed = mixParcels(peer, out);
   out.effects.push({

@@ -7,7 +7,7 @@ import { isHeld, isPartner } from './exchange.ts';
 import { MAX_ACQUAINTANCES } from './frame.ts';
 import { askAgain } from './latecomer.ts';
 import { acquaintancesOf, announcementPause, forgetSilent, memberOf } from './membership.ts';
-import { announcement, type Context, dial, Outbox, save } from './outbox.ts';
+import { announcement, type Context, dial, Outbox, save, sendData } from './outbox.ts';
 import type { Peer } from './peer.ts';
 import { meet, receive, refuse } from './receive.ts';
 import { advance, linger, trained } from './round.ts';
@@ -101,7 +101,7 @@ function remind(peer: Peer, out: Outbox, ids?: readonly string[]): void {
         if (!member.dialled && member.addresses.length > 0) dial(member, out);
         continue;
       }
-      if (!edge.acknowledged) out.send(id, { type: 'have', round });
+      if (!edge.acknowledged && !edge.isUnsent) out.send(id, { type: 'have', round });
       if (!edge.received && !isHeld(peer.inbox, round, id)) out.send(id, { type: 'want', round });
     }
   }
@@ -122,6 +122,7 @@ function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
   for (const { edges } of peer.exchanges) delete edges[id]?.sentAt;
   if (!peer.roster) introduce(peer, id, out);
   remind(peer, out, [id]);
+  for (const exchange of peer.exchanges) if (exchange.edges[id]?.isUnsent) sendData(peer, exchange, [id], out);
 }
 
 function introduce(peer: Peer, id: string, out: Outbox): void {

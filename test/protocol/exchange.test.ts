@@ -1,0 +1,115 @@
+/** @file The ledger: however many exchanges are open, a peer's weights stay within 1; what never left is no exchange. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CODECS } from '../../protocol/codec.ts';
+import type { Effect, Event } from '../../protocol/events.ts';
+import { type Exchange, openExchange } from '../../protocol/exchange.ts';
+import { decodeFrame, encodeFrame, type Message } from '../../protocol/frame.ts';
+import { edgeWeight } from '../../protocol/mixing.ts';
+import { createPeer, restorePeer, snapshotOf } from '../../protocol/peer.ts';
+import { createPrng } from '../../protocol/prng.ts';
+import { step } from '../../protocol/step.ts';
+import { quickHash } from '../../sim/world.ts';
+import { settingsWith } from '../support.ts';
+
+const SEED = process.env.SEED ?? '1';
+const REPLAY = `replay with SEED=${SEED} npm test -- exchange`;
+const RUN = '00112233445566778899aabbccddeeff';
+
+test('weights of all that may still be mixed sum to at most 1, whoever the neighbours are', () => {
+  const prng = createPrng(SEED).fork('ledger');
+  for (let trial = 0; trial < 200; trial++) {
+    const open: Exchange[] = [];
+    for (let round = 0; round < 12; round++) {
+      const neighbours = Array.from({ length: 1 + prng.below(6) }, (_, i) => `peer-${i}-${prng.below(4)}`);
+      const [adapter, residual] = [Float32Array.of(1), Float32Array.of(0)];
+      const { exchange } = openExchange({ round, neighbours, open, settings: settingsWith({}), adapter, residual });
+      open.push(exchange);
+      for (const { edges } of open) for (const edge of Object.values(edges)) edge.received ||= prng.random() < 0.2;
+      const pending = open.flatMap(({ edges }) => Object.values(edges).filter((edge) => !edge.received));
+      const sum = pending.reduce((total, { degree }) => total + edgeWeight(degree, 0), 0);
+      assert.ok(sum <= 1 + 1e-9, `${sum}; ${REPLAY}`);
+    }
+  }
+});
+
+test('with nothing open the degree is the number of neighbours', () => {
+  for (const count of [1, 2, 4, 9]) {
+    const neighbours = Array.from({ length: count }, (_, i) => `peer-${i}`);
+    const [adapter, residual] = [Float32Array.of(1), Float32Array.of(0)];
+    const { exchange } = openExchange({ round: 0, neighbours, settings: settingsWith({}), adapter, residual });
+    assert.equal(
+      Object.values(exchange.edges).map((edge) => edge.degree),
+      neighbours.map(() => count),
+    );
+  }
+});
+
+/** A peer `a` in the exchange of round 0 with `b`, which is not connected any more. */
+function alone() {
+  const settings = settingsWith({ codec: 'f32', rounds: 5, minPeers: 2 });
+  const peer = createPeer({ id: 'a', runId: RUN, settings, adapter: Float32Array.of(0) });
+  let now = 1000;
+  const effects = (event: Event): Effect[] => step(peer, event, { now, hash: quickHash });
+  const hear = (message: Message): Effect[] =>
+    effects({ type: 'frame', from: 'b', bytes: encodeFrame({ message, sequence: 1 + now }, RUN, quickHash) });
+  effects({ type: 'start', addresses: [] });
+  effects({ type: 'peer', id: 'b', up: true });
+  hear({ type: 'announce', round: 0, state: 'joined', addresses: ['/ip4/127.0.0.1/tcp/1/p2p/b'] });
+  effects({ type: 'peer', id: 'b', up: false });
+  const opened = effects({ type: 'trained', round: 0, adapter: Float32Array.of(2), stats: { loss: 1 } });
+  return { peer, effects, hear, opened, wait: (ms: number) => (now += ms) };
+}
+
+const messages = (effects: readonly Effect[]): string[] =>
+  effects.flatMap((effect) => {
+    if (effect.type !== 'send') return [];
+    const decoded = decodeFrame(effect.bytes, { runId: RUN, count: 1, codec: 'f32' }, quickHash);
+    return decoded.ok ? [`${decoded.frame.message.type} ${decoded.frame.message.round}`] : [];
+  });
+const data: Message = {
+  type: 'data',
+  round: 0,
+  degree: 1,
+  codec: 'f32',
+  count: 1,
+  payload: CODECS.f32.encode(Float32Array.of(8)),
+};
+
+test('a neighbour that is not connected is dialled, and sent the adapter once it is', () => {
+  const { peer, effects, opened } = alone();
+  assert.ok(opened.some((effect) => effect.type === 'dial'));
+  assert.equal(messages(opened), []);
+  assert.is(peer.phase, 'exchanging');
+  assert.ok(messages(effects({ type: 'peer', id: 'b', up: true })).includes('data 0'));
+});
+
+test('one that cannot be reached is no neighbour: neither end mixes, should it send something later', () => {
+  const { peer, effects, hear } = alone();
+  effects({ type: 'peer', id: 'b', up: false });
+  assert.is(peer.phase, 'training', 'nobody is waited for');
+  assert.equal(
+    peer.exchanges.flatMap(({ edges }) => Object.keys(edges)),
+    [],
+  );
+  effects({ type: 'peer', id: 'b', up: true });
+  assert.equal(messages(hear(data)), ['nack 0']);
+  assert.equal([...peer.adapter], [2]);
+});
+
+test('after a restart nobody knows what has left, so the exchange stays open', () => {
+  const { peer } = alone();
+  const settings = peer.settings;
+  const again = restorePeer({ id: 'a', settings, snapshot: snapshotOf(peer) });
+  again.deadlineAt = 0;
+  step(again, { type: 'start', addresses: [] }, { now: 5000, hash: quickHash });
+  step(again, { type: 'timer', name: 'round' }, { now: again.deadlineAt, hash: quickHash });
+  step(again, { type: 'timer', name: 'round' }, { now: again.deadlineAt, hash: quickHash });
+  assert.is(again.phase, 'training');
+  assert.equal(
+    again.exchanges.map(({ round, edges }) => [round, Object.keys(edges)]),
+    [[0, ['b']]],
+  );
+});
+
+test.run();
