@@ -3,6 +3,8 @@ import { escaped } from './markup.ts';
 
 export interface Series {
   readonly name: string;
+  /** What the series before it should do: dashed, in its colour, without a line in the legend. */
+  readonly isForetold?: boolean;
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
@@ -11,9 +13,11 @@ export interface LineChart {
   readonly x: string;
   readonly y: string;
   readonly series: readonly Series[];
+  /** Powers of ten up the y axis; points that are not positive are left out. */
+  readonly isLogarithmic?: boolean;
 }
 
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [760, 320, 52, 180, 28, 40];
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [980, 320, 52, 400, 28, 40];
 /** Okabe and Ito's palette, told apart by colour-blind eyes too. */
 const COLOURS = [
   '#0072b2',
@@ -29,28 +33,36 @@ const COLOURS = [
 ];
 
 /** The chart, or nothing where there is no point. */
-export function lineChart({ title, x, y, series }: LineChart): string {
+export function lineChart({ title, x, y, series: given, isLogarithmic = false }: LineChart): string {
+  const series = isLogarithmic ? given.map(logarithms) : given;
   const points = series.flatMap((s) => s.points);
   if (points.length === 0) return '';
   const [xs, ys] = [bounds(points.map((p) => p[0])), bounds(points.map((p) => p[1]))];
   const px = (v: number): string => (LEFT + ((v - xs[0]) / (xs[1] - xs[0])) * (WIDTH - LEFT - RIGHT)).toFixed(1);
   const py = (v: number): string =>
     (HEIGHT - BOTTOM - ((v - ys[0]) / (ys[1] - ys[0])) * (HEIGHT - TOP - BOTTOM)).toFixed(1);
-  const grid = ticks(ys).map(
+  const text = isLogarithmic ? (v: number): string => `1e${v}` : short;
+  const grid = (isLogarithmic ? powers(ys) : ticks(ys)).map(
     (v) =>
-      `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${py(v)}" y2="${py(v)}" stroke="#e5e5e5"/><text x="${LEFT - 6}" y="${py(v)}" text-anchor="end" dominant-baseline="middle">${short(v)}</text>`,
+      `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${py(v)}" y2="${py(v)}" stroke="#e5e5e5"/><text x="${LEFT - 6}" y="${py(v)}" text-anchor="end" dominant-baseline="middle">${text(v)}</text>`,
   );
   const marks = ticks(xs).map(
     (v) => `<text x="${px(v)}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle">${short(v)}</text>`,
   );
-  const lines = series.map((s, i) => {
-    const colour = COLOURS[i % COLOURS.length]!;
+  let row = -1;
+  const lines = series.map((s) => {
+    if (!s.isForetold) row += 1;
+    const colour = COLOURS[row % COLOURS.length]!;
     const path = s.points.map(([a, b]) => `${px(a)},${py(b)}`).join(' ');
-    const label = `<text x="${WIDTH - RIGHT + 26}" y="${TOP + 8 + 18 * i}" dominant-baseline="middle">${escaped(s.name)}</text>`;
-    return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/><line x1="${WIDTH - RIGHT + 8}" x2="${WIDTH - RIGHT + 22}" y1="${TOP + 8 + 18 * i}" y2="${TOP + 8 + 18 * i}" stroke="${colour}" stroke-width="3"/>${label}`;
+    const line = `<polyline points="${path}" fill="none" stroke="${colour}"`;
+    if (s.isForetold) return `${line} stroke-width="1.5" stroke-dasharray="4 4"/>`;
+    const at = TOP + 8 + 18 * row;
+    const label = `<text x="${WIDTH - RIGHT + 26}" y="${at}" dominant-baseline="middle">${escaped(s.name)}</text>`;
+    return `${line} stroke-width="2"/><line x1="${WIDTH - RIGHT + 8}" x2="${WIDTH - RIGHT + 22}" y1="${at}" y2="${at}" stroke="${colour}" stroke-width="3"/>${label}`;
   });
+  const height = Math.max(HEIGHT, TOP + 18 * (row + 2));
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" font-family="system-ui, sans-serif" font-size="12" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" font-family="system-ui, sans-serif" font-size="12" role="img">`,
     `<text x="${LEFT}" y="16" font-weight="bold">${escaped(title)}</text>`,
     ...grid,
     ...marks,
@@ -141,6 +153,17 @@ function bounds(values: readonly number[]): [number, number] {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const room = high > low ? (high - low) * 0.05 : Math.max(1, Math.abs(high) * 0.05);
   return [low - room, high + room];
+}
+
+function logarithms({ points, ...series }: Series): Series {
+  return { ...series, points: points.flatMap(([a, b]) => (b > 0 ? [[a, Math.log10(b)] as const] : [])) };
+}
+
+/** Whole exponents within the bounds, eight at most. */
+function powers([low, high]: readonly [number, number]): number[] {
+  const step = Math.ceil((high - low) / 8);
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.max(0, Math.floor(high / step) - first + 1) }, (_, i) => (first + i) * step);
 }
 
 /** Four to eight round numbers within the bounds. */

@@ -35,6 +35,15 @@ function productOf(vary: Readonly<Record<string, readonly unknown[]>>): Point[] 
 
 export function pointText(point: Point): string {
   return Object.entries(point)
-    .map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`)
+    .map(([name, value]) => `${name} ${valueText(value)}`)
     .join(', ');
+}
+
+/** Objects as their fields. */
+function valueText(value: unknown): string {
+  if (Array.isArray(value)) return value.map(valueText).join('-');
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Object.entries(value)
+    .map(([name, of]) => `${name} ${valueText(of)}`)
+    .join(' ');
 }

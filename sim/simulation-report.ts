@@ -4,6 +4,7 @@ import { circleGraph, lineChart } from './chart.ts';
 import { boundOf } from './graph.ts';
 import { escaped, htmlRow, markdownSection } from './markup.ts';
 import { pointText } from './points.ts';
+import type { ScenarioRun } from './scenario.ts';
 import { RUN_ID, type SimulationResult } from './simulate.ts';
 import type { Simulated } from './simulation-records.ts';
 
@@ -65,16 +66,18 @@ export function simulationHtml(
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; } th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; } code { background: #f3f3f3; padding: .1rem .3rem; } figure svg { display: none; } figure svg.shown { display: block; }
+th:first-child, td:first-child { text-align: left; } td { white-space: nowrap; } .wide { overflow-x: auto; } code { background: #f3f3f3; padding: .1rem .3rem; } figure svg { display: none; } figure svg.shown { display: block; }
 </style></head><body>
 <h1>${spec.name}</h1><p>${escaped(spec.about)}</p><p><code>${escaped(command)}</code></p>
-<table>${htmlRow('th', HEAD)}${rowsOf(all)
+<div class="wide"><table>${htmlRow('th', HEAD)}${rowsOf(all)
     .map((row) => htmlRow('td', row))
-    .join('\n')}</table>
-<h2>Disagreement by round</h2>
+    .join('\n')}</table></div>
+<h2>Disagreement by round</h2><p>Dashed: what the graph's spectrum foretells, nothing lost, nothing learned.</p>
 ${disagreementChart(all)}
 <h2>Loss by round</h2>
 ${lossChart(all)}
+<h2>What it takes</h2>
+${bytesChart(all)}
 <h2>Who mixes with whom</h2>
 ${graphs(all)}
 <script>
@@ -89,52 +92,92 @@ for (const figure of document.querySelectorAll('figure')) {
 `;
 }
 
-/** The first seed of every point, and the slope its spectrum foretells. */
-function disagreementChart(all: readonly Simulated[]): string {
-  const first = all.filter(({ run }) => run.seed === all[0]?.run.seed);
-  const series = first.flatMap(({ run, result }) => {
-    const name = pointText(run.point) || run.seed;
-    const measured = result.rounds.filter((r) => r.apart > 0).map((r) => [r.round + 1, Math.log10(r.apart)] as const);
-    const slope = Math.log10(Math.max(result.contraction ?? 0, 1e-12));
-    const last = measured.at(-1);
-    const bound = last && result.contraction ? [[0, 0] as const, [last[0], last[0] * slope] as const] : [];
-    return [
-      { name, points: measured },
-      { name: `${name}, by the spectrum`, points: bound },
-    ];
-  });
-  return lineChart({ title: '', x: 'round', y: 'log10 of disagreement', series });
+/** Points of a line, at most: more are thinned out. */
+const DRAWN_POINTS = 400;
+
+function firstSeed(all: readonly Simulated[]): Simulated[] {
+  return all.filter(({ run }) => run.seed === all[0]?.run.seed);
 }
 
-/** The first seed of every point where something is learned: the mean of the peers, and the worst of them. */
-function lossChart(all: readonly Simulated[]): string {
-  const first = all.filter(({ run }) => run.seed === all[0]?.run.seed && run.scenario.trainer !== 'none');
-  const series = first.flatMap(({ run, result: { rounds } }) => {
-    const name = pointText(run.point) || run.seed;
+function nameOf({ point, seed }: ScenarioRun): string {
+  return pointText(point) || `seed ${seed}`;
+}
+
+function thinned<T>(items: readonly T[]): T[] {
+  const step = Math.ceil(items.length / DRAWN_POINTS);
+  return items.filter((_, i) => i % step === 0 || i === items.length - 1);
+}
+
+/** The first seed of every point, and the slope its spectrum foretells. */
+function disagreementChart(all: readonly Simulated[]): string {
+  const series = firstSeed(all).flatMap(({ run, result }) => {
+    const measured = thinned(result.rounds).map((r) => [r.round + 1, r.apart] as const);
+    const last = measured.at(-1)?.[0] ?? 0;
+    const bound = thinned(Array.from({ length: last + 1 }, (_, round) => round)).map(
+      (round) => [round, (result.contraction ?? 0) ** round] as const,
+    );
+    const shown = bound.filter(([, value]) => value > LEAST_SHOWN);
     return [
-      { name: `${name}, mean`, points: rounds.map((r) => [r.round + 1, r.lossOfPeers] as const) },
-      { name: `${name}, worst peer`, points: rounds.map((r) => [r.round + 1, r.lossOfWorst] as const) },
+      { name: nameOf(run), points: measured },
+      { name: '', isForetold: true, points: result.contraction && run.scenario.trainer === 'none' ? shown : [] },
     ];
   });
+  return lineChart({ title: '', x: 'round', y: 'disagreement', series, isLogarithmic: true });
+}
+
+/** Below it float32 rounds. */
+const LEAST_SHOWN = 1e-8;
+
+/** Disagreement where nothing is learned, else what the mean of the peers gets wrong, against what a peer has sent. */
+function bytesChart(all: readonly Simulated[]): string {
+  const isLearning = all.some(({ run }) => run.scenario.trainer !== 'none');
+  const series = firstSeed(all).map(({ run, result }) => ({
+    name: nameOf(run),
+    points: thinned(result.rounds).map(
+      (r) => [r.bytes / run.scenario.peers / 1e6, isLearning ? r.loss : r.apart] as const,
+    ),
+  }));
+  const y = isLearning ? 'loss of the mean' : 'disagreement';
+  return lineChart({ title: '', x: 'MB sent by a peer', y, series, isLogarithmic: !isLearning });
+}
+
+/** The first seed of every point where something is learned: the peers on average, and the worst of them. */
+function lossChart(all: readonly Simulated[]): string {
+  const learning = firstSeed(all).filter(({ run }) => run.scenario.trainer !== 'none');
+  const series = learning.flatMap(({ run, result }) => [
+    {
+      name: `${nameOf(run)}, mean`,
+      points: thinned(result.rounds).map((r) => [r.round + 1, r.lossOfPeers] as const),
+    },
+    {
+      name: `${nameOf(run)}, worst peer`,
+      points: thinned(result.rounds).map((r) => [r.round + 1, r.lossOfWorst] as const),
+    },
+  ]);
   return series.length === 0
     ? '<p>Nothing is learned here.</p>'
     : lineChart({ title: '', x: 'round', y: 'loss', series });
 }
 
+/** The graphs of the first rounds, of each kind once. */
 function graphs(all: readonly Simulated[]): string {
-  const first = all.filter(({ run }) => run.seed === all[0]?.run.seed && run.scenario.peers <= DRAWN_PEERS);
-  return first
-    .map(({ run: { point, scenario, settings } }) => {
+  const kinds = new Map<string, ScenarioRun>();
+  for (const { run } of firstSeed(all)) {
+    if (run.scenario.peers <= DRAWN_PEERS) kinds.set(graphName(run), kinds.get(graphName(run)) ?? run);
+  }
+  return [...kinds]
+    .map(([name, { scenario, settings }]) => {
       const members = Array.from({ length: scenario.peers }, (_, i) => `peer-${String(i).padStart(5, '0')}`);
       const pictures = Array.from({ length: Math.min(DRAWN_ROUNDS, settings.rounds) }, (_, round) =>
-        circleGraph(
-          `${pointText(point)}, round ${round}`,
-          drawGraph(drawOf(settings, { runId: RUN_ID, round, members })),
-        ),
+        circleGraph(`round ${round}`, drawGraph(drawOf(settings, { runId: RUN_ID, round, members }))),
       );
-      return `<figure><input type="range" min="0" max="${pictures.length - 1}" value="0" aria-label="round">${pictures.join('')}</figure>`;
+      return `<figure><figcaption>${escaped(name)}</figcaption><input type="range" min="0" max="${pictures.length - 1}" value="0" aria-label="round">${pictures.join('')}</figure>`;
     })
     .join('\n');
+}
+
+function graphName({ scenario, settings: { schedule, degree, redraw } }: ScenarioRun): string {
+  return `${scenario.peers} peers, ${schedule}, degree ${degree}, redraw ${redraw}`;
 }
 
 function of(x: number | null, f: (x: number) => number): number | null {

@@ -5,8 +5,9 @@ export interface SimulatedRound {
   readonly round: number;
   /** Who mixed it; the others skipped it. */
   readonly peers: number;
-  /** When the last of them had mixed it (virtual ms), and what all had sent by then. */
+  /** When the last of them had mixed it (virtual ms). */
   readonly atMs: number;
+  /** What all had sent when half of them had mixed it. */
   readonly bytes: number;
   /** Root mean square distance from their mean, relative to that of the start. */
   readonly apart: number;
@@ -81,7 +82,7 @@ export function createTally(options: { peers: number; start: Float32Array; sprea
       add(sums, metric.adapter);
       sums.losses.push(loss(metric.adapter));
       sums.atMs = now;
-      sums.bytes = bytes;
+      if (2 * sums.losses.length <= peers) sums.bytes = bytes;
       if (sums.losses.length < peers) return;
       open.delete(metric.round);
       done.push(close(metric.round, sums, loss));
