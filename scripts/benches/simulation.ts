@@ -42,6 +42,8 @@ const CASES: Readonly<Record<string, Record<string, unknown>>> = {
     size: 700_000,
     settings: { rounds: 2, degree: 4, codec: 'int8', retryMs: 60_000, roundDeadlineMs: 60_000 },
   },
+  // What is held after a hundred rounds and after a thousand.
+  '100 rounds, 100 peers': { ...quiet, peers: 100, size: 100, settings: { rounds: 100, degree: 4, retryMs: 1000 } },
   '1,000 rounds, 100 peers': { ...quiet, peers: 100, size: 100, settings: { rounds: 1000, degree: 4, retryMs: 1000 } },
 };
 

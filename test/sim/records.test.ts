@@ -1,0 +1,106 @@
+/** @file Simulated runs are recorded, found again, replayed to the event, and brought together from many machines. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT, temporaryFolder } from '../support.ts';
+
+const MAIN = join(ROOT, 'dist', 'node', 'main.js');
+const FILE = `
+name: small
+peers: 5
+size: 6
+seeds: [1, 2, 3]
+settings: { rounds: 4 }
+vary: { loss: [0, 0.2], schedule: [ring, full] }
+`;
+
+function lorikeet(...args: string[]): { code: number | null; out: string; err: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+  return { code: status, out: stdout, err: stderr };
+}
+
+function workspace(): { file: string; folder: string } {
+  const folder = temporaryFolder();
+  const file = join(folder, 'small.yaml');
+  writeFileSync(file, FILE);
+  return { file, folder };
+}
+
+const linesOf = (path: string): string[] =>
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
+
+test('what is recorded is not run again, and a torn last line is', () => {
+  const { file, folder } = workspace();
+  const out = join(folder, 'results');
+  const first = lorikeet('sim', file, '--out', out);
+  assert.is(first.code, 0, first.err);
+  assert.is(linesOf(join(out, 'small.jsonl')).length, 12);
+  const report = readFileSync(join(out, 'small.md'), 'utf8');
+  const lines = linesOf(join(out, 'small.jsonl'));
+  writeFileSync(join(out, 'small.jsonl'), `${lines.slice(0, -1).join('\n')}\n${lines.at(-1)!.slice(0, 90)}\n`);
+  const second = lorikeet('sim', file, '--out', out);
+  assert.is(second.code, 0, second.err);
+  assert.match(second.err, /small: 11 of 12/);
+  assert.is(readFileSync(join(out, 'small.md'), 'utf8'), report);
+});
+
+test('shards of three machines, merged, give the report of one', () => {
+  const { file, folder } = workspace();
+  const whole = join(folder, 'whole');
+  execFileSync(process.execPath, [MAIN, 'sim', file, '--out', whole], { stdio: 'pipe' });
+  const parts = [1, 2, 3].map((i) => join(folder, `machine-${i}`));
+  for (const [i, part] of parts.entries())
+    assert.is(lorikeet('sim', file, '--shard', `${i + 1}/3`, '--out', part).code, 0);
+  const merged = join(folder, 'merged');
+  assert.match(lorikeet('merge', ...parts, '--out', merged).out, /small\.jsonl: 12 records/);
+  assert.match(lorikeet('merge', ...parts, '--out', merged).out, /small\.jsonl: 12 records/, 'merging again adds none');
+  assert.is(lorikeet('sim', file, '--report', '--out', merged).code, 0);
+  assert.is(readFileSync(join(merged, 'small.md'), 'utf8'), readFileSync(join(whole, 'small.md'), 'utf8'));
+});
+
+test("an experiment's records merge too, and what is no folder of results is named", () => {
+  const folder = temporaryFolder();
+  for (const part of ['a', 'b']) {
+    mkdirSync(join(folder, part));
+    appendFileSync(join(folder, part, 'runs.jsonl'), `{"key":"both"}\n{"key":"${part}"}\n{"torn`);
+  }
+  const out = join(folder, 'out');
+  assert.is(lorikeet('merge', join(folder, 'a'), join(folder, 'b'), '--out', out).code, 0);
+  assert.equal(linesOf(join(out, 'runs.jsonl')), ['{"key":"both"}', '{"key":"a"}', '{"key":"b"}']);
+  const missing = lorikeet('merge', join(folder, 'c'), '--out', join(folder, 'none'));
+  assert.equal([missing.code, /no such folder/.test(missing.err)], [2, true]);
+  mkdirSync(join(folder, 'empty'));
+  assert.match(lorikeet('merge', join(folder, 'empty'), '--out', join(folder, 'none')).err, /no records/);
+  assert.equal(
+    readdirSync(folder).filter((name) => name === 'none'),
+    [],
+  );
+});
+
+test('a replay is the same event for event, stops at any time, takes another seed, and tells where code has changed', () => {
+  const { file, folder } = workspace();
+  const out = join(folder, 'results');
+  lorikeet('sim', file, '--out', out);
+  const records = join(out, 'small.jsonl');
+  const replayed = lorikeet('sim', 'replay', records, '--run', '7', '--trace', join(folder, 'trace.tsv'));
+  assert.is(replayed.code, 0, replayed.err);
+  assert.match(replayed.out, /the same as recorded, event for event/);
+  const trace = linesOf(join(folder, 'trace.tsv'));
+  assert.is(trace[0], 'ms\tpeer\tevent\tabout\tphase\tround\topen\teffects');
+  assert.ok(trace.length > 100 && trace.every((line) => line.split('\t').length === 8));
+  const state = (...more: string[]): string => lorikeet('sim', 'replay', records, '--run', '7', ...more).out;
+  assert.is(state('--until', '400'), state('--until', '400'));
+  assert.match(state('--until', '400'), /at 400 ms, trace/);
+  assert.is.not(state('--until', '400', '--seed', '9'), state('--until', '400'));
+  const other = linesOf(records)[6]!.replace(/"trace":"\w+"/, '"trace":"00000000"');
+  writeFileSync(records, `${other}\n`);
+  const changed = lorikeet('sim', 'replay', records);
+  assert.equal([changed.code, /the code has changed since/.test(changed.err)], [3, true], changed.err);
+  assert.is(lorikeet('sim', 'replay', records, '--run', '5').code, 2);
+});
+
+test.run();
