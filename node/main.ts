@@ -153,7 +153,7 @@ function createProgram(): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .argument('<run>', 'a NAME.jsonl that "lorikeet sim" has written')
-    .option('--run <line>', 'which of its runs, by line', '1')
+    .option('--run <line>', 'which of its runs, by line or key', '1')
     .option('--seed <seed>', 'the same world from another seed')
     .option('--until <ms>', 'until this virtual time')
     .option('--trace <file>', 'every event as a line, columns separated by tabs')

@@ -5,11 +5,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { wantedOf } from '../protocol/config.ts';
 import { SETTINGS, type Setting } from '../protocol/settings.ts';
 
+/** Settings the first peer of a run fills in. */
+const MEASURED = ['baseHash', 'labelPrior'];
+
 /** The settings as a Markdown table. */
 export function settingsPage(): string {
   const cell = (text: string): string => text.replaceAll('|', '\\|');
   const rows = (Object.entries(SETTINGS) as [string, Setting][]).map(([name, setting]) => {
-    const shown = setting.default === '' ? '(measured)' : `\`${setting.default}\``;
+    const nothing = MEASURED.includes(name) ? '(measured)' : '(none)';
+    const shown = setting.default === '' ? nothing : `\`${setting.default}\``;
     return `| \`${name}\` | ${cell(shown)} | ${cell(wantedOf(setting))} | ${cell(setting.about)} | ${cell(setting.why)} | ${setting.arithmetic ? 'yes' : ''} |`;
   });
   return [

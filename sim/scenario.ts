@@ -22,6 +22,8 @@ export interface Scenario extends NetworkModel, Faults {
   readonly trainer: string;
   /** Labelled points a peer has, with trainer `logistic`. */
   readonly samples: number;
+  /** How unlike peers' labels are, with trainer `logistic`: 0 alike, 1 one class each. */
+  readonly skew: number;
   /** With trainer `lora`: data, gold and all, as in an experiment's file. */
   readonly learning: Partial<Learning>;
   /** Virtual ms of a round's training, uniform; where there are no device classes. */
@@ -67,6 +69,7 @@ export const DEFAULTS: Scenario = {
   size: 100,
   trainer: 'none',
   samples: 16,
+  skew: 0,
   learning: {},
   trainMs: [50, 500],
   devices: [],
@@ -225,6 +228,7 @@ function problemOf(field: string, value: unknown): string | null {
     case 'loss':
     case 'duplication':
     case 'natShare':
+    case 'skew':
       return isNumber(value, 0, field === 'loss' ? 0.95 : 1) ? null : 'a share from 0 to 1';
     case 'peers':
     case 'size':

@@ -32,20 +32,36 @@ export function appendRecord(folder: string, name: string, shard: string | undef
 
 /** Every whole record of a scenario in a folder, those of shards included, by key. */
 export function readSimulations(folder: string, name: string): Map<string, SimulationRecord> {
+  return new Map(
+    filesOf(folder, name)
+      .flatMap((file) => readLines(file))
+      .map((record) => [record.key, record]),
+  );
+}
+
+function filesOf(folder: string, name: string): string[] {
   const isOurs = (file: string): boolean =>
     file === `${name}.jsonl` || (file.startsWith(`${name}.`) && /^\d+of\d+\.jsonl$/.test(file.slice(name.length + 1)));
   const files = existsSync(folder) ? readdirSync(folder).filter(isOurs).sort() : [];
-  return new Map(files.flatMap((file) => readLines(join(folder, file))).map((record) => [record.key, record]));
+  return files.map((file) => join(folder, file));
 }
 
-/** The record in a file, by line from 1. Throws a UserError where there is none. */
-export function readRecord(path: string, line: number): SimulationRecord {
+/** The file of a folder that holds a record. */
+export function fileOf(folder: string, name: string, key: string): string {
+  const files = filesOf(folder, name);
+  return files.find((file) => readLines(file).some((record) => record.key === key)) ?? join(folder, `${name}.jsonl`);
+}
+
+/** The record in a file, by line from 1 or by key. Throws a UserError where there is none. */
+export function readRecord(path: string, which: string): SimulationRecord {
   const fail = (got: string): never => {
     throw new UserError('usage', `${path}: ${got}; wanted a NAME.jsonl that "lorikeet sim" has written`);
   };
   if (!existsSync(path)) return fail('no such file');
   const records = readLines(path);
-  return records[line - 1] ?? fail(`has ${records.length} whole runs, none in line ${line}`);
+  const record =
+    records.find(({ key }) => key === which) ?? (/^\d{1,9}$/.test(which) ? records[Number(which) - 1] : null);
+  return record ?? fail(`has ${records.length} whole runs, none in line or of key ${which}`);
 }
 
 /** A line cut short by a crash is left out. */

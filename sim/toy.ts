@@ -19,6 +19,8 @@ export interface ToyOptions {
   readonly steps: number;
   /** Labelled points a peer has, to learn from. */
   readonly points: number;
+  /** 0: peers' points are alike; 1: each has points of one class only. */
+  readonly skew: number;
 }
 
 /** One entry a kind of training. */
@@ -43,11 +45,13 @@ export const TOYS: Readonly<Record<string, (options: ToyOptions) => Toy>> = {
     };
   },
   /** Logistic regression on points of each peer's own, labelled by one hidden vector with one in ten wrong. */
-  logistic: ({ seed, peers, size, learningRate, steps, points }) => {
+  logistic: ({ seed, peers, size, learningRate, steps, points, skew }) => {
     const prng = createPrng(seed).fork('logistic');
     const hidden = Float64Array.from({ length: size }, prng.normal);
-    const sets = Array.from({ length: peers }, (_, i) => drawPoints(prng.fork(i), hidden, points));
-    const held = drawPoints(prng.fork('held out'), hidden, 500, 0);
+    const sets = Array.from({ length: peers }, (_, i) =>
+      drawPoints(prng.fork(i), hidden, points, { side: i % 2, skew }),
+    );
+    const held = drawPoints(prng.fork('held out'), hidden, 500, { noise: 0 });
     return {
       start: () => new Float32Array(size),
       train: (peer, _round, x) => {
@@ -70,10 +74,20 @@ interface Points {
   readonly labels: Uint8Array;
 }
 
-function drawPoints(prng: Prng, hidden: Float64Array, count: number, noise = 0.1): Points {
+/** A share `skew` of the points lies on one side of the hidden vector's plane. */
+function drawPoints(
+  prng: Prng,
+  hidden: Float64Array,
+  count: number,
+  { noise = 0.1, side = 0, skew = 0 }: { noise?: number; side?: number; skew?: number },
+): Points {
   const points = { values: new Float32Array(count * hidden.length), labels: new Uint8Array(count) };
   for (let k = 0; k < count; k++) {
     for (let i = 0; i < hidden.length; i++) points.values[k * hidden.length + i] = prng.normal();
+    const isForced = skew > 0 && prng.random() < skew;
+    const isOther = margin(hidden, points, k) > 0 !== (side === 1);
+    // The mirror image of a normal point is as likely as it.
+    if (isForced && isOther) for (let i = 0; i < hidden.length; i++) points.values[k * hidden.length + i]! *= -1;
     const isRight = margin(hidden, points, k) > 0;
     points.labels[k] = isRight === prng.random() >= noise ? 1 : 0;
   }

@@ -19,8 +19,8 @@ export const TRAINER_NAMES: readonly string[] = [...Object.keys(TOYS), 'lora'];
 export async function createSimulatedTrainer(run: ScenarioRun): Promise<SimulatedTrainer> {
   const { scenario, settings, seed } = run;
   if (scenario.trainer === 'lora') return (await import('./lora.ts')).createLora(run);
-  const { peers, size, samples: points } = scenario;
+  const { peers, size, samples: points, skew } = scenario;
   const { learningRate, localSteps: steps } = settings;
-  const toy: Toy = TOYS[scenario.trainer]!({ seed, peers, size, learningRate, steps, points });
+  const toy: Toy = TOYS[scenario.trainer]!({ seed, peers, size, learningRate, steps, points, skew });
   return { ...toy, factors: [], stop: async () => {} };
 }

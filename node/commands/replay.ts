@@ -4,12 +4,12 @@ import { finished } from 'node:stream/promises';
 import type { ScenarioRun } from '../../sim/scenario.ts';
 import { createDisplay, table } from '../display.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
-import { type Flags, integerFlag } from './flags.ts';
+import type { Flags } from './flags.ts';
 
 export async function replay(path: string, flags: Flags): Promise<void> {
   const { readRecord } = await import('../../sim/simulation-records.ts');
   const { checkSettings } = await import('../train/run.ts');
-  const record = readRecord(path, integerFlag(flags, 'run', 1, 1e9));
+  const record = readRecord(path, String(flags.run));
   const seed = flags.seed === undefined ? record.seed : String(flags.seed);
   const { point, scenario } = record;
   const run: ScenarioRun = { point, scenario, seed, settings: checkSettings({ ...record.settings, seed }, path) };

@@ -23,7 +23,7 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
     return;
   }
   const { simulate } = await import('../../sim/simulate.ts');
-  const { appendRecord, keyOf, readSimulations } = await import('../../sim/simulation-records.ts');
+  const { appendRecord, fileOf, keyOf, readSimulations } = await import('../../sim/simulation-records.ts');
   const folder = String(flags.out);
   const version = packageVersion();
   const known = readSimulations(folder, spec.name);
@@ -57,7 +57,10 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
       return record ? [{ run, result: record.result }] : [];
     });
     await writeReport({ folder, spec, all, command, isJson: Boolean(flags.json) });
-    for (const { run, result } of all) if (result.problem) tellProblem(run, result.problem, command);
+    tellProblems(all, (run) => {
+      const key = keyOf(run, version);
+      return { file: fileOf(folder, spec.name, key), key };
+    });
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
     display.close();
@@ -77,18 +80,21 @@ async function writeReport(options: {
 }): Promise<void> {
   const { simulationHtml, simulationMarkdown } = await import('../../sim/simulation-report.ts');
   const { folder, spec, all, command, isJson } = options;
-  const fileOf = (kind: string): string => join(folder, `${spec.name}.${kind}`);
+  const pathOf = (kind: string): string => join(folder, `${spec.name}.${kind}`);
   const report = simulationMarkdown(spec, all, command);
-  await writeFileAtomic(fileOf('md'), report);
-  await writeFileAtomic(fileOf('html'), simulationHtml(spec, all, command));
+  await writeFileAtomic(pathOf('md'), report);
+  await writeFileAtomic(pathOf('html'), simulationHtml(spec, all, command));
   if (isJson) console.log(JSON.stringify(all.map(({ run, result }) => ({ ...run, result }))));
-  else console.log(`${report}\nthe same with pictures: ${fileOf('html')}`);
+  else console.log(`${report}\nthe same with pictures: ${pathOf('html')}`);
 }
 
-/** An invariant that did not hold, and the command that shows it again. */
-function tellProblem(run: ScenarioRun, problem: string, command: string): void {
-  const sets = Object.entries(run.point).map(([name, value]) => ` --set '${name}=${JSON.stringify(value)}'`);
-  const again = `${command.replace(/ --seeds \S+/, '')} --set points=[{}] --set vary={}`;
-  console.error(`seed ${run.seed}: ${problem}; again with ${again}${sets.join('')} --seeds ${run.seed}`);
-  process.exitCode = EXIT.bug;
+/** Says what did not hold, with the command that shows it again. */
+function tellProblems(all: readonly Simulated[], fileOf: (run: ScenarioRun) => { file: string; key: string }): void {
+  for (const { run, result } of all) {
+    if (result.problem === null) continue;
+    const { file, key } = fileOf(run);
+    const again = `lorikeet sim replay ${file} --run ${key} --until ${result.problemAtMs}`;
+    console.error(`seed ${run.seed}: ${result.problem}; see it again with ${again}`);
+    process.exitCode = EXIT.bug;
+  }
 }

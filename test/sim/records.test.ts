@@ -101,6 +101,8 @@ test('a replay is the same event for event, stops at any time, takes another see
   const changed = lorikeet('sim', 'replay', records);
   assert.equal([changed.code, /the code has changed since/.test(changed.err)], [3, true], changed.err);
   assert.is(lorikeet('sim', 'replay', records, '--run', '5').code, 2);
+  const { key } = JSON.parse(other) as { key: string };
+  assert.is(lorikeet('sim', 'replay', records, '--run', key, '--until', '100').code, 0);
 });
 
 test.run();

@@ -128,7 +128,7 @@ test('toys come near what all their data ask for, and nearer than a peer alone',
   for (const trainer of ['quadratic', 'logistic']) {
     const settings = { rounds: 25, localSteps: 4, learningRate: 0.2 };
     const together = await resultOf({ trainer, peers: 12, settings });
-    const toy = TOYS[trainer]!({ seed: SEED, peers: 12, size: 20, learningRate: 0.2, steps: 4, points: 16 });
+    const toy = TOYS[trainer]!({ seed: SEED, peers: 12, size: 20, learningRate: 0.2, steps: 4, points: 16, skew: 0 });
     let alone = toy.start(0);
     for (let round = 0; round < 25; round++) alone = toy.train(0, round, alone);
     assert.ok(
@@ -137,6 +137,16 @@ test('toys come near what all their data ask for, and nearer than a peer alone',
     );
     assert.is(together.drift, null);
   }
+});
+
+test('skewed labels: each peer alone learns less, and the peers together still learn', async () => {
+  const of = (skew: number, schedule: string) =>
+    resultOf({ trainer: 'logistic', skew, size: 10, settings: { rounds: 30, schedule, localSteps: 5 } });
+  const toy = TOYS.logistic!({ seed: SEED, peers: 8, size: 10, learningRate: 0.1, steps: 150, points: 16, skew: 1 });
+  const alone = Array.from({ length: 8 }, (_, i) => toy.loss(toy.train(i, 0, toy.start(i))));
+  const [alike, unlike] = [await of(0, 'full'), await of(1, 'full')];
+  assert.ok(Math.min(...alone) > unlike.loss + 0.1, `${alone}, ${unlike.loss}; ${REPLAY}`);
+  assert.ok(unlike.loss < 0.3 && alike.loss <= unlike.loss + 0.05, `${alike.loss}, ${unlike.loss}; ${REPLAY}`);
 });
 
 test('the same run has the same trace and the same state at any time; another seed another', async () => {
