@@ -6,7 +6,6 @@
  */
 import { CODECS, type CodecName } from './codec.ts';
 import type { RunSettings } from './config.ts';
-import { edgeWeight } from './mixing.ts';
 
 export interface Edge {
   /** Announced with the adapter; the weight of the edge comes from the larger of the two ends'. */
@@ -85,30 +84,23 @@ export function openExchange(options: {
 
 function edgesOf(neighbours: readonly string[], open: readonly Exchange[]): Record<string, Edge> {
   const edges: Record<string, Edge> = Object.create(null); // for any names
-  const degree = degreeWithin(1 - pendingWeight(open), neighbours.length);
-  for (const id of neighbours) edges[id] = { degree, received: false, acknowledged: false, isUnsent: true };
+  for (const id of neighbours) {
+    let older = 0;
+    for (const exchange of open) if (isOpen(exchange.edges[id])) older += 1;
+    edges[id] = { degree: edgeDegree(neighbours.length, older), received: false, acknowledged: false, isUnsent: true };
+  }
   return edges;
 }
 
 /** Degrees travel in two bytes. */
 const MAX_DEGREE = 0xffff;
 
-/** The most that open exchanges will still move this peer by, together. */
-function pendingWeight(open: readonly Exchange[]): number {
-  let sum = 0;
-  for (const { edges } of open) {
-    for (const { received, degree } of Object.values(edges)) if (!received) sum += edgeWeight(degree, 0);
-  }
-  return sum;
-}
-
 /**
- * The number of neighbours; more where older exchanges are open. Each of those was measured before the others are mixed, so
- * all weights of a peer together stay within 1, as those of one round do: it ends among its neighbours, not past them.
+ * The number of neighbours; more for each older exchange with this one that is still open, so that the weight, 1 / (1 + it),
+ * halves. Each of those will move both ends towards each other by much the same difference: together not past each other.
  */
-function degreeWithin(budget: number, neighbours: number): number {
-  const divisor = (1 + Math.max(1, neighbours)) / Math.max(budget, Number.MIN_VALUE);
-  return Math.min(MAX_DEGREE, Math.ceil(divisor - 1e-9) - 1);
+function edgeDegree(neighbours: number, older: number): number {
+  return Math.min(MAX_DEGREE, (1 + Math.max(1, neighbours)) * 2 ** Math.min(older, 16) - 1);
 }
 
 /** Not mixed, or not known to be, at one of the ends. */
