@@ -5,7 +5,7 @@ import { totalRounds } from '../protocol/peer.ts';
 import { distance, mean } from '../protocol/vector.ts';
 import { befall, tamperer } from './faults.ts';
 import { contraction, diameter } from './graph.ts';
-import { createWatch } from './invariants.ts';
+import { createWatch, type Watch } from './invariants.ts';
 import type { ScenarioRun } from './scenario.ts';
 import { createTally, type SimulatedRound, type Tally } from './tally.ts';
 import { createSimulatedTrainer } from './trainers.ts';
@@ -88,10 +88,14 @@ export async function simulate(
     trainMs: roundTimes(run),
     ...(tamper ? { tamper } : {}),
     ...(options.step ? { step: options.step } : {}),
-    onEvent: (...happened) => {
-      if (isWatched) watch.look(...happened);
-      options.onEvent?.(...happened);
-    },
+    ...(isWatched || options.onEvent
+      ? {
+          onEvent: (...happened: Parameters<Watch['look']>) => {
+            if (isWatched) watch.look(...happened);
+            options.onEvent?.(...happened);
+          },
+        }
+      : {}),
     pause: async () => {
       await new Promise((resolve) => setImmediate(resolve)); // Ctrl-C is heard
       options.signal?.throwIfAborted();

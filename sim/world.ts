@@ -253,7 +253,7 @@ export function createWorld(options: WorldOptions): World {
       carryOut(index, effect);
       count += 1;
     }
-    options.onEvent?.(seat, event, effects.slice(0, count), now);
+    if (options.onEvent) options.onEvent(seat, event, effects.slice(0, count), now);
     if (count < effects.length) kill(index);
   };
   const isBroken = (seat: Seat, effect: Effect): boolean => {
