@@ -28,14 +28,16 @@ export const TOYS: Readonly<Record<string, (options: ToyOptions) => Toy>> = {
   /** Nothing is learned: peers start apart and only mix. */
   none: ({ seed, peers, size }) => {
     // Drawn again rather than kept: thousands of large ones fit only once.
-    const start = (peer: number): Float32Array => drawVector(createPrng(seed).fork('start').fork(peer), size);
+    const start = (peer: number): Float32Array =>
+      drawInto(new Float32Array(size), createPrng(seed).fork('start').fork(peer));
     const middle = meanOf(peers, start);
     return { start, train: (_peer, _round, x) => x, loss: (x) => squareDistance(x, middle) };
   },
   /** Each peer pulls towards a point of its own, ||x - c_i||^2 / 2: all together ask for the mean of the points. */
   quadratic: ({ seed, peers, size, learningRate, steps }) => {
     const prng = createPrng(seed).fork('targets');
-    const targets = Array.from({ length: peers }, (_, i) => drawVector(prng.fork(i), size));
+    const targets = rowsOf(new Float32Array(peers * size), peers);
+    for (const [i, target] of targets.entries()) drawInto(target, prng.fork(i));
     const middle = meanOf(peers, (i) => targets[i]!);
     const kept = (1 - learningRate) ** steps;
     return {
@@ -48,10 +50,12 @@ export const TOYS: Readonly<Record<string, (options: ToyOptions) => Toy>> = {
   logistic: ({ seed, peers, size, learningRate, steps, points, skew }) => {
     const prng = createPrng(seed).fork('logistic');
     const hidden = Float64Array.from({ length: size }, prng.normal);
-    const sets = Array.from({ length: peers }, (_, i) =>
-      drawPoints(prng.fork(i), hidden, points, { side: i % 2, skew }),
-    );
-    const held = drawPoints(prng.fork('held out'), hidden, 500, { noise: 0 });
+    const values = rowsOf(new Float32Array(peers * points * size), peers);
+    const labels = rowsOf(new Uint8Array(peers * points), peers);
+    const sets = values.map((of, i): Points => ({ values: of, labels: labels[i]! }));
+    for (const [i, set] of sets.entries()) drawPoints(set, prng.fork(i), hidden, { side: i % 2, skew });
+    const held = { values: new Float32Array(HELD_OUT * size), labels: new Uint8Array(HELD_OUT) };
+    drawPoints(held, prng.fork('held out'), hidden, { noise: 0 });
     return {
       start: () => new Float32Array(size),
       train: (peer, _round, x) => {
@@ -68,21 +72,29 @@ export const TOYS: Readonly<Record<string, (options: ToyOptions) => Toy>> = {
   },
 };
 
+/** Labelled points a vector is scored by. */
+const HELD_OUT = 500;
+
 interface Points {
   /** Row by row: [labels, size]. */
   readonly values: Float32Array;
   readonly labels: Uint8Array;
 }
 
-/** A share `skew` of the points lies on one side of the hidden vector's plane. */
+/** Rows of one table for all peers: views, not copies. */
+function rowsOf<T extends Float32Array | Uint8Array>(table: T, count: number): T[] {
+  const width = table.length / count;
+  return Array.from({ length: count }, (_, i) => table.subarray(i * width, (i + 1) * width) as T);
+}
+
+/** Fills in the points; a share `skew` of them lies on one side of the hidden vector's plane. */
 function drawPoints(
+  points: Points,
   prng: Prng,
   hidden: Float64Array,
-  count: number,
   { noise = 0.1, side = 0, skew = 0 }: { noise?: number; side?: number; skew?: number },
-): Points {
-  const points = { values: new Float32Array(count * hidden.length), labels: new Uint8Array(count) };
-  for (let k = 0; k < count; k++) {
+): void {
+  for (let k = 0; k < points.labels.length; k++) {
     for (let i = 0; i < hidden.length; i++) points.values[k * hidden.length + i] = prng.normal();
     const isForced = skew > 0 && prng.random() < skew;
     const isOther = margin(hidden, points, k) > 0 !== (side === 1);
@@ -91,7 +103,6 @@ function drawPoints(
     const isRight = margin(hidden, points, k) > 0;
     points.labels[k] = isRight === prng.random() >= noise ? 1 : 0;
   }
-  return points;
 }
 
 /** w x of a point. */
@@ -112,9 +123,8 @@ function descend(w: Float32Array, points: Points, rate: number): void {
   }
 }
 
-function drawVector(prng: Prng, size: number): Float32Array {
-  const x = new Float32Array(size);
-  for (let i = 0; i < size; i++) x[i] = prng.normal();
+function drawInto(x: Float32Array, prng: Prng): Float32Array {
+  for (let i = 0; i < x.length; i++) x[i] = prng.normal();
   return x;
 }
 
