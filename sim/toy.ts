@@ -46,10 +46,10 @@ export const TOYS: Readonly<Record<string, (options: ToyOptions) => Toy>> = {
       loss: (x) => squareDistance(x, middle),
     };
   },
-  /** Logistic regression on points of each peer's own, labelled by one hidden vector with one in ten wrong. */
+  /** Logistic regression on points of each peer's own, labelled by one hidden vector with one in ten wrong; the last number is the bias. */
   logistic: ({ seed, peers, size, learningRate, steps, points, skew }) => {
     const prng = createPrng(seed).fork('logistic');
-    const hidden = Float64Array.from({ length: size }, prng.normal);
+    const hidden = Float64Array.from({ length: size }, prng.normal).fill(0, size - 1);
     const values = rowsOf(new Float32Array(peers * points * size), peers);
     const labels = rowsOf(new Uint8Array(peers * points), peers);
     const sets = values.map((of, i): Points => ({ values: of, labels: labels[i]! }));
@@ -95,11 +95,12 @@ function drawPoints(
   { noise = 0.1, side = 0, skew = 0 }: { noise?: number; side?: number; skew?: number },
 ): void {
   for (let k = 0; k < points.labels.length; k++) {
-    for (let i = 0; i < hidden.length; i++) points.values[k * hidden.length + i] = prng.normal();
+    const point = points.values.subarray(k * hidden.length, (k + 1) * hidden.length);
+    drawInto(point, prng).fill(1, hidden.length - 1);
     const isForced = skew > 0 && prng.random() < skew;
     const isOther = margin(hidden, points, k) > 0 !== (side === 1);
     // The mirror image of a normal point is as likely as it.
-    if (isForced && isOther) for (let i = 0; i < hidden.length; i++) points.values[k * hidden.length + i]! *= -1;
+    if (isForced && isOther) for (let i = 0; i < hidden.length - 1; i++) point[i]! *= -1;
     const isRight = margin(hidden, points, k) > 0;
     points.labels[k] = isRight === prng.random() >= noise ? 1 : 0;
   }
