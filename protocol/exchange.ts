@@ -86,7 +86,7 @@ function edgesOf(neighbours: readonly string[], open: readonly Exchange[]): Reco
   const edges: Record<string, Edge> = Object.create(null); // for any names
   for (const id of neighbours) {
     let older = 0;
-    for (const exchange of open) if (isOpen(exchange.edges[id])) older += 1;
+    for (const { edges: earlier } of open) if (earlier[id]?.received === false) older += 1;
     edges[id] = { degree: edgeDegree(neighbours.length, older), received: false, acknowledged: false, isUnsent: true };
   }
   return edges;
@@ -96,8 +96,9 @@ function edgesOf(neighbours: readonly string[], open: readonly Exchange[]): Reco
 const MAX_DEGREE = 0xffff;
 
 /**
- * The number of neighbours; more for each older exchange with this one that is still open, so that the weight, 1 / (1 + it),
- * halves. Each of those will move both ends towards each other by much the same difference: together not past each other.
+ * The number of neighbours; more for each older exchange with this one whose adapter is not mixed in here yet, so that the
+ * weight, 1 / (1 + it), halves. Each of those will move both ends towards each other by much the same difference: together
+ * not past each other.
  */
 function edgeDegree(neighbours: number, older: number): number {
   return Math.min(MAX_DEGREE, (1 + Math.max(1, neighbours)) * 2 ** Math.min(older, 16) - 1);
