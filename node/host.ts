@@ -100,7 +100,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
     if (banned.has(detail.toString())) node.hangUp(detail).catch(() => {});
     else options.onPeer(detail.toString(), true);
   });
-  node.addEventListener('peer:disconnect', ({ detail }) => options.onPeer(detail.toString(), false));
+  node.addEventListener('peer:disconnect', ({ detail }) => {
+    lines.get(detail.toString())?.end();
+    options.onPeer(detail.toString(), false);
+  });
   pubsub.topicValidators.set(topic, (_source, message) => {
     if (message.type !== 'signed' || message.data.length > MAX_PUBLISHED_BYTES) return TopicValidatorResult.Reject;
     return options.validate(message.from.toString(), message.data)
@@ -163,6 +166,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     },
     stop: async () => {
       stopping.abort();
+      for (const line of [...lines.values()]) line.end();
       await Promise.race([node.stop(), new Promise((resolve) => setTimeout(resolve, STOP_DEADLINE_MS).unref())]);
     },
   };

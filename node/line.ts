@@ -10,6 +10,8 @@ export interface Channel {
 export interface Line {
   /** Resolves when the frame has left; false where it has not in time, or the line is broken. */
   send(bytes: Uint8Array): Promise<boolean>;
+  /** Of no more use: what waits has not left. */
+  end(): void;
 }
 
 interface Waiting {
@@ -17,20 +19,38 @@ interface Waiting {
   readonly done: (left: boolean) => void;
 }
 
-/** A line over the channel that `open` gives; `onEnd` is told once, when it is of no more use. */
+/**
+ * A line over the channel that `open` gives; `onEnd` is told once, when it is of no more use. The deadline is of each frame,
+ * from when those before it have left.
+ */
 export function createLine(options: { open: () => Promise<Channel>; deadlineMs: number; onEnd: () => void }): Line {
   const queue: Waiting[] = [];
   let wake: () => void = () => {};
   let isOver = false;
   let channel: Channel | null = null;
+  let timer: NodeJS.Timeout | undefined;
 
+  const end = (): void => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(timer);
+    options.onEnd();
+    channel?.abort(new Error('the line has ended'));
+    for (const { done } of queue.splice(0)) done(false);
+    wake();
+  };
+  const watch = (): void => {
+    clearTimeout(timer);
+    if (queue.length > 0) timer = setTimeout(end, options.deadlineMs);
+  };
   /** A frame has left when the channel asks for the next. */
   async function* frames(): AsyncGenerator<Uint8Array> {
-    for (;;) {
+    while (!isOver) {
       const next = queue[0];
       if (next) {
         yield next.bytes;
-        queue.shift();
+        if (queue[0] === next) queue.shift();
+        watch();
         next.done(true);
       } else {
         await new Promise<void>((resolve) => {
@@ -39,31 +59,19 @@ export function createLine(options: { open: () => Promise<Channel>; deadlineMs: 
       }
     }
   }
-  const end = (): void => {
-    if (isOver) return;
-    isOver = true;
-    options.onEnd();
-    for (const { done } of queue.splice(0)) done(false);
-  };
   const run = async (): Promise<void> => {
     channel = await options.open();
-    if (isOver) return channel.abort(new Error('deadline'));
+    if (isOver) return channel.abort(new Error('the line has ended'));
     await channel.carry(frames());
   };
   run().then(end, end);
   return {
+    end,
     send: (bytes) =>
       new Promise((resolve) => {
         if (isOver) return resolve(false);
-        const timer = setTimeout(() => {
-          channel?.abort(new Error('deadline'));
-          end();
-        }, options.deadlineMs);
-        const done = (left: boolean): void => {
-          clearTimeout(timer);
-          resolve(left);
-        };
-        queue.push({ bytes, done });
+        queue.push({ bytes, done: resolve });
+        if (queue.length === 1) watch();
         wake();
       }),
   };

@@ -141,7 +141,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
           .then((right) => right || push({ type: 'peer', id: effect.id, up: false }));
         return;
       case 'drop':
-        await host.ban(effect.id);
+        host.ban(effect.id).catch(() => {}); // it is heard no more from now on
         return;
       case 'refuse':
         options.onRefuse?.(effect.id, effect.code);

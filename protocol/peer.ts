@@ -43,6 +43,8 @@ export interface Peer {
   done: boolean;
   /** What is asked of others before going on; null: nothing. */
   question: Question | null;
+  /** It was asking when it stopped. */
+  wasAsking: boolean;
 }
 
 /** Norm beyond which an adapter is never believed, whatever the run says: sums must stay finite. */
@@ -112,6 +114,7 @@ export function restorePeer(options: {
     strikes: {},
     done: false,
     question: null,
+    wasAsking: false,
   };
 }
 

@@ -147,12 +147,13 @@ function acknowledged(peer: Peer, from: string, round: number): void {
   if (edge) edge.acknowledged = true;
 }
 
-/** The other end has no such exchange: it did not draw us, or has finished it. Either way nothing is left to do. */
+/** The other end has no such exchange: it did not draw us, has finished it, or has given it up. */
 function declined(peer: Peer, from: string, round: number): void {
   const exchange = peer.exchanges.find((e) => e.round === round);
-  if (!exchange?.edges[from]) return;
-  if (!isHeld(peer.inbox, round, from)) delete exchange.edges[from];
-  else exchange.edges[from].acknowledged = true;
+  // It has mixed ours, and ours has to mix what is held; else neither does.
+  if (exchange?.edges[from]?.acknowledged && isHeld(peer.inbox, round, from)) return;
+  if (exchange) delete exchange.edges[from];
+  peer.inbox.get(round)?.delete(from);
 }
 
 function offered(peer: Peer, from: string, round: number, out: Outbox): void {
@@ -160,6 +161,7 @@ function offered(peer: Peer, from: string, round: number, out: Outbox): void {
   if (edge?.received) return out.send(from, { type: 'ack', round });
   if (isHeld(peer.inbox, round, from)) return;
   if (!edge && round <= peer.exchanged) return out.send(from, { type: 'nack', round });
+  if (!edge && earlyProblem(peer, from, round)) return; // it would be refused
   out.send(from, { type: 'want', round });
 }
 

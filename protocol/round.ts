@@ -19,7 +19,7 @@ import { type Contribution, crossTerm, edgeWeight, mixAs, packedSource, type Sou
 import { drawNeighbours, drawOf } from './neighbours.ts';
 import { type Outbox, save, sendData } from './outbox.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
-import { isFiniteVector, norm } from './vector.ts';
+import { isFiniteVector } from './vector.ts';
 
 /** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
 export function advance(peer: Peer, out: Outbox): void {
@@ -47,7 +47,11 @@ function gather(peer: Peer, out: Outbox): void {
     out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
   }
   if (present < wanted && out.now < peer.deadlineAt) return;
-  if (peer.exchanged < peer.round) {
+  const wasAsking = peer.wasAsking && ask(peer, peer.round, out);
+  peer.wasAsking = false;
+  if (wasAsking) {
+    // It came back in the middle of asking.
+  } else if (peer.exchanged < peer.round) {
     beginRound(peer, peer.round, out);
   } else {
     peer.phase = 'exchanging';
@@ -116,6 +120,7 @@ function skipTo(peer: Peer, from: number, to: number, out: Outbox): void {
   out.effects.push({ type: 'report', metric: { type: 'skipped', from, to } });
   peer.round = to;
   peer.exchanged = to - 1;
+  save(peer, out); // before anybody is told
   for (const parcel of takeUpTo(peer.inbox, to - 1)) {
     const awaited = peer.exchanges.find((e) => e.round === parcel.round)?.edges[parcel.from];
     if (awaited) hold(peer.inbox, parcel);
@@ -136,19 +141,26 @@ function exchange(peer: Peer, out: Outbox): void {
   const { settings } = peer;
   const members = view(peer, out.now);
   const drawn = drawNeighbours(drawOf(settings, { runId: peer.runId, round: peer.round, members }), peer.id);
-  // What nobody would believe is not exchanged at all, so that no end mixes alone.
-  const sane = norm(peer.adapter) + norm(peer.residual) <= normLimit(peer);
-  if (!sane) out.effects.push({ type: 'report', metric: { type: 'diverged', round: peer.round } });
-  const neighbours = sane ? drawn : [];
   const { round, adapter, residual } = peer;
   const open = closeFinished(peer.exchanges);
-  const opened = openExchange({ round, neighbours, open, settings, adapter, residual });
+  const opened = openExchange({ round, neighbours: drawn, open, settings, adapter, residual });
+  const { payload, edges } = opened.exchange;
+  // What nobody would believe, packed, is not exchanged at all, so that no end mixes alone.
+  const size = CODECS[settings.codec as CodecName].norm(payload, adapter.length);
+  const isSane = size !== null && size <= normLimit(peer);
+  if (!isSane) {
+    out.effects.push({ type: 'report', metric: { type: 'diverged', round } });
+    for (const id of drawn) delete edges[id];
+  }
   peer.residual = opened.residual;
-  peer.exchanges = boundExchanges(peer, [...open, opened.exchange], out);
-  peer.exchanged = peer.round;
+  const all = [...open, opened.exchange];
+  const excess = Math.max(0, all.length - settings.maxOpenRounds);
+  peer.exchanges = all.slice(excess);
+  peer.exchanged = round;
   peer.phase = 'exchanging';
   save(peer, out);
-  sendData(peer, opened.exchange, neighbours, out);
+  for (const given of all.slice(0, excess)) giveUp(given, out);
+  sendData(peer, opened.exchange, isSane ? drawn : [], out);
   if (peer.roster) forgetSome(peer.members, (id) => isPartner(peer.exchanges, id));
   awaitNeighbours(peer, out);
 }
@@ -280,22 +292,25 @@ function meanDistance({ settings, adapter }: Peer, mixed: readonly Mixed[]): num
   return sum / mixed.length;
 }
 
-/** Keeps at most maxOpenRounds exchanges; the oldest is given up and counted. */
-function boundExchanges(peer: Peer, exchanges: Exchange[], out: Outbox): Exchange[] {
-  const excess = Math.max(0, exchanges.length - peer.settings.maxOpenRounds);
-  for (const { round, edges } of exchanges.slice(0, excess)) {
-    out.effects.push({ type: 'report', metric: { type: 'abandoned', round, edges: Object.keys(edges).length } });
-  }
-  return exchanges.slice(excess);
+/** An exchange there is no room or no time for any more: counted, and the other ends are told whether it was mixed here, so that they know. */
+function giveUp({ round, edges }: Exchange, out: Outbox): void {
+  const ids = Object.keys(edges).sort();
+  out.effects.push({ type: 'report', metric: { type: 'abandoned', round, edges: ids.length } });
+  for (const id of ids) out.send(id, { type: edges[id]!.received ? 'ack' : 'nack', round });
 }
 
 /** Finished, and nobody who may still be reached needs something of this peer (or the last deadline has passed). */
 function maybeFinish(peer: Peer, out: Outbox): void {
   peer.exchanges = closeFinished(peer.exchanges);
-  const open = peer.exchanges.flatMap(({ round, edges }) => Object.keys(edges).map((id) => ({ round, id })));
-  const needed = open.some(({ id }) => peer.members.get(id)?.connected || out.now < peer.lingerUntil);
+  const open = peer.exchanges.flatMap(({ edges }) => Object.keys(edges));
+  const needed = open.some((id) => peer.members.get(id)?.connected || out.now < peer.lingerUntil);
   if (peer.done || (needed && out.now < peer.deadlineAt)) return;
   peer.done = true;
-  for (const { round } of open) out.effects.push({ type: 'report', metric: { type: 'abandoned', round, edges: 1 } });
+  if (open.length > 0) {
+    const given = peer.exchanges;
+    peer.exchanges = [];
+    save(peer, out);
+    for (const exchange of given) giveUp(exchange, out);
+  }
   out.effects.push({ type: 'finish' });
 }

@@ -74,6 +74,7 @@ function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
 function regather(peer: Peer, out: Outbox): void {
   const fresh = peer.round === 0 && peer.exchanged < 0;
   const known = peer.members.size > 0;
+  peer.wasAsking = peer.phase === 'asking';
   peer.phase = 'gathering';
   peer.deadlineAt = fresh ? Number.POSITIVE_INFINITY : out.now + (known ? peer.settings.rejoinMs : 0);
   if (!fresh) out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });

@@ -37,7 +37,8 @@ export async function befall(
     const victim = prng.below(scenario.peers);
     const seat = world.seats[victim]!;
     await pass(prng.below(2 * scenario.downMs + 1));
-    if (world.now() >= untilMs || !seat.alive || seat.finished || seat.disk === null) continue;
+    if (world.now() >= Math.min(untilMs, scenario.untilMs)) break;
+    if (!seat.alive || seat.finished || seat.disk === null) continue;
     if (kind === 'clockJumps') {
       seat.ahead += prng.below(MAX_JUMP_MS);
       continue;
@@ -45,8 +46,10 @@ export async function befall(
     if (kind === 'fullDisks') seat.diskFull = true;
     else seat.fuse = prng.below(MAX_FUSE);
     await pass(scenario.downMs);
+    if (world.now() >= untilMs) break;
     if (seat.alive) world.kill(victim);
     await pass(scenario.downMs);
+    if (world.now() >= untilMs) break;
     const at = prng.random();
     world.restart(victim, kind === 'spoiltSnapshots' ? (bytes) => spoil(bytes, at) : undefined);
     restarts += 1;

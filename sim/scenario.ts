@@ -212,7 +212,7 @@ function problemOf(field: string, value: unknown): string | null {
     case 'roster':
       return typeof value === 'boolean' ? null : 'true or false';
     case 'liars':
-      return isNumber(of(value, 'share'), 0, 1) && String(of(value, 'kind')) in LIARS
+      return isNumber(of(value, 'share'), 0, 1) && Object.hasOwn(LIARS, String(of(value, 'kind')))
         ? null
         : `{ share: 0 to 1, kind: ${Object.keys(LIARS).join(' | ')} }`;
     case 'stragglers':

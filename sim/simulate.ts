@@ -8,7 +8,7 @@ import { contraction, diameter } from './graph.ts';
 import { createWatch, type Watch } from './invariants.ts';
 import type { ScenarioRun } from './scenario.ts';
 import { createTally, type SimulatedRound, type Tally } from './tally.ts';
-import { createSimulatedTrainer } from './trainers.ts';
+import { createSimulatedTrainer, type SimulatedTrainer } from './trainers.ts';
 import { createWorld, type World, type WorldOptions } from './world.ts';
 
 export interface SimulationResult {
@@ -67,10 +67,22 @@ export async function simulate(
   run: ScenarioRun,
   options: SimulateOptions = {},
 ): Promise<{ world: World; result: SimulationResult }> {
+  const trainer = await createSimulatedTrainer(run);
+  try {
+    return await simulateWith(trainer, run, options);
+  } finally {
+    await trainer.stop();
+  }
+}
+
+async function simulateWith(
+  trainer: SimulatedTrainer,
+  run: ScenarioRun,
+  options: SimulateOptions,
+): Promise<{ world: World; result: SimulationResult }> {
   const { untilMs = Number.POSITIVE_INFINITY, watch: isWatched = false, measure: isMeasured = true } = options;
   const { scenario, settings, seed } = run;
   const { peers } = scenario;
-  const trainer = await createSimulatedTrainer(run);
   const watch = createWatch();
   let tally: Tally | null = null;
   const tamper = tamperer(scenario, { seed, runId: RUN_ID, settings });
@@ -101,7 +113,7 @@ export async function simulate(
       options.signal?.throwIfAborted();
       options.onProgress?.(progressOf(world, totalRounds(settings)));
     },
-    onMetric: (_peer, metric, now) => tally?.take(metric, now, world.traffic().bytes),
+    onMetric: (peer, metric, now) => tally?.take(peer, metric, now, world.traffic().bytes),
   });
   const { start, spread } = spreadOf(vectorsOf(world)); // nobody has moved yet
   tally = createTally({ peers, start, spread, loss: isMeasured ? trainer.loss : null });
@@ -142,7 +154,6 @@ export async function simulate(
     trace: world.trace(),
     seconds,
   };
-  await trainer.stop();
   return { world, result };
 }
 
@@ -183,6 +194,7 @@ async function joinLater(world: World, { scenario }: ScenarioRun, untilMs: numbe
   const { peers, joiners, joinMs } = scenario;
   if (joiners === 0) return;
   await world.settle(Math.min(joinMs, untilMs));
+  world.idle(Math.min(joinMs, untilMs));
   for (let i = peers - joiners; i < peers && world.now() < untilMs; i++) world.join(i);
 }
 

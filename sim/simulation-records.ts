@@ -27,7 +27,9 @@ export function keyOf({ seed, scenario, settings }: ScenarioRun, version: string
 /** Appends one record to `NAME.jsonl`, or to the shard's own file, so that shards may share a folder. */
 export function appendRecord(folder: string, name: string, shard: string | undefined, record: SimulationRecord): void {
   const part = shard === undefined ? '' : `.${shard.replace('/', 'of')}`;
-  appendFileSync(join(folder, `${name}${part}.jsonl`), `${JSON.stringify(record)}\n`);
+  const path = join(folder, `${name}${part}.jsonl`);
+  const isTorn = existsSync(path) && !/(^|\n)$/.test(readFileSync(path, 'utf8'));
+  appendFileSync(path, `${isTorn ? '\n' : ''}${JSON.stringify(record)}\n`);
 }
 
 /** Every whole record of a scenario in a folder, those of shards included, by key. */

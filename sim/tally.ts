@@ -20,7 +20,7 @@ export interface SimulatedRound {
 type Loss = (x: Float32Array) => number | Promise<number>;
 
 export interface Tally {
-  readonly take: (metric: Metric, now: number, bytes: number) => void;
+  readonly take: (peer: number, metric: Metric, now: number, bytes: number) => void;
   readonly rounds: () => Promise<SimulatedRound[]>;
   readonly abandoned: () => number;
   readonly adopted: () => number;
@@ -32,6 +32,7 @@ interface Sums {
   readonly vector: Float64Array;
   squares: number;
   readonly losses: (number | Promise<number>)[];
+  readonly seen: Set<number>;
   atMs: number;
   bytes: number;
 }
@@ -40,6 +41,7 @@ export function createTally(options: { peers: number; start: Float32Array; sprea
   const { peers, start, spread, loss } = options;
   const open = new Map<number, Sums>();
   const done: Promise<SimulatedRound>[] = [];
+  const closed = new Set<number>();
   const moved = new Float64Array(start.length);
   let [abandoned, adopted] = [0, 0];
   /** Sums are of distances from the start, so that small differences survive. */
@@ -69,22 +71,32 @@ export function createTally(options: { peers: number; start: Float32Array; sprea
     };
   };
   return {
-    take: (metric, now, bytes) => {
+    take: (peer, metric, now, bytes) => {
       if (metric.type === 'abandoned') abandoned += metric.edges;
       if (metric.type === 'adopted') {
         adopted += 1;
         for (let i = 0; i < moved.length; i++) moved[i]! += metric.adapter[i]! - metric.before[i]!;
       }
-      if (metric.type !== 'mixed' || !loss) return;
-      const fresh: Sums = { vector: new Float64Array(start.length), squares: 0, losses: [], atMs: now, bytes };
+      if (metric.type !== 'mixed' || !loss || closed.has(metric.round)) return;
+      const fresh: Sums = {
+        vector: new Float64Array(start.length),
+        squares: 0,
+        losses: [],
+        seen: new Set(),
+        atMs: now,
+        bytes,
+      };
       const sums = open.get(metric.round) ?? fresh;
       open.set(metric.round, sums);
+      if (sums.seen.has(peer)) return; // once more, after a crash before it was saved
+      sums.seen.add(peer);
       add(sums, metric.adapter);
       sums.losses.push(loss(metric.adapter));
       sums.atMs = now;
       if (2 * sums.losses.length <= peers) sums.bytes = bytes;
       if (sums.losses.length < peers) return;
       open.delete(metric.round);
+      closed.add(metric.round);
       done.push(close(metric.round, sums, loss));
     },
     rounds: async () => {

@@ -75,6 +75,8 @@ export interface World {
    * refused, it comes back as somebody new.
    */
   restart(index: number, spoil?: (bytes: Uint8Array) => Uint8Array): void;
+  /** Lets time pass up to then, where nobody is busy any more. */
+  idle(untilMs: number): void;
   /** Someone who was absent comes. */
   join(index: number): void;
   /** A digest over every event so far: the same for the same seed, code and options. */
@@ -169,6 +171,7 @@ export function createWorld(options: WorldOptions): World {
   const canConnect = (a: number, b: number): boolean =>
     (banned.size === 0 || !(banned.has(`${a}/${b}`) || banned.has(`${b}/${a}`))) && network.canConnect(a, b, now);
 
+  const isUp = (a: number, b: number | undefined): boolean => b !== undefined && seats[b]!.alive && canConnect(a, b);
   const deliver = (from: number, to: number, bytes: Uint8Array): void => {
     traffic.frames += 1;
     traffic.bytes += bytes.length;
@@ -199,6 +202,7 @@ export function createWorld(options: WorldOptions): World {
           return { type: 'trained', round: effect.round, adapter: vector, stats: { loss: 0 } };
         };
         const event = adapter instanceof Promise ? adapter.then(trained) : trained(adapter);
+        if (event instanceof Promise) event.catch(() => {}); // who takes it out of the heap hears of it
         heap.push(now + between(trainMs(index), device), { to: index, life: seat.life, event });
         break;
       }
@@ -220,7 +224,8 @@ export function createWorld(options: WorldOptions): World {
       case 'dial': {
         const to = places.get(effect.id);
         const up = to !== undefined && seats[to]!.alive && canConnect(index, to);
-        heap.push(now + longest(), { to: index, life: seat.life, event: { type: 'peer', id: effect.id, up } });
+        if (up) connect(index, to, true);
+        else heap.push(now + longest(), { to: index, life: seat.life, event: { type: 'peer', id: effect.id, up } });
         break;
       }
       case 'drop': {
@@ -282,7 +287,7 @@ export function createWorld(options: WorldOptions): World {
       const at = heap.next();
       if (at === null) return null;
       if (at > untilMs) {
-        now = untilMs;
+        now = Math.max(now, untilMs);
         return null;
       }
       now = at;
@@ -291,7 +296,7 @@ export function createWorld(options: WorldOptions): World {
       if (!seat.alive || (life !== null && life !== seat.life)) continue;
       if (event instanceof Promise) return { to, event };
       if (event.type === 'timer' && seat.timers[event.name] !== due) continue;
-      if (event.type === 'peer' && event.up && !seats[places.get(event.id)!]?.alive) continue;
+      if (event.type === 'peer' && event.up && !isUp(to, places.get(event.id))) continue;
       return { to, event };
     }
     return null;
@@ -338,6 +343,9 @@ export function createWorld(options: WorldOptions): World {
       }
     },
     kill,
+    idle: (untilMs) => {
+      if (busy === 0) now = Math.max(now, untilMs);
+    },
     join: (index) => {
       seats[index]!.alive = true;
       busy += 1;

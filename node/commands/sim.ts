@@ -93,7 +93,7 @@ function tellProblems(all: readonly Simulated[], fileOf: (run: ScenarioRun) => {
   for (const { run, result } of all) {
     if (result.problem === null) continue;
     const { file, key } = fileOf(run);
-    const again = `lorikeet sim replay ${file} --run ${key} --until ${result.problemAtMs}`;
+    const again = `lorikeet sim replay ${file} --run ${key} --until ${Math.max(1, result.problemAtMs ?? 1)}`;
     console.error(`seed ${run.seed}: ${result.problem}; see it again with ${again}`);
     process.exitCode = EXIT.bug;
   }

@@ -61,7 +61,11 @@ export async function runChaos(options: {
   const kills: Kill[] = [];
   const problems: string[] = [];
   try {
-    for (let place = 0; place < PEERS; place++) seats.push(await firstLife(place, folder, settings, seats));
+    for (let place = 0; place < PEERS; place++) {
+      const seat = createSeat(place, folder, settings);
+      seats.push(seat); // so that it is stopped whatever happens
+      await live(seat, seats[0]!.addresses);
+    }
     for (const point of points) {
       const victim = prng.below(PEERS);
       const isLate = (): boolean => Math.max(...seats.map((seat) => seat.round)) >= rounds - QUIET_ROUNDS;
@@ -102,11 +106,11 @@ function settingsOf(seed: string, rounds: number): RunSettings {
   return parsed.settings;
 }
 
-async function firstLife(place: number, root: string, settings: RunSettings, others: readonly Seat[]): Promise<Seat> {
+function createSeat(place: number, root: string, settings: RunSettings): Seat {
   const folder = join(root, `peer-${place}`);
   mkdirSync(folder, { recursive: true });
   const start = { folder, place, peers: PEERS, size: SIZE, settings, trainMs: TRAIN_MS };
-  const seat: Seat = {
+  return {
     start,
     child: spawn(),
     addresses: [],
@@ -118,8 +122,6 @@ async function firstLife(place: number, root: string, settings: RunSettings, oth
     adapter: null,
     ended: null,
   };
-  await live(seat, others[0]?.addresses ?? []);
-  return seat;
 }
 
 function spawn(): ChildProcess {

@@ -124,6 +124,17 @@ test('exchanges that were open for long are mixed in all at once without moving 
   }
 });
 
+test('exchanges with the slow that there is no room for are given up by both ends, so the mean stays', async () => {
+  const result = await resultOf({
+    peers: 16,
+    trainMs: [100, 200],
+    stragglers: { share: 0.2, slowdown: 60 },
+    settings: { rounds: 40, roundDeadlineMs: 500, maxOpenRounds: 4, latecomers: 'keep' },
+  });
+  assert.ok(result.abandoned > 20, `${result.abandoned}; ${REPLAY}`);
+  assert.ok(result.drift! < 1e-6, `${result.drift}; ${REPLAY}`);
+});
+
 test('toys come near what all their data ask for, and nearer than a peer alone', async () => {
   for (const trainer of ['quadratic', 'logistic']) {
     const settings = { rounds: 25, localSteps: 4, learningRate: 0.2 };
