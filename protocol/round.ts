@@ -47,13 +47,11 @@ function gather(peer: Peer, out: Outbox): void {
     out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
   }
   if (present < wanted && out.now < peer.deadlineAt) return;
-  const wasAsking = peer.wasAsking && ask(peer, peer.round, out);
+  const isAsking = peer.wasAsking && ask(peer, peer.round, out); // it stopped in the middle of that
   peer.wasAsking = false;
-  if (wasAsking) {
-    // It came back in the middle of asking.
-  } else if (peer.exchanged < peer.round) {
+  if (!isAsking && peer.exchanged < peer.round) {
     beginRound(peer, peer.round, out);
-  } else {
+  } else if (!isAsking) {
     peer.phase = 'exchanging';
     awaitNeighbours(peer, out);
   }
@@ -292,7 +290,7 @@ function meanDistance({ settings, adapter }: Peer, mixed: readonly Mixed[]): num
   return sum / mixed.length;
 }
 
-/** An exchange there is no room or no time for any more: counted, and the other ends are told whether it was mixed here, so that they know. */
+/** An exchange there is no room or no time for any more: counted, and the other ends are told whether it was mixed here. */
 function giveUp({ round, edges }: Exchange, out: Outbox): void {
   const ids = Object.keys(edges).sort();
   out.effects.push({ type: 'report', metric: { type: 'abandoned', round, edges: ids.length } });

@@ -106,6 +106,26 @@ test('one that cannot be reached is no neighbour: neither end mixes, should it s
   assert.equal([...peer.adapter], [2]);
 });
 
+test('a norm that only packing lifts above the limit is not exchanged', () => {
+  // 127 numbers that int8 rounds up, so that the packed adapter is longer than the adapter.
+  const adapter = Float32Array.from({ length: 128 }, (_, i) => (i === 0 ? 127 : 0.51));
+  const packed = CODECS.int8.norm(CODECS.int8.encode(adapter), 128)!;
+  const exact = Math.hypot(...adapter);
+  assert.ok(packed > exact);
+  const open = (maxNorm: number): number => {
+    const settings = settingsWith({ codec: 'int8', rounds: 5, minPeers: 2, maxNorm });
+    const peer = createPeer({ id: 'a', runId: RUN, settings, adapter });
+    const effects = (event: Event): Effect[] => step(peer, event, { now: 1000, hash: quickHash });
+    effects({ type: 'start', addresses: [] });
+    effects({ type: 'peer', id: 'b', up: true });
+    const message: Message = { type: 'announce', round: 0, state: 'joined', addresses: [] };
+    effects({ type: 'frame', from: 'b', bytes: encodeFrame({ message, sequence: 1 }, RUN, quickHash) });
+    const opened = effects({ type: 'trained', round: 0, adapter, stats: { loss: 1 } });
+    return opened.filter((effect) => effect.type === 'send').length;
+  };
+  assert.equal([open((exact + packed) / 2), open(packed + 0.01)], [0, 1]);
+});
+
 test('after a restart nobody knows what has left, so the exchange stays open', () => {
   const { peer } = alone();
   const settings = peer.settings;
