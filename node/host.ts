@@ -45,6 +45,7 @@ export interface Host {
   readonly id: string;
   /** Where it can be reached, with its id. */
   addresses(): string[];
+  isConnected(id: string): boolean;
   /** Connects; resolves to the id reached. Throws a UserError where nobody answers. */
   dial(addresses: readonly string[], signal?: AbortSignal): Promise<string>;
   /** Sends a frame, after those before it; false where it did not leave whole. */
@@ -132,6 +133,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   return {
     id: node.peerId.toString(),
     addresses: () => node.getMultiaddrs().map(String),
+    isConnected: (id) => node.getConnections(peerIdFromString(id)).length > 0,
     dial: async (addresses, signal) => {
       if (addresses.some((a) => banned.has(a.split('/p2p/')[1] ?? ''))) throw new Error('banned');
       const connection = await node.dial(

@@ -134,11 +134,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         );
         return;
       case 'dial':
+        // A dial may fail though the other has connected meanwhile, or reach somebody else: what counts is what is open.
         host
           .dial(effect.addresses)
-          .then((reached) => reached === effect.id)
-          .catch(() => false)
-          .then((right) => right || push({ type: 'peer', id: effect.id, up: false }));
+          .catch(() => {})
+          .then(() => push({ type: 'peer', id: effect.id, up: host.isConnected(effect.id) }));
         return;
       case 'drop':
         host.ban(effect.id).catch(() => {}); // it is heard no more from now on

@@ -139,6 +139,8 @@ function exchange(peer: Peer, out: Outbox): void {
   const { settings } = peer;
   const members = view(peer, out.now);
   const drawn = drawNeighbours(drawOf(settings, { runId: peer.runId, round: peer.round, members }), peer.id);
+  // Before an exchange is given up for want of room, what is here for it is mixed in.
+  const mixed = peer.exchanges.length >= settings.maxOpenRounds ? mixParcels(peer, out) : [];
   const { round, adapter, residual } = peer;
   const open = closeFinished(peer.exchanges);
   const opened = openExchange({ round, neighbours: drawn, open, settings, adapter, residual });
@@ -157,6 +159,7 @@ function exchange(peer: Peer, out: Outbox): void {
   peer.exchanged = round;
   peer.phase = 'exchanging';
   save(peer, out);
+  acknowledge(mixed, out);
   for (const given of all.slice(0, excess)) giveUp(given, out);
   sendData(peer, opened.exchange, isSane ? drawn : [], out);
   if (peer.roster) forgetSome(peer.members, (id) => isPartner(peer.exchanges, id));

@@ -62,9 +62,9 @@ function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
   peer.boot += 1;
   peer.addresses = addresses;
   save(peer, out);
+  for (const member of peer.members.values()) member.heardAt = out.now; // whom the snapshot remembers
   if (!peer.roster) announceAgain(peer, out);
   remindLater(peer, out);
-  for (const member of peer.members.values()) member.heardAt = out.now; // whom the snapshot remembers
   if (peer.phase === 'finished') linger(peer, out);
   else regather(peer, out);
   advance(peer, out);

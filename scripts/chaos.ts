@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createDisplay } from '../node/display.ts';
 import { POINT_NAMES, type PointName } from './chaos/points.ts';
-import { type Kill, runChaos } from './chaos/swarm.ts';
+import { runSwarms } from './chaos/swarm.ts';
 
 const ROUNDS = 150;
 
@@ -22,29 +22,27 @@ if (!Number.isInteger(times) || times < 1) {
   process.exit(2);
 }
 const wanted: PointName[] = Array.from({ length: times }, () => POINT_NAMES).flat();
-const kills: Kill[] = [];
 const display = createDisplay();
-let problems = 0;
-for (let swarm = 0; kills.length < wanted.length; swarm++) {
-  const folder = mkdtempSync(join(tmpdir(), 'lorikeet-chaos-'));
-  const seed = `${values.seed}-${swarm}`;
-  const points = wanted.slice(kills.length);
-  const onKill = (kill: Kill): void => {
-    kills.push(kill);
-    display.progress('kills', kills.length, wanted.length, kill.point);
-  };
-  const outcome = await runChaos({ folder, seed, points, rounds: ROUNDS, onKill });
-  problems += outcome.problems.length;
-  for (const problem of outcome.problems) display.note(`swarm ${seed}: ${problem}; its files are in ${folder}`);
-  if (outcome.problems.length === 0) rmSync(folder, { recursive: true });
-  if (outcome.kills.length === 0) break;
-}
+const root = mkdtempSync(join(tmpdir(), 'lorikeet-chaos-'));
+let count = 0;
+const { kills, problems } = await runSwarms({
+  folder: (swarm) => join(root, String(swarm)),
+  seed: String(values.seed),
+  points: wanted,
+  rounds: ROUNDS,
+  onKill: ({ point }) => {
+    count += 1;
+    display.progress('kills', count, wanted.length, point);
+  },
+});
+for (const problem of problems) display.note(problem);
+if (problems.length === 0) rmSync(root, { recursive: true });
 display.close();
 for (const point of POINT_NAMES) {
   const restarts = kills.filter((kill) => kill.point === point).map((kill) => kill.restartMs);
   const slowest = (Math.max(0, ...restarts) / 1000).toFixed(1);
   console.log(`${point.padEnd(52)} ${String(restarts.length).padStart(3)} kills, back within ${slowest} s`);
 }
-const isWhole = kills.length === wanted.length && problems === 0;
-console.log(`${kills.length} of ${wanted.length} kills, ${problems} problems`);
+const isWhole = kills.length === wanted.length && problems.length === 0;
+console.log(`${kills.length} of ${wanted.length} kills, ${problems.length} problems`);
 process.exitCode = isWhole ? 0 : 1;

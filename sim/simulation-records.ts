@@ -1,6 +1,6 @@
 /** @file What scenarios leave behind: a line of JSON a finished run, found again by what it computes. */
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../node/errors.ts';
 import type { ScenarioRun } from './scenario.ts';
@@ -59,7 +59,7 @@ export function readRecord(path: string, which: string): SimulationRecord {
   const fail = (got: string): never => {
     throw new UserError('usage', `${path}: ${got}; wanted a NAME.jsonl that "lorikeet sim" has written`);
   };
-  if (!existsSync(path)) return fail('no such file');
+  if (!existsSync(path) || !statSync(path).isFile()) return fail('no such file');
   const records = readLines(path);
   const record =
     records.find(({ key }) => key === which) ?? (/^\d{1,9}$/.test(which) ? records[Number(which) - 1] : null);

@@ -15,7 +15,7 @@ export async function merge(folders: readonly string[], flags: Flags): Promise<v
     if (!existsSync(folder) || !statSync(folder).isDirectory())
       throw new UserError('usage', `merge: ${folder}: no such folder; wanted folders of results`);
     for (const file of readdirSync(folder).sort()) {
-      if (!file.endsWith('.jsonl')) continue;
+      if (!file.endsWith('.jsonl') || !statSync(join(folder, file)).isFile()) continue;
       const name = file.replace(/\.\d+of\d+\.jsonl$/, '.jsonl');
       const merged = lines.get(name) ?? new Set<string>();
       lines.set(name, merged);
@@ -34,7 +34,8 @@ export async function merge(folders: readonly string[], flags: Flags): Promise<v
 /** A line cut short by a crash is left out. */
 function isWhole(line: string): boolean {
   try {
-    return typeof JSON.parse(line) === 'object';
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
   } catch {
     return false;
   }

@@ -44,6 +44,26 @@ interface Seat {
   ended: string | null;
 }
 
+/** Swarm after swarm, until there has been a kill at every point, or one brings none. */
+export async function runSwarms(options: {
+  folder: (swarm: number) => string;
+  seed: string;
+  points: readonly PointName[];
+  rounds: number;
+  onKill?: (kill: Kill) => void;
+}): Promise<Outcome> {
+  const kills: Kill[] = [];
+  const problems: string[] = [];
+  for (let swarm = 0; kills.length < options.points.length; swarm++) {
+    const [folder, seed] = [options.folder(swarm), `${options.seed}-${swarm}`];
+    const outcome = await runChaos({ ...options, folder, seed, points: options.points.slice(kills.length) });
+    kills.push(...outcome.kills);
+    problems.push(...outcome.problems.map((problem) => `swarm ${seed}: ${problem}; its files are in ${folder}`));
+    if (outcome.kills.length === 0) break;
+  }
+  return { kills, problems };
+}
+
 /** Kills at the points in turn, until they are done or the run nears its end; then lets it end and adds up. */
 export async function runChaos(options: {
   folder: string;

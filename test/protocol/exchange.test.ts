@@ -126,6 +126,20 @@ test('a norm that only packing lifts above the limit is not exchanged', () => {
   assert.equal([open((exact + packed) / 2), open(packed + 0.01)], [0, 1]);
 });
 
+test('who comes back by a clock of today still knows whom it knew, and looks for them', () => {
+  const { peer } = alone();
+  const { settings } = peer;
+  const snapshot = { ...snapshotOf(peer), exchanges: [] };
+  assert.equal(
+    snapshot.acquaintances.map(({ id }) => id),
+    ['b'],
+  );
+  const again = restorePeer({ id: 'a', settings, snapshot });
+  const effects = step(again, { type: 'start', addresses: [] }, { now: 1_790_000_000_000, hash: quickHash });
+  assert.ok(effects.some((effect) => effect.type === 'dial' && effect.id === 'b'));
+  assert.is(again.phase, 'gathering');
+});
+
 test('after a restart nobody knows what has left, so the exchange stays open', () => {
   const { peer } = alone();
   const settings = peer.settings;

@@ -4,19 +4,16 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { POINT_NAMES } from '../../scripts/chaos/points.ts';
-import { runChaos } from '../../scripts/chaos/swarm.ts';
+import { runChaos, runSwarms } from '../../scripts/chaos/swarm.ts';
 import { temporaryFolder } from '../support.ts';
 
 const SEED = process.env.SEED ?? '1';
 const REPLAY = `replay with SEED=${SEED} npm test -- chaos`;
 
 test('killed -9 at each of twelve points of a round, a peer comes back to what it saved, and nothing is mixed in twice', async () => {
-  const { kills, problems } = await runChaos({
-    folder: temporaryFolder(),
-    seed: SEED,
-    points: POINT_NAMES,
-    rounds: 80,
-  });
+  const root = temporaryFolder();
+  const folder = (swarm: number): string => join(root, String(swarm));
+  const { kills, problems } = await runSwarms({ folder, seed: SEED, points: POINT_NAMES, rounds: 80 });
   assert.equal(problems, [], REPLAY);
   assert.equal(
     kills.map((kill) => kill.point),
