@@ -1,4 +1,4 @@
-/** @file Carries out a peer's effects on a real network, trainer and disk, first in, first out. Twin of sim/world.ts. */
+/** @file Carries out a peer's effects on a real network, trainer and disk, first in, first out. Twin of sim/world/world.ts. */
 import type { CodecName } from '../protocol/codec.ts';
 import type { Effect, Event, Metric, TimerName, TrainStats } from '../protocol/events.ts';
 import { decodeFrame, frameRound, maxFrameBytes, type Refusal } from '../protocol/frame.ts';

@@ -1,7 +1,7 @@
 /** @file `npm run fuzz -- --seeds 1..500` or `--minutes 10`: worlds in virtual time until one breaks an invariant. */
 import { parseArgs } from 'node:util';
 import { createDisplay } from '../node/display.ts';
-import { fuzzOnce } from '../sim/fuzz.ts';
+import { fuzzOnce } from '../sim/world/fuzz.ts';
 
 const { values } = parseArgs({ options: { seeds: { type: 'string' }, minutes: { type: 'string' } } });
 const range = /^(\d+)(?:\.\.(\d+))?$/.exec(values.seeds ?? '1..200');

@@ -14,7 +14,7 @@ import { EXIT, messageOf, UserError } from '../node/errors.ts';
 import { type Base, BUNDLED, openBase } from '../node/model/base.ts';
 import { openTokenizer } from '../node/train/task.ts';
 import { createPrng } from '../protocol/prng.ts';
-import { lineChart } from '../sim/chart.ts';
+import { lineChart } from '../sim/report/chart.ts';
 import { type Blocks, cutBlocks, readDocuments, type SpecialTokens, tokenise } from './pretraining/corpus.ts';
 import { exportModel, loadCheckpoint, saveCheckpoint } from './pretraining/files.ts';
 import {

@@ -70,7 +70,7 @@ test('the guard sees a breach', () => {
     { from: 'protocol/peer.ts', to: 'node:fs' },
     { from: 'node/graph/ops.ts', to: 'node/model/bert.ts' },
     { from: 'node/model/bert.ts', to: 'protocol/prng.ts' },
-    { from: 'sim/world.ts', to: 'node/host.ts' },
+    { from: 'sim/world/world.ts', to: 'node/host.ts' },
   ];
   assert.is(violations(breach).length, breach.length);
 });

@@ -1,6 +1,6 @@
 /** @file `lorikeet experiment`: runs a file of methods x seeds x points, goes on where it stopped, writes the report. */
 import { join } from 'node:path';
-import type { RoundRecord } from '../../sim/records.ts';
+import type { RoundRecord } from '../../sim/learning/records.ts';
 import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay, percent } from '../display.ts';
@@ -10,11 +10,11 @@ import { integerFlag, interruptSignal } from './flags.ts';
 import { readSpecFile, type SpecFlags, shardOf } from './specfile.ts';
 
 export async function experiment(path: string, flags: SpecFlags): Promise<void> {
-  const { planRuns } = await import('../../sim/plan.ts');
-  const { readSpec } = await import('../../sim/spec.ts');
-  const { runExperiment } = await import('../../sim/experiment.ts');
-  const { finalsOf, readRecords, recordsOf } = await import('../../sim/records.ts');
-  const { htmlReport, markdownReport } = await import('../../sim/report.ts');
+  const { planRuns } = await import('../../sim/learning/plan.ts');
+  const { readSpec } = await import('../../sim/learning/spec.ts');
+  const { runExperiment } = await import('../../sim/learning/experiment.ts');
+  const { finalsOf, readRecords, recordsOf } = await import('../../sim/learning/records.ts');
+  const { htmlReport, markdownReport } = await import('../../sim/report/experiment.ts');
   const { given, command } = readSpecFile('experiment', path, flags);
   const spec = readSpec(given, path);
   const all = await planRuns(spec);

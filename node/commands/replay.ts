@@ -1,13 +1,13 @@
 /** @file `lorikeet sim replay`: a recorded run once more, to its end or to any virtual time; the same to the last event. */
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import type { ScenarioRun } from '../../sim/scenario.ts';
+import type { ScenarioRun } from '../../sim/world/scenario.ts';
 import { createDisplay, table } from '../display.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
 import type { Flags } from './flags.ts';
 
 export async function replay(path: string, flags: Flags): Promise<void> {
-  const { readRecord } = await import('../../sim/simulation-records.ts');
+  const { readRecord } = await import('../../sim/world/records.ts');
   const { checkSettings } = await import('../train/run.ts');
   const record = readRecord(path, String(flags.run));
   const seed = flags.seed === undefined ? record.seed : String(flags.seed);
@@ -26,8 +26,8 @@ export async function replay(path: string, flags: Flags): Promise<void> {
 
 /** Runs until a virtual time, or the end; prints every peer as it then is. Gives the trace. */
 export async function showState(run: ScenarioRun, flags: Flags): Promise<string> {
-  const { simulate } = await import('../../sim/simulate.ts');
-  const { TRACE_HEAD, traceLine } = await import('../../sim/trace.ts');
+  const { simulate } = await import('../../sim/world/simulate.ts');
+  const { TRACE_HEAD, traceLine } = await import('../../sim/world/trace.ts');
   const untilMs = flags.until === undefined ? Number.POSITIVE_INFINITY : Number(flags.until);
   if (!(untilMs > 0)) throw new UserError('usage', `--until: got ${JSON.stringify(flags.until)}; wanted virtual ms`);
   const display = createDisplay();

@@ -1,7 +1,7 @@
 /** @file `lorikeet sim`: runs a file of worlds in virtual time, goes on where it stopped, and tells what became of them. */
 import { join } from 'node:path';
-import type { ScenarioRun } from '../../sim/scenario.ts';
-import type { Simulated } from '../../sim/simulation-records.ts';
+import type { Simulated } from '../../sim/world/records.ts';
+import type { ScenarioRun } from '../../sim/world/scenario.ts';
 import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay } from '../display.ts';
@@ -15,15 +15,15 @@ import { readSpecFile, type SpecFlags, shardOf } from './specfile.ts';
 const WATCHED_PEERS = 128;
 
 export async function sim(path: string, flags: SpecFlags): Promise<void> {
-  const { readScenario } = await import('../../sim/scenario.ts');
+  const { readScenario } = await import('../../sim/world/scenario.ts');
   const { given, command } = readSpecFile('sim', path, flags);
   const spec = readScenario(given, path);
   if (flags.until !== undefined) {
     await showState(spec.runs[0]!, flags);
     return;
   }
-  const { simulate } = await import('../../sim/simulate.ts');
-  const { appendRecord, fileOf, keyOf, readSimulations } = await import('../../sim/simulation-records.ts');
+  const { simulate } = await import('../../sim/world/simulate.ts');
+  const { appendRecord, fileOf, keyOf, readSimulations } = await import('../../sim/world/records.ts');
   const folder = String(flags.out);
   const version = packageVersion();
   const known = readSimulations(folder, spec.name);
@@ -78,7 +78,7 @@ async function writeReport(options: {
   command: string;
   isJson: boolean;
 }): Promise<void> {
-  const { simulationHtml, simulationMarkdown } = await import('../../sim/simulation-report.ts');
+  const { simulationHtml, simulationMarkdown } = await import('../../sim/report/scenario.ts');
   const { folder, spec, all, command, isJson } = options;
   const pathOf = (kind: string): string => join(folder, `${spec.name}.${kind}`);
   const report = simulationMarkdown(spec, all, command);

@@ -1,7 +1,7 @@
 /** @file `bench -- averaging`: ways to average under loss, compared: the mean's drift, rounds, what is sent and kept. */
 import { drawGraph, type ScheduleName } from '../../protocol/neighbours.ts';
 import { createPrng } from '../../protocol/prng.ts';
-import { AVERAGINGS, type Measured, measureAveraging } from '../../sim/averaging.ts';
+import { AVERAGINGS, type Measured, measureAveraging } from './averaging-rules.ts';
 import { median } from './measure.ts';
 
 const SEEDS = 20;

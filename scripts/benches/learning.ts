@@ -3,9 +3,9 @@ import { packBatch, packForScoring } from '../../node/train/batch.ts';
 import { KINDS, readSentences } from '../../node/train/reviews.ts';
 import { checkSettings, openRun } from '../../node/train/run.ts';
 import { createTrainer } from '../../node/train/trainer.ts';
-import { runExperiment } from '../../sim/experiment.ts';
-import { planRuns } from '../../sim/plan.ts';
-import { readSpec } from '../../sim/spec.ts';
+import { runExperiment } from '../../sim/learning/experiment.ts';
+import { planRuns } from '../../sim/learning/plan.ts';
+import { readSpec } from '../../sim/learning/spec.ts';
 import { interleave, machine, median, round } from './measure.ts';
 
 const ROUNDS = 7;

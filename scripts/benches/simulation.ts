@@ -2,8 +2,8 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { readScenario } from '../../sim/scenario.ts';
-import { simulate } from '../../sim/simulate.ts';
+import { readScenario } from '../../sim/world/scenario.ts';
+import { simulate } from '../../sim/world/simulate.ts';
 import { machine, round } from './measure.ts';
 
 const quiet = { roster: true, trainMs: [50, 100], latencyMs: [5, 20] };

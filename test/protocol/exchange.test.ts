@@ -9,7 +9,7 @@ import { edgeWeight } from '../../protocol/mixing.ts';
 import { createPeer, restorePeer, snapshotOf } from '../../protocol/peer.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { step } from '../../protocol/step.ts';
-import { quickHash } from '../../sim/world.ts';
+import { quickHash } from '../../sim/world/world.ts';
 import { settingsWith } from '../support.ts';
 
 const SEED = process.env.SEED ?? '1';

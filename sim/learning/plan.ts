@@ -1,0 +1,131 @@
+/** @file The runs an experiment stands for: each with its settings, and a key that is the same for the same run. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { messageOf, UserError } from '../../node/errors.ts';
+import { checkSettings, openRun } from '../../node/train/run.ts';
+import type { RunSettings } from '../../protocol/config.ts';
+import { SETTINGS } from '../../protocol/settings.ts';
+import type { Point } from '../points.ts';
+import { DATASETS } from './datasets.ts';
+import { METHODS } from './methods.ts';
+import { DEFAULTS, type ExperimentSpec, readScenario, type Scenario } from './spec.ts';
+
+export interface PlannedRun {
+  /** The same for the same run, whatever else the experiment holds. */
+  readonly key: string;
+  readonly method: string;
+  readonly seed: string;
+  readonly scenario: Scenario;
+  readonly settings: RunSettings;
+  /** What this run has of `vary` or `points`. */
+  readonly point: Point;
+}
+
+/** Raised when the same file comes to mean another computation, so that no old run is taken for a new one. */
+const KEYS_VERSION = 1;
+
+/**
+ * Every run of an experiment: points x seeds x methods, in an order that finishes whole seeds first. Opens the bases and
+ * the data, so that whatever is wrong shows before the first run begins. Throws a UserError that says what.
+ */
+export async function planRuns(spec: ExperimentSpec): Promise<PlannedRun[]> {
+  const opened = new Map<string, string>();
+  const runs: PlannedRun[] = [];
+  for (const draft of draftRuns(spec)) {
+    const { scenario, settings } = draft;
+    const { base, prompt, patterns, labels, labelPrior, rank, localRank, averaging, targets, maxTokens } = settings;
+    const task = [base, prompt, patterns, labels, labelPrior, rank, localRank, averaging, targets, maxTokens];
+    const name = JSON.stringify([task, scenario.data, scenario.files, scenario.developmentFile, scenario.testFile]);
+    if (!opened.has(name)) {
+      const run = await openRun(settings);
+      DATASETS[scenario.data]!.read({ ...scenario, seed: draft.seed }, run.task);
+      opened.set(name, run.settings.baseHash);
+    }
+    const whole = { ...settings, baseHash: opened.get(name)! };
+    runs.push({ ...draft, settings: whole, key: keyOf(draft.method, scenario, whole) });
+  }
+  return runs;
+}
+
+/** A hash of what is computed: what differs from the defaults, so that a new setting changes no key, and files by their bytes. */
+function keyOf(method: string, scenario: Scenario, settings: RunSettings): string {
+  const arithmetic = Object.entries(settings).filter(([name, value]) => {
+    const setting = SETTINGS[name as keyof typeof SETTINGS];
+    return (setting.arithmetic || name === 'localRank') && value !== setting.default;
+  });
+  const world = Object.entries(scenario).filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(DEFAULTS[name as keyof Scenario]),
+  );
+  const files = [...scenario.files, scenario.developmentFile, scenario.testFile].filter((path) => path !== '');
+  return createHash('sha256')
+    .update(JSON.stringify([KEYS_VERSION, method, world.sort(), arithmetic.sort(), files.map(hashOf)]))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+function hashOf(path: string): string {
+  try {
+    return createHash('sha256').update(readFileSync(path)).digest('hex');
+  } catch (error) {
+    throw new UserError('usage', `${path}: cannot be read (${messageOf(error)}); wanted a file of texts`);
+  }
+}
+
+function draftRuns(spec: ExperimentSpec): Omit<PlannedRun, 'key'>[] {
+  return spec.seeds.flatMap((seed) =>
+    spec.points.flatMap((point) =>
+      spec.methods.map((method) => {
+        const where = [spec.name, method, JSON.stringify(point)].join(', ');
+        const fail = (problem: string): never => {
+          throw new UserError('usage', `${where}: ${problem}`);
+        };
+        const scenario = usedOf(method, readScenario({ ...spec.scenario, ...point }, fail));
+        const varied = Object.fromEntries(Object.entries(point).filter(([name]) => Object.hasOwn(SETTINGS, name)));
+        const task = DATASETS[scenario.data]!.settings;
+        const own = { ...spec.overrides[method], ...unusedOf(method), seed };
+        const settings = checkSettings({ ...task, ...spec.settings, ...varied, ...own }, where);
+        const { rank, averaging } = settings;
+        if (scenario.ranks.some((r) => r > rank))
+          fail(`ranks: got ${JSON.stringify(scenario.ranks)}; wanted at most the rank of the run, ${rank}`);
+        if (scenario.ranks.length > 0 && averaging !== 'product')
+          fail(`ranks: averaging is ${averaging}; wanted product, which lets ranks differ`);
+        return { method, seed, scenario, settings, point };
+      }),
+    ),
+  );
+}
+
+/** The scenario with what the run does not look at as it is by default, so that the same run is not run twice. */
+function usedOf(method: string, scenario: Scenario): Scenario {
+  const skewed = ['dirichlet', 'quantity'].includes(scenario.partition);
+  const gossip = METHODS[method]!.mixing === 'gossip';
+  return {
+    ...scenario,
+    ...(skewed ? {} : { alpha: DEFAULTS.alpha }),
+    ...(gossip ? {} : { contact: DEFAULTS.contact }),
+  };
+}
+
+/** The same for settings. */
+function unusedOf(method: string): Record<string, unknown> {
+  const { softLabels, mixing } = METHODS[method]!;
+  const defaults = (names: readonly (keyof typeof SETTINGS)[]): Record<string, unknown> =>
+    Object.fromEntries(names.map((name) => [name, SETTINGS[name].default]));
+  return {
+    ...(softLabels ? {} : { ...defaults(SOFT_LABEL_SETTINGS), softLabels: 'none' }),
+    ...(mixing === 'gossip' ? {} : defaults(['schedule', 'redraw', 'degree', 'closingRounds'])),
+  };
+}
+
+const SOFT_LABEL_SETTINGS = [
+  'patterns',
+  'temperature',
+  'confidenceWeight',
+  'generationRounds',
+  'pseudoGrowth',
+  'pseudoBase',
+  'pseudoMax',
+  'pseudoScored',
+  'pseudoSharpness',
+  'pseudoKeep',
+] as const;

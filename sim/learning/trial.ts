@@ -1,0 +1,289 @@
+/** @file One run of an experiment: its data dealt to peers, trained and mixed in step, scored at the end. */
+import { createHash } from 'node:crypto';
+import { UserError } from '../../node/errors.ts';
+import { cutRank, factorPairs, type Wire } from '../../node/train/factors.ts';
+import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../../node/train/learner.ts';
+import { NO_PSEUDO, type PseudoSet, relabel, type UnlabelledText } from '../../node/train/pseudo.ts';
+import { calibrateRun, fullVector, openRun, type Run } from '../../node/train/run.ts';
+import type { Trainer } from '../../node/train/trainer.ts';
+import type { RunSettings } from '../../protocol/config.ts';
+import { crossTerm, sumProducts } from '../../protocol/mixing.ts';
+import { disagreement, mean } from '../../protocol/vector.ts';
+import { DATASETS, type Dataset, type Item } from './datasets.ts';
+import type { GetTrainer } from './experiment.ts';
+import { type LockstepPeer, runLockstep } from './lockstep.ts';
+import { METHODS, type Method } from './methods.ts';
+import { type PeerShare, partition } from './partition.ts';
+import type { PlannedRun } from './plan.ts';
+import type { ExperimentRecord, FinalRecord, PeerCounts, RoundRecord } from './records.ts';
+
+const PRIOR_TEXTS = 200;
+/** Of a run's time, about; the rest scores the test texts. */
+const TRAINING_SHARE = 0.7;
+
+/** A peer of a run: what it holds, and the run with what is its own. */
+interface Learner {
+  readonly run: Run;
+  readonly gold: readonly EncodedExample[];
+  readonly unlabelled: readonly UnlabelledText[];
+  pseudo: PseudoSet;
+  loss: number;
+}
+
+/** What a method trains: its trainer, the layout, where it starts, what travels, and how it is averaged. */
+interface Subject {
+  readonly trainer: Trainer;
+  readonly full: boolean;
+  readonly start: Float32Array;
+  readonly wire: Wire;
+  readonly average: (vectors: readonly Float32Array[]) => Float32Array;
+}
+
+/** A run opened: everything that training and scoring share. */
+interface Trial {
+  readonly planned: PlannedRun;
+  readonly method: Method;
+  readonly run: Run;
+  readonly data: Dataset;
+  readonly shares: readonly PeerShare[];
+  readonly subject: Subject;
+  readonly learners: readonly Learner[];
+  readonly peers: LockstepPeer[];
+  readonly signal: AbortSignal;
+}
+
+interface Trained {
+  readonly records: readonly RoundRecord[];
+  /** The average of the round that was best on development texts; null where nothing was trained. */
+  readonly best: Float32Array | null;
+  readonly bytes: number;
+}
+
+/** Every record of the run. Throws where `signal` cuts it short. */
+export async function runTrial(
+  planned: PlannedRun,
+  getTrainer: GetTrainer,
+  signal: AbortSignal,
+  onRound: (record: RoundRecord, share: number) => void,
+): Promise<ExperimentRecord[]> {
+  const began = performance.now();
+  const trial = await openTrial(planned, getTrainer, signal);
+  const nothing: Trained = { records: [], best: null, bytes: 0 };
+  const trained = trial.method.trainable === 'none' ? nothing : await trainTrial(trial, onRound);
+  return [...trained.records, await finalOf(trial, trained, began)];
+}
+
+/** Deals the data, takes the label prior, and readies every peer. */
+export async function openTrial(planned: PlannedRun, getTrainer: GetTrainer, signal: AbortSignal): Promise<Trial> {
+  const { scenario, seed } = planned;
+  const method = METHODS[planned.method]!;
+  const bare = await openRun(planned.settings);
+  const data = DATASETS[scenario.data]!.read({ ...scenario, seed }, bare.task);
+  const shares = partition(scenario.partition, data.pool, { ...scenario, seed, classes: bare.task.classes.length });
+  const calibrator = await getTrainer(bare, false);
+  const run = await calibrateRun(bare, calibrator, priorTexts(shares));
+  const subject = await subjectOf(method, run, method.trainable === 'full' ? await getTrainer(run, true) : calibrator);
+  const learners = await createLearners(method, shares, run, scenario.ranks);
+  const start = subject.wire.pack(subject.start);
+  const peers = learners.map((learner, i): LockstepPeer => {
+    const { settings } = learner.run;
+    const vector = settings.localRank && !subject.full ? cutRank(start, run.tensors, settings.localRank) : start;
+    return { id: `peer-${i}`, settings, vector, residual: new Float32Array(start.length) };
+  });
+  return { planned, method, run, data, shares, subject, learners, peers, signal };
+}
+
+function identityOf({ key, method, seed, point }: PlannedRun): Pick<RoundRecord, 'key' | 'method' | 'seed' | 'point'> {
+  return { key, method, seed, point };
+}
+
+/** The share of examples a vector gets right. */
+export async function scoreWith(
+  { subject, run, signal }: Trial,
+  vector: Float32Array,
+  examples: readonly EncodedExample[],
+  labels = run.labels,
+): Promise<number> {
+  return (await evaluate({ trainer: subject.trainer, task: run.task, labels, vector, signal }, examples)).share;
+}
+
+/** The texts watched during a run. */
+export function encodeDevelopment({ run, data }: Trial): Promise<readonly EncodedExample[]> {
+  return encodeExamples(run.task, data.development);
+}
+
+/** Every round of training and mixing, a record each. */
+async function trainTrial(trial: Trial, onRound: (record: RoundRecord, share: number) => void): Promise<Trained> {
+  const { planned, method, run, subject, learners, peers, signal } = trial;
+  const { wire, average } = subject;
+  const development = await encodeDevelopment(trial);
+  const factors = subject.full ? [] : factorPairs(run.tensors);
+  const isFactored = method.mixing !== 'none' && run.settings.averaging !== 'product';
+  const records: RoundRecord[] = [];
+  let best = { share: -1, vector: subject.start };
+  let bytes = 0;
+  await runLockstep({
+    settings: run.settings,
+    runId: run.runId,
+    mixing: method.mixing,
+    factors,
+    contact: planned.scenario.contact,
+    average,
+    peers,
+    train: async (i, round, vector) =>
+      wire.pack(await trainPeer(subject, learners[i]!, { peer: `peer-${i}`, round, vector: wire.unpack(vector) })),
+    onRound: async (round, sent, before) => {
+      signal.throwIfAborted();
+      bytes += sent;
+      const vectors = peers.map((p) => wire.unpack(p.vector));
+      const middle = average(vectors);
+      const share = await scoreWith(trial, middle, development);
+      if (share > best.share) best = { share, vector: middle };
+      const labelling = learners.filter((l) => l.pseudo.examples.length > 0);
+      const record: RoundRecord = {
+        type: 'round',
+        ...identityOf(planned),
+        round,
+        loss: averageOf(learners.map((l) => l.loss))!,
+        development: share,
+        disagreement: method.data === 'pooled' ? 0 : disagreement(vectors),
+        crossTerm: isFactored ? crossTerm(before.map(wire.unpack), factors) : null,
+        bytes,
+        precision: averageOf(labelling.flatMap((l) => l.pseudo.precision ?? [])),
+        coverage: averageOf(labelling.map((l) => l.pseudo.coverage)),
+      };
+      records.push(record);
+      onRound(record, (TRAINING_SHARE * (round + 1)) / (run.settings.rounds + run.settings.closingRounds));
+    },
+  });
+  return { records, best: best.vector, bytes };
+}
+
+/** The test texts, scored once. */
+async function finalOf(trial: Trial, { best, bytes }: Trained, began: number): Promise<FinalRecord> {
+  const { planned, method, run, data, shares, subject, peers } = trial;
+  const test = await encodeExamples(run.task, data.test);
+  const vectors = peers.map((p) => subject.wire.unpack(p.vector));
+  const own = await scoreEach(vectors, (vector) => scoreWith(trial, vector, test));
+  const average = peers.length === 1 ? own[0]! : await scoreWith(trial, subject.average(vectors), test);
+  const isBase = method.trainable === 'none';
+  return {
+    type: 'final',
+    ...identityOf(planned),
+    accuracy: {
+      mean: averageOf(own)!,
+      worst: Math.min(...own),
+      average,
+      bestRound: best ? await scoreWith(trial, best, test) : average,
+      uncalibrated: isBase ? await scoreWith(trial, run.initial, test, labelWords(run.task, [])) : null,
+    },
+    steps: isBase ? 0 : run.settings.rounds * run.settings.localSteps,
+    bytes,
+    testExamples: test.length,
+    seconds: (performance.now() - began) / 1000,
+    peers: shares.map((share) => countsOf(share, run.task.classes.length)),
+    hashes: { base: run.base.sha256, data: hashOf(data) },
+  };
+}
+
+/** Texts of every peer for the label prior: unlabelled ones, or gold where a run has no others. */
+function priorTexts(shares: readonly PeerShare[]): string[] {
+  const each = Math.ceil(PRIOR_TEXTS / shares.length);
+  const of = (kind: 'unlabelled' | 'gold'): string[] =>
+    shares.flatMap((s) => s[kind].slice(0, each)).map((e) => e.text);
+  const texts = of('unlabelled').length > 0 ? of('unlabelled') : of('gold');
+  if (texts.length === 0)
+    throw new UserError('usage', 'data: no text is left to train on; wanted fewer in test and development');
+  return texts;
+}
+
+async function subjectOf(method: Method, run: Run, trainer: Trainer): Promise<Subject> {
+  if (method.trainable === 'full') {
+    const wire = { pack: (v: Float32Array) => v, unpack: (v: Float32Array) => v };
+    return { trainer, full: true, start: await fullVector(run), wire, average: mean };
+  }
+  const { settings, tensors, initial, wire } = run;
+  const average = (vectors: readonly Float32Array[]): Float32Array =>
+    sumProducts(
+      vectors.map((vector) => ({ vector, weight: 1 / vectors.length })),
+      factorPairs(tensors),
+      { rank: settings.rank, like: initial },
+    );
+  return { trainer, full: false, start: initial, wire, average: settings.averaging === 'product' ? average : mean };
+}
+
+/** Scores every vector; what is the very same for several peers is scored once. */
+async function scoreEach(
+  vectors: readonly Float32Array[],
+  score: (vector: Float32Array) => Promise<number>,
+): Promise<number[]> {
+  const known = new Map<Float32Array, number>();
+  const shares: number[] = [];
+  for (const vector of vectors) {
+    const share = known.get(vector) ?? (await score(vector));
+    known.set(vector, share);
+    shares.push(share);
+  }
+  return shares;
+}
+
+/** `ranks` are dealt to the peers in turn; none, or one learner for all: the run's. */
+async function createLearners(
+  method: Method,
+  shares: readonly PeerShare[],
+  run: Run,
+  ranks: readonly number[],
+): Promise<Learner[]> {
+  const hands =
+    method.data === 'pooled'
+      ? [{ gold: shares.flatMap((s) => s.gold), unlabelled: shares.flatMap((s) => s.unlabelled) }]
+      : shares;
+  return Promise.all(
+    hands.map(async ({ gold, unlabelled }, i): Promise<Learner> => {
+      const own = method.data === 'own' ? ranks[i % ranks.length] : undefined;
+      const settings: RunSettings = { ...run.settings, localRank: own ?? run.settings.localRank };
+      return {
+        run: { ...run, settings },
+        gold: await encodeExamples(run.task, gold),
+        unlabelled: unlabelled.map(({ text, y }) => ({ text, truth: y < 0 ? null : y })),
+        pseudo: NO_PSEUDO,
+        loss: 0,
+      };
+    }),
+  );
+}
+
+/** A round of a peer: labels drawn by the vector, then its steps; the new vector. */
+export async function trainPeer(
+  { trainer, full }: Subject,
+  learner: Learner,
+  { peer, round, vector }: { peer: string; round: number; vector: Float32Array },
+): Promise<Float32Array> {
+  const { run, gold, unlabelled } = learner;
+  learner.pseudo = await relabel({ run, trainer, peer, round, vector, gold, unlabelled, previous: learner.pseudo });
+  const { settings, task, labels, tensors } = run;
+  const pseudo = learner.pseudo.examples;
+  const steps = settings.localSteps;
+  const layout = full ? {} : { tensors };
+  const place = { peer, round, vector, steps };
+  const result = await trainRound({ trainer, task, settings, labels, ...layout, examples: gold, pseudo, ...place });
+  learner.loss = averageOf(result.losses) ?? 0;
+  return result.vector;
+}
+
+function countsOf({ gold, unlabelled }: PeerShare, classes: number): PeerCounts {
+  const counts = (items: readonly Item[]): number[] =>
+    [...Array(classes).keys(), -1].map((y) => items.filter((item) => item.y === y).length);
+  return { gold: counts(gold), unlabelled: counts(unlabelled) };
+}
+
+function hashOf({ pool, development, test }: Dataset): string {
+  return createHash('sha256')
+    .update(JSON.stringify([pool, development, test]))
+    .digest('hex');
+}
+
+/** null of nothing. */
+function averageOf(xs: readonly number[]): number | null {
+  return xs.length === 0 ? null : xs.reduce((a, b) => a + b, 0) / xs.length;
+}

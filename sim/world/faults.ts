@@ -1,0 +1,126 @@
+/** @file What goes wrong with peers: crashes at any point, full disks, spoilt snapshots, clocks that jump, and peers that lie. */
+import { CODECS, type CodecName, decode } from '../../protocol/codec.ts';
+import type { RunSettings } from '../../protocol/config.ts';
+import { decodeFrame, encodeFrame } from '../../protocol/frame.ts';
+import { createPrng, type Prng } from '../../protocol/prng.ts';
+import type { Scenario } from './scenario.ts';
+import { quickHash, type World } from './world.ts';
+
+/** How many of each befall peers drawn at random, one after the other. */
+export interface Faults {
+  /** As kill -9, after any effect of a step; each is down for `downMs` and comes back from its last snapshot. */
+  readonly crashes: number;
+  /** A save that fails, which stops the peer. */
+  readonly fullDisks: number;
+  /** Snapshots altered while a peer is down: it comes back as a new peer. */
+  readonly spoiltSnapshots: number;
+  /** Clocks that jump ahead, as a laptop's that slept. */
+  readonly clockJumps: number;
+}
+
+/** Effects of a step a peer may still carry out before it crashes, and how far a clock jumps (ms), at most. */
+const [MAX_FUSE, MAX_JUMP_MS] = [12, 600_000];
+
+/** Lets the faults happen, in an order drawn from the seed; gives how often a peer came back. */
+export async function befall(
+  world: World,
+  { scenario, seed }: { scenario: Scenario; seed: string },
+  untilMs: number,
+): Promise<number> {
+  const prng = createPrng(seed).fork('faults');
+  const kinds = (['crashes', 'fullDisks', 'spoiltSnapshots', 'clockJumps'] as const).flatMap((kind) =>
+    Array.from({ length: scenario[kind] }, () => kind),
+  );
+  const pass = (ms: number): Promise<void> => world.settle(Math.min(untilMs, world.now() + ms));
+  let restarts = 0;
+  for (const kind of prng.shuffle(kinds)) {
+    const victim = prng.below(scenario.peers);
+    const seat = world.seats[victim]!;
+    await pass(prng.below(2 * scenario.downMs + 1));
+    if (world.now() >= Math.min(untilMs, scenario.untilMs)) break;
+    if (!seat.alive || seat.finished || seat.disk === null) continue;
+    if (kind === 'clockJumps') {
+      seat.ahead += prng.below(MAX_JUMP_MS);
+      continue;
+    }
+    if (kind === 'fullDisks') seat.diskFull = true;
+    else seat.fuse = prng.below(MAX_FUSE);
+    await pass(scenario.downMs);
+    if (world.now() >= untilMs) break;
+    if (seat.alive) world.kill(victim);
+    await pass(scenario.downMs);
+    if (world.now() >= untilMs) break;
+    const at = prng.random();
+    world.restart(victim, kind === 'spoiltSnapshots' ? (bytes) => spoil(bytes, at) : undefined);
+    restarts += 1;
+  }
+  return restarts;
+}
+
+/** One bit turned, or the end cut off. */
+function spoil(bytes: Uint8Array, at: number): Uint8Array {
+  const place = Math.floor(at * bytes.length);
+  return place % 2 === 0 ? bytes.subarray(0, place) : bytes.map((b, i) => (i === place ? b ^ 1 : b));
+}
+
+/** What a frame of a liar turns into. */
+export type Lie = (to: number, bytes: Uint8Array) => readonly Uint8Array[];
+
+interface Liar {
+  readonly prng: Prng;
+  readonly runId: string;
+  readonly settings: RunSettings;
+  /** Numbers of an adapter. */
+  readonly size: number;
+}
+
+/** One entry a kind of liar. */
+export const LIARS: Readonly<Record<string, (liar: Liar) => Lie>> = {
+  /** Half of what it sends is cut, altered or noise. */
+  garbage:
+    ({ prng }) =>
+    (_to, bytes) => {
+      if (prng.random() < 0.5) return [bytes];
+      const noise = Uint8Array.from(bytes, () => prng.below(256));
+      return [prng.random() < 0.2 ? noise : spoil(bytes, prng.random())];
+    },
+  /** Frames it sent to a peer before come along again. */
+  stale: ({ prng }) => {
+    const sent = new Map<number, Uint8Array[]>();
+    return (to, bytes) => {
+      const kept = sent.get(to) ?? [];
+      sent.set(to, kept);
+      kept[kept.length < 20 ? kept.length : prng.below(20)] = bytes;
+      return prng.random() < 0.5 ? [bytes] : [kept[prng.below(kept.length)]!, bytes, kept[prng.below(kept.length)]!];
+    };
+  },
+  /** Tells each neighbour of another adapter, whole and sealed. */
+  equivocation:
+    ({ prng, runId, settings, size }) =>
+    (to, bytes) => {
+      const codec = settings.codec as CodecName;
+      const decoded = decodeFrame(bytes, { runId, count: size, codec }, quickHash);
+      if (!decoded.ok || decoded.frame.message.type !== 'data') return [bytes];
+      const { message, sequence } = decoded.frame;
+      const vector = decode(codec, message.payload, size)!;
+      const lie = vector.map((x) => x + (to + 1) * prng.normal());
+      return [encodeFrame({ sequence, message: { ...message, payload: CODECS[codec].encode(lie) } }, runId, quickHash)];
+    },
+};
+
+export interface Lies {
+  readonly share: number;
+  readonly kind: string;
+}
+
+/** What becomes of every frame, where the first peers lie; undefined where none does. */
+export function tamperer(
+  { peers, liars, size }: Scenario,
+  { seed, runId, settings }: { seed: string; runId: string; settings: RunSettings },
+): ((from: number, to: number, bytes: Uint8Array) => readonly Uint8Array[]) | undefined {
+  const prng = createPrng(seed).fork('liars');
+  const lies = Array.from({ length: Math.round(liars.share * peers) }, (_, i) =>
+    LIARS[liars.kind]!({ prng: prng.fork(i), runId, settings, size }),
+  );
+  return lies.length === 0 ? undefined : (from, to, bytes) => lies[from]?.(to, bytes) ?? [bytes];
+}

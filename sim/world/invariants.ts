@@ -1,0 +1,108 @@
+/** @file What must hold of a peer after every event, whatever the network, the disk and its neighbours do. */
+import type { CodecName } from '../../protocol/codec.ts';
+import type { Effect, Event } from '../../protocol/events.ts';
+import { decodeFrame, type Frame } from '../../protocol/frame.ts';
+import { MAX_MEMBERS } from '../../protocol/membership.ts';
+import { normLimit } from '../../protocol/peer.ts';
+import type { Snapshot } from '../../protocol/snapshot.ts';
+import { norm } from '../../protocol/vector.ts';
+import { quickHash, type Seat } from './world.ts';
+
+/** Parcels a peer may hold for rounds to come (protocol/receive.ts), and one for each open edge. */
+const MAX_HELD = 256;
+
+export interface Watch {
+  /** To be called after every event with the effects carried out. */
+  readonly look: (seat: Seat, event: Event, done: readonly Effect[], now: number) => void;
+  /** The first thing that did not hold, and when (virtual ms); null: all did. */
+  readonly problem: () => { readonly atMs: number; readonly problem: string } | null;
+}
+
+interface Seen {
+  life: number;
+  disk: Snapshot | null;
+  round: number;
+  exchanged: number;
+  sequence: number;
+  /** Adapters that are durably mixed in, by `round/from`. */
+  readonly mixed: Set<string>;
+}
+
+export function createWatch(): Watch {
+  const all = new Map<string, Seen>();
+  let first: { atMs: number; problem: string } | null = null;
+  return {
+    problem: () => first,
+    look: (seat, event, done, now) => {
+      if (first) return;
+      const { id } = seat.peer;
+      const seen = all.get(id) ?? { life: -1, disk: null, round: 0, exchanged: -1, sequence: -1, mixed: new Set() };
+      all.set(id, seen);
+      const problem = stateProblem(seat, seen) ?? effectsProblem(seat, seen, done);
+      if (problem)
+        first = { atMs: now, problem: `${id}, after ${event.type} at ${now} ms, round ${seat.peer.round}: ${problem}` };
+    },
+  };
+}
+
+/** Rounds rise, exchanges are in order and bounded, numbers are sane. */
+function stateProblem({ peer, life }: Seat, seen: Seen): string | null {
+  // A crash takes a peer back to what it saved.
+  const floor = life === seen.life ? seen : { round: seen.disk?.round ?? 0, exchanged: seen.disk?.exchanged ?? -1 };
+  const { round, exchanged, exchanges, adapter, settings } = peer;
+  if (round < floor.round) return `round fell from ${floor.round}`;
+  if (exchanged < floor.exchanged) return `the last exchange fell from ${floor.exchanged} to ${exchanged}`;
+  Object.assign(seen, { life, round, exchanged });
+  const rounds = exchanges.map((e) => e.round);
+  if (rounds.some((r, i) => r > exchanged || r <= (rounds[i - 1] ?? -1))) return `exchanges out of order: ${rounds}`;
+  if (rounds.length > settings.maxOpenRounds) return `${rounds.length} exchanges are open`;
+  const edges = exchanges.reduce((sum, e) => sum + Object.keys(e.edges).length, 0);
+  const held = [...peer.inbox.values()].reduce((sum, ofRound) => sum + ofRound.size, 0);
+  if (held > MAX_HELD + edges) return `${held} adapters are held`;
+  if (peer.members.size > MAX_MEMBERS) return `${peer.members.size} members`;
+  return norm(adapter) <= normLimit(peer) ? null : `the adapter's norm is ${norm(adapter)}`;
+}
+
+/** What is sent is durable, once and for all, before it is sent. */
+function effectsProblem({ peer }: Seat, seen: Seen, done: readonly Effect[]): string | null {
+  const limits = { runId: peer.runId, count: peer.adapter.length, codec: peer.settings.codec as CodecName };
+  for (const effect of done) {
+    let problem: string | null = null;
+    if (effect.type === 'save') problem = savedProblem(effect.snapshot, seen);
+    if (effect.type === 'send' || effect.type === 'publish') {
+      const decoded = decodeFrame(effect.bytes, limits, quickHash);
+      if (!decoded.ok) return `sent a frame that is ${decoded.code}`;
+      problem = sentProblem(decoded.frame, effect.type === 'send' ? effect.to : '', seen);
+    }
+    if (problem) return problem;
+  }
+  return null;
+}
+
+function savedProblem(snapshot: Snapshot, seen: Seen): string | null {
+  seen.disk = snapshot;
+  for (const { round, edges } of snapshot.exchanges) {
+    for (const [from, edge] of Object.entries(edges)) {
+      const key = `${round}/${from}`;
+      if (edge.received) seen.mixed.add(key);
+      else if (seen.mixed.has(key)) return `would mix round ${key} a second time`;
+    }
+  }
+  return null;
+}
+
+function sentProblem({ message, sequence }: Frame, to: string, seen: Seen): string | null {
+  const { round } = message;
+  // Copies of one adapter for many neighbours share a number.
+  if (message.type !== 'data') {
+    if (sequence <= seen.sequence) return `number ${sequence} was used before`;
+    seen.sequence = sequence;
+  }
+  const exchange = seen.disk?.exchanges.find((e) => e.round === round);
+  if (message.type === 'data') {
+    const isSame = exchange?.payload.every((b, i) => b === message.payload[i]) ?? false;
+    return isSame ? null : `sent an adapter of round ${round} that is not saved`;
+  }
+  const isUnsaved = message.type === 'ack' && exchange?.edges[to]?.received === false;
+  return isUnsaved ? `acknowledged round ${round} of ${to} before it was saved` : null;
+}

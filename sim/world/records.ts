@@ -1,0 +1,81 @@
+/** @file What scenarios leave behind: a line of JSON a finished run, found again by what it computes. */
+import { createHash } from 'node:crypto';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../../node/errors.ts';
+import type { ScenarioRun } from './scenario.ts';
+import type { SimulationResult } from './simulate.ts';
+
+export interface Simulated {
+  readonly run: ScenarioRun;
+  readonly result: SimulationResult;
+}
+
+export interface SimulationRecord extends ScenarioRun {
+  readonly key: string;
+  /** Of the package that ran it. */
+  readonly version: string;
+  readonly result: SimulationResult;
+}
+
+/** The same for the same world, settings, seed and version of the package. */
+export function keyOf({ seed, scenario, settings }: ScenarioRun, version: string): string {
+  const text = JSON.stringify([version, seed, scenario, settings]);
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** Appends one record to `NAME.jsonl`, or to the shard's own file, so that shards may share a folder. */
+export function appendRecord(folder: string, name: string, shard: string | undefined, record: SimulationRecord): void {
+  const part = shard === undefined ? '' : `.${shard.replace('/', 'of')}`;
+  const path = join(folder, `${name}${part}.jsonl`);
+  const isTorn = existsSync(path) && !/(^|\n)$/.test(readFileSync(path, 'utf8'));
+  appendFileSync(path, `${isTorn ? '\n' : ''}${JSON.stringify(record)}\n`);
+}
+
+/** Every whole record of a scenario in a folder, those of shards included, by key. */
+export function readSimulations(folder: string, name: string): Map<string, SimulationRecord> {
+  return new Map(
+    filesOf(folder, name)
+      .flatMap((file) => readLines(file))
+      .map((record) => [record.key, record]),
+  );
+}
+
+function filesOf(folder: string, name: string): string[] {
+  const isOurs = (file: string): boolean =>
+    file === `${name}.jsonl` || (file.startsWith(`${name}.`) && /^\d+of\d+\.jsonl$/.test(file.slice(name.length + 1)));
+  const files = existsSync(folder) ? readdirSync(folder).filter(isOurs).sort() : [];
+  return files.map((file) => join(folder, file));
+}
+
+/** The file of a folder that holds a record. */
+export function fileOf(folder: string, name: string, key: string): string {
+  const files = filesOf(folder, name);
+  return files.find((file) => readLines(file).some((record) => record.key === key)) ?? join(folder, `${name}.jsonl`);
+}
+
+/** The record in a file, by line from 1 or by key. Throws a UserError where there is none. */
+export function readRecord(path: string, which: string): SimulationRecord {
+  const fail = (got: string): never => {
+    throw new UserError('usage', `${path}: ${got}; wanted a NAME.jsonl that "lorikeet sim" has written`);
+  };
+  if (!existsSync(path) || !statSync(path).isFile()) return fail('no such file');
+  const records = readLines(path);
+  const record =
+    records.find(({ key }) => key === which) ?? (/^\d{1,9}$/.test(which) ? records[Number(which) - 1] : null);
+  return record ?? fail(`has ${records.length} whole runs, none in line or of key ${which}`);
+}
+
+/** A line cut short by a crash is left out. */
+function readLines(path: string): SimulationRecord[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      try {
+        const record = JSON.parse(line) as SimulationRecord;
+        return record.result && record.scenario && record.settings ? [record] : [];
+      } catch {
+        return [];
+      }
+    });
+}

@@ -1,0 +1,213 @@
+/** @file Runs a scenario: the world with its faults, then healed; what every round did to disagreement, drift and loss. */
+
+import { drawGraph, drawOf } from '../../protocol/neighbours.ts';
+import { totalRounds } from '../../protocol/peer.ts';
+import { distance, mean } from '../../protocol/vector.ts';
+import { befall, tamperer } from './faults.ts';
+import { contraction, diameter } from './graph.ts';
+import { createWatch, type Watch } from './invariants.ts';
+import type { ScenarioRun } from './scenario.ts';
+import { createTally, type SimulatedRound, type Tally } from './tally.ts';
+import { createSimulatedTrainer, type SimulatedTrainer } from './trainers.ts';
+import { createWorld, type World, type WorldOptions } from './world.ts';
+
+export interface SimulationResult {
+  readonly rounds: readonly SimulatedRound[];
+  readonly finished: number;
+  readonly virtualMs: number;
+  /** How far the mean moved other than by what latecomers adopted, where nothing is trained, in units of the first disagreement; null elsewhere. */
+  readonly drift: number | null;
+  readonly apart: number;
+  /** Of the peers' mean at the end, by the trainer's own measure; of all peers, on average and at worst. */
+  readonly loss: number;
+  readonly lossOfPeers: number;
+  readonly lossOfWorst: number;
+  /** The first round with a thousandth of the first disagreement; null: none. */
+  readonly roundsToThousandth: number | null;
+  /** Sent by all; per peer and round. */
+  readonly bytesPerPeerRound: number;
+  readonly refused: Readonly<Record<string, number>>;
+  readonly abandoned: number;
+  /** Peers that came late and went on with the adapter of another. */
+  readonly adopted: number;
+  readonly restarts: number;
+  /** Of the schedule itself: long-run factor a round, and diameter of the first round's graph; null beyond MAX_SPECTRUM peers. */
+  readonly contraction: number | null;
+  readonly diameter: number | null;
+  /** The first invariant that did not hold, where they are watched, and when (virtual ms); null: all did. */
+  readonly problem: string | null;
+  readonly problemAtMs: number | null;
+  /** The same for the same seed, code and options. */
+  readonly trace: string;
+  /** Real time it took to run, without setting up and measuring. */
+  readonly seconds: number;
+}
+
+export interface SimulateOptions {
+  /** Virtual time to stop at. */
+  readonly untilMs?: number;
+  /** Whether invariants are looked at after every event. */
+  readonly watch?: boolean;
+  /** Whether every round is measured, which costs more than simulating it. On unless told otherwise. */
+  readonly measure?: boolean;
+  /** After every event; with how far the run is, from 0 to 1, every now and then. */
+  readonly onEvent?: WorldOptions['onEvent'];
+  readonly onProgress?: (share: number) => void;
+  readonly signal?: AbortSignal;
+  readonly step?: WorldOptions['step'];
+}
+
+export const RUN_ID = '00112233445566778899aabbccddeeff';
+const HEALING_MS = 120_000;
+/** Peers up to which the spectrum of their graph is worked out. */
+const MAX_SPECTRUM = 1024;
+
+/** The run until its end, or until a virtual time: the world as it then is, and what was seen. */
+export async function simulate(
+  run: ScenarioRun,
+  options: SimulateOptions = {},
+): Promise<{ world: World; result: SimulationResult }> {
+  const trainer = await createSimulatedTrainer(run);
+  try {
+    return await simulateWith(trainer, run, options);
+  } finally {
+    await trainer.stop();
+  }
+}
+
+async function simulateWith(
+  trainer: SimulatedTrainer,
+  run: ScenarioRun,
+  options: SimulateOptions,
+): Promise<{ world: World; result: SimulationResult }> {
+  const { untilMs = Number.POSITIVE_INFINITY, watch: isWatched = false, measure: isMeasured = true } = options;
+  const { scenario, settings, seed } = run;
+  const { peers } = scenario;
+  const watch = createWatch();
+  let tally: Tally | null = null;
+  const tamper = tamperer(scenario, { seed, runId: RUN_ID, settings });
+  const world = createWorld({
+    runId: RUN_ID,
+    seed,
+    settings,
+    peers,
+    start: trainer.start,
+    roster: scenario.roster,
+    absent: scenario.joiners,
+    train: trainer.train,
+    factors: trainer.factors,
+    network: scenario,
+    trainMs: roundTimes(run),
+    ...(tamper ? { tamper } : {}),
+    ...(options.step ? { step: options.step } : {}),
+    ...(isWatched || options.onEvent
+      ? {
+          onEvent: (...happened: Parameters<Watch['look']>) => {
+            if (isWatched) watch.look(...happened);
+            options.onEvent?.(...happened);
+          },
+        }
+      : {}),
+    pause: async () => {
+      await new Promise((resolve) => setImmediate(resolve)); // Ctrl-C is heard
+      options.signal?.throwIfAborted();
+      options.onProgress?.(progressOf(world, totalRounds(settings)));
+    },
+    onMetric: (peer, metric, now) => tally?.take(peer, metric, now, world.traffic().bytes),
+  });
+  const { start, spread } = spreadOf(vectorsOf(world)); // nobody has moved yet
+  tally = createTally({ peers, start, spread, loss: isMeasured ? trainer.loss : null });
+  const began = performance.now();
+  await joinLater(world, run, untilMs);
+  const restarts = await befall(world, run, untilMs);
+  await world.settle(Math.min(scenario.untilMs, untilMs));
+  if (world.now() < untilMs) {
+    world.setNetwork({ loss: 0, duplication: 0, partition: null });
+    await world.settle(Math.min(world.now() + HEALING_MS, untilMs));
+  }
+  const seconds = (performance.now() - began) / 1000;
+  const vectors = vectorsOf(world);
+  const middle = mean(vectors);
+  const refused: Record<string, number> = {};
+  for (const { peer } of world.seats)
+    for (const [code, count] of Object.entries(peer.refused)) refused[code] = (refused[code] ?? 0) + count;
+  const losses = await Promise.all(isMeasured ? vectors.map((x) => trainer.loss(x)) : [0]);
+  const rounds = await tally.rounds();
+  const result: SimulationResult = {
+    rounds,
+    finished: world.seats.filter((seat) => seat.finished).length,
+    virtualMs: world.now(),
+    drift: scenario.trainer === 'none' ? distance(middle, tally.expected()) / spread : null,
+    apart: rootMeanSquare(vectors, middle) / spread,
+    loss: isMeasured ? await trainer.loss(middle) : 0,
+    lossOfPeers: losses.reduce((a, b) => a + b, 0) / losses.length,
+    lossOfWorst: Math.max(...losses),
+    roundsToThousandth: (rounds.find((r) => r.apart <= 1e-3)?.round ?? -1) + 1 || null,
+    bytesPerPeerRound: world.traffic().bytes / peers / Math.max(1, totalRounds(settings)),
+    refused,
+    abandoned: tally.abandoned(),
+    adopted: tally.adopted(),
+    restarts,
+    ...spectrumOf(run),
+    problem: watch.problem()?.problem ?? null,
+    problemAtMs: watch.problem()?.atMs ?? null,
+    trace: world.trace(),
+    seconds,
+  };
+  return { world, result };
+}
+
+/** The share of all peers' rounds that are over. */
+function progressOf({ seats }: World, rounds: number): number {
+  return seats.reduce((sum, { peer }) => sum + Math.min(peer.round, rounds), 0) / (rounds * seats.length);
+}
+
+/** How long a peer's rounds of training take: by its class of device, and whether it is a straggler (the first are). */
+function roundTimes({ scenario, settings }: ScenarioRun): (peer: number) => readonly [number, number] {
+  const { peers, trainMs, devices, stragglers } = scenario;
+  const slow = Math.round(stragglers.share * peers);
+  const times = Array.from({ length: peers }, (_, peer): readonly [number, number] => {
+    let dealt = 0;
+    const device = devices.find(({ share }) => {
+      dealt += share;
+      return peer < Math.round(dealt * peers);
+    });
+    const [low, high] = device ? device.stepMs.map((ms) => ms * settings.localSteps) : trainMs;
+    const slowdown = peer < slow ? stragglers.slowdown : 1;
+    return [slowdown * low!, slowdown * high!];
+  });
+  return (peer) => times[peer]!;
+}
+
+/** The long-run factor and diameter of a run's graph. */
+function spectrumOf({ scenario, settings }: ScenarioRun): Pick<SimulationResult, 'contraction' | 'diameter'> {
+  if (scenario.peers > MAX_SPECTRUM) return { contraction: null, diameter: null };
+  const members = Array.from({ length: scenario.peers }, (_, i) => `peer-${String(i).padStart(5, '0')}`);
+  const known = drawOf(settings, { runId: RUN_ID, round: 0, members });
+  // This one has nothing random to keep: its graph follows the round.
+  const draw = { ...known, redraw: known.redraw || known.schedule === 'one-peer-exponential' };
+  return { contraction: contraction(draw), diameter: diameter(drawGraph(draw)) };
+}
+
+/** Lets the joiners in, all at once. */
+async function joinLater(world: World, { scenario }: ScenarioRun, untilMs: number): Promise<void> {
+  const { peers, joiners, joinMs } = scenario;
+  if (joiners === 0) return;
+  await world.settle(Math.min(joinMs, untilMs));
+  world.idle(Math.min(joinMs, untilMs));
+  for (let i = peers - joiners; i < peers && world.now() < untilMs; i++) world.join(i);
+}
+
+function vectorsOf(world: World): Float32Array[] {
+  return world.seats.map((seat) => seat.peer.adapter);
+}
+
+/** The mean of the peers at the start, and how far they are from it (1 where they are not). */
+function spreadOf(vectors: readonly Float32Array[]): { start: Float32Array; spread: number } {
+  const start = mean(vectors);
+  return { start, spread: rootMeanSquare(vectors, start) || 1 };
+}
+
+function rootMeanSquare(vectors: readonly Float32Array[], centre: Float32Array): number {
+  return Math.sqrt(vectors.reduce((sum, x) => sum + distance(x, centre) ** 2, 0) / vectors.length);
+}

@@ -1,0 +1,380 @@
+/**
+ * @file Many peers in virtual time: an event heap drives the very `step` that the network runs, over a network that
+ * delays, loses, repeats and reorders. Twin of node/runtime.ts.
+ */
+
+import type { CodecName } from '../../protocol/codec.ts';
+import type { RunSettings } from '../../protocol/config.ts';
+import type { Effect, Event, Metric, TimerName } from '../../protocol/events.ts';
+import { HASH_BYTES, type Hash, HEADER_BYTES, ROUND_OFFSET } from '../../protocol/frame.ts';
+import type { FactorPair } from '../../protocol/mixing.ts';
+import { createPeer, type Peer, restorePeer } from '../../protocol/peer.ts';
+import { createPrng, type Prng } from '../../protocol/prng.ts';
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../protocol/snapshot.ts';
+import { step } from '../../protocol/step.ts';
+import { createHeap } from './heap.ts';
+import { createNetwork, type NetworkModel } from './network.ts';
+
+export interface WorldOptions {
+  readonly runId: string;
+  readonly seed: string;
+  readonly settings: RunSettings;
+  /** Where the LoRA factors lie, for averaging `product`. */
+  readonly factors?: readonly FactorPair[];
+  readonly peers: number;
+  /** A peer's starting vector. */
+  readonly start: (peer: number) => Float32Array;
+  /** So many, the last ones, are not there at first. */
+  readonly absent?: number;
+  /** Everybody knows everybody from the start and can reach them, and nobody announces itself: for thousands of peers. */
+  readonly roster?: boolean;
+  /** Local training, a pure function; the default changes nothing. With a promise the world is run by `settle`. */
+  readonly train?: (peer: number, round: number, adapter: Float32Array) => Float32Array | Promise<Float32Array>;
+  readonly network?: Partial<NetworkModel>;
+  /** Virtual ms of a round's training of a peer, drawn uniformly from what this gives. */
+  readonly trainMs?: (peer: number) => readonly [number, number];
+  /** What a peer's frame turns into on its way out, if it lies: other bytes, or more frames. */
+  readonly tamper?: (from: number, to: number, bytes: Uint8Array) => readonly Uint8Array[];
+  readonly onMetric?: (peer: number, metric: Metric, now: number) => void;
+  /** After every event: the effects that were carried out, and the virtual time. */
+  readonly onEvent?: (seat: Seat, event: Event, done: readonly Effect[], now: number) => void;
+  /** Awaited by `settle` every so many events, so that a process stays awake; what it throws ends the run. */
+  readonly pause?: () => Promise<void>;
+  /** What peers decide by; another than the protocol's own shows what the checks are worth. */
+  readonly step?: typeof step;
+}
+
+export interface Seat {
+  peer: Peer;
+  alive: boolean;
+  /** Rises with every start, so that what was under way for an earlier life is ignored. */
+  life: number;
+  timers: Partial<Record<TimerName, number>>;
+  /** The last snapshot saved. */
+  disk: Snapshot | null;
+  finished: boolean;
+  /** How far its clock has jumped ahead (ms). */
+  ahead: number;
+  /** Effects it will still carry out before it crashes; null: it will not. */
+  fuse: number | null;
+  /** The next save fails, which stops the peer. */
+  diskFull: boolean;
+}
+
+export interface World {
+  readonly now: () => number;
+  readonly seats: readonly Seat[];
+  /** Runs until nothing is left, everyone has finished, or the time is reached. */
+  run(untilMs: number): void;
+  /** The same, where training takes real time. */
+  settle(untilMs: number): Promise<void>;
+  /** As kill -9: what was not saved is gone, connections break. */
+  kill(index: number): void;
+  /**
+   * Comes back from its last snapshot, which is written and read again as bytes. Where `spoil` alters them and they are
+   * refused, it comes back as somebody new.
+   */
+  restart(index: number, spoil?: (bytes: Uint8Array) => Uint8Array): void;
+  /** Lets time pass up to then, where nobody is busy any more. */
+  idle(untilMs: number): void;
+  /** Someone who was absent comes. */
+  join(index: number): void;
+  /** A digest over every event so far: the same for the same seed, code and options. */
+  readonly trace: () => string;
+  /** Turns faults off, or others on. */
+  setNetwork(model: Partial<NetworkModel>): void;
+  /** Frames and bytes sent so far, by all. */
+  readonly traffic: () => { readonly frames: number; readonly bytes: number };
+}
+
+interface Happening {
+  readonly to: number;
+  readonly life: number | null;
+  /** What will have been trained by then may still be under way. */
+  readonly event: Event | Promise<Event>;
+  /** When a timer is due; one set later replaces it. */
+  readonly due?: number;
+}
+
+/** A quick digest for virtual time, good until the next: not for security. Four lanes over words of four bytes. */
+export const quickHash: Hash = (bytes) => {
+  if (bytes.length === 0) return EMPTY;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let [a, b, c, d] = [0x811c9dc5, 0x811c9dc4, 0x811c9dc7, 0x811c9dc6];
+  const words = bytes.length & ~15;
+  for (let i = 0; i < words; i += 16) {
+    a = turn(a, view.getInt32(i, true));
+    b = turn(b, view.getInt32(i + 4, true));
+    c = turn(c, view.getInt32(i + 8, true));
+    d = turn(d, view.getInt32(i + 12, true));
+  }
+  for (let i = words; i < bytes.length; i++) a = turn(a, bytes[i]!);
+  DIGEST_WORDS[0] = a ^ bytes.length;
+  DIGEST_WORDS[1] = b ^ a;
+  DIGEST_WORDS[2] = c ^ b;
+  DIGEST_WORDS[3] = d ^ c;
+  return DIGEST;
+};
+
+const EMPTY = new Uint8Array(HASH_BYTES);
+const DIGEST = new Uint8Array(HASH_BYTES);
+const DIGEST_WORDS = new Int32Array(DIGEST.buffer);
+
+function turn(h: number, word: number): number {
+  const mixed = Math.imul(h ^ word, 0x01000193);
+  return mixed ^ (mixed >>> 15);
+}
+
+const EVENTS_A_PAUSE = 2048;
+
+const EVENT_NUMBERS: Readonly<Record<Event['type'], number>> = {
+  start: 1,
+  stop: 2,
+  timer: 3,
+  frame: 4,
+  oversized: 5,
+  trained: 6,
+  peer: 7,
+};
+
+export function createWorld(options: WorldOptions): World {
+  const { runId, settings, factors = [], absent = 0, trainMs = () => [50, 500], step: decide = step } = options;
+  const network = createNetwork(options.network ?? {}, options.peers, options.seed);
+  const device = createPrng(options.seed).fork('device');
+  const heap = createHeap<Happening>();
+  const ids = Array.from({ length: options.peers }, (_, i) => `peer-${String(i).padStart(5, '0')}`);
+  const places: Map<string, number> = new Map(ids.map((id, i) => [id, i]));
+  const roster = options.roster ? ids : null;
+  const seats: Seat[] = ids.map((id, i) => ({
+    peer: createPeer({ id, runId, settings, adapter: options.start(i), factors, roster }),
+    alive: i < options.peers - absent,
+    life: 0,
+    timers: {},
+    disk: null,
+    finished: false,
+    ahead: 0,
+    fuse: null,
+    diskFull: false,
+  }));
+  let now = 0;
+  let trace = 0;
+  let events = 0;
+  /** Seats that are alive and have not finished. */
+  let busy = seats.length - absent;
+  const traffic = { frames: 0, bytes: 0 };
+  const banned = new Set<string>();
+  const between = ([low, high]: readonly [number, number], prng: Prng): number =>
+    Math.round(low + prng.random() * (high - low));
+
+  /** So that an opening and a closing arrive in the order they happened. */
+  const longest = (): number => network.longest();
+  const canConnect = (a: number, b: number): boolean =>
+    (banned.size === 0 || !(banned.has(`${a}/${b}`) || banned.has(`${b}/${a}`))) && network.canConnect(a, b, now);
+
+  const isUp = (a: number, b: number | undefined): boolean => b !== undefined && seats[b]!.alive && canConnect(a, b);
+  const deliver = (from: number, to: number, bytes: Uint8Array): void => {
+    traffic.frames += 1;
+    traffic.bytes += bytes.length;
+    const event: Event = { type: 'frame', from: ids[from]!, bytes };
+    for (const at of network.arrivals(from, to, bytes.length, now)) heap.push(at, { to, life: null, event });
+  };
+  const transmit = (from: number, to: number, bytes: Uint8Array): void => {
+    if (!options.tamper) return deliver(from, to, bytes);
+    for (const lie of options.tamper(from, to, bytes)) deliver(from, to, lie);
+  };
+  const tell = (to: number, about: number, up: boolean): void =>
+    heap.push(now + longest(), { to, life: seats[to]!.life, event: { type: 'peer', id: ids[about]!, up } });
+  const connect = (a: number, b: number, up: boolean): void => {
+    if (up && !canConnect(a, b)) return;
+    tell(a, b, up);
+    tell(b, a, up);
+  };
+
+  const carryOut = (index: number, effect: Effect): void => {
+    const seat = seats[index]!;
+    switch (effect.type) {
+      case 'save':
+        seat.disk = effect.snapshot;
+        break;
+      case 'train': {
+        const adapter = options.train ? options.train(index, effect.round, effect.adapter) : effect.adapter;
+        const trained = (vector: Float32Array): Event => {
+          return { type: 'trained', round: effect.round, adapter: vector, stats: { loss: 0 } };
+        };
+        const event = adapter instanceof Promise ? adapter.then(trained) : trained(adapter);
+        if (event instanceof Promise) event.catch(() => {}); // who takes it out of the heap hears of it
+        heap.push(now + between(trainMs(index), device), { to: index, life: seat.life, event });
+        break;
+      }
+      case 'send': {
+        // Over a connection of their own; what is published comes by way of others.
+        const to = places.get(effect.to);
+        if (to !== undefined && canConnect(index, to)) transmit(index, to, effect.bytes);
+        break;
+      }
+      case 'publish':
+        for (let to = 0; to < seats.length; to++) if (to !== index) transmit(index, to, effect.bytes);
+        break;
+      case 'timer': {
+        const due = Math.max(now, effect.at - seat.ahead);
+        seat.timers[effect.name] = due;
+        heap.push(due, { to: index, life: seat.life, event: { type: 'timer', name: effect.name }, due });
+        break;
+      }
+      case 'dial': {
+        const to = places.get(effect.id);
+        const up = to !== undefined && seats[to]!.alive && canConnect(index, to);
+        if (up) connect(index, to, true);
+        else heap.push(now + longest(), { to: index, life: seat.life, event: { type: 'peer', id: effect.id, up } });
+        break;
+      }
+      case 'drop': {
+        const other = places.get(effect.id);
+        if (other === undefined) break;
+        banned.add(`${index}/${other}`);
+        connect(index, other, false);
+        break;
+      }
+      case 'report':
+        options.onMetric?.(index, effect.metric, now);
+        break;
+      case 'finish':
+        if (!seat.finished) busy -= 1;
+        seat.finished = true;
+        break;
+      case 'refuse':
+        break;
+    }
+  };
+  const happen = (index: number, event: Event): void => {
+    const seat = seats[index]!;
+    trace = turn(turn(turn(trace, now), index), EVENT_NUMBERS[event.type]);
+    if (event.type === 'frame') trace = turn(trace, headOf(event.bytes));
+    const effects = decide(seat.peer, event, { now: now + seat.ahead, hash: quickHash });
+    let count = 0;
+    for (const effect of effects) {
+      // A report goes with the effect before it.
+      if (effect.type !== 'report' && isBroken(seat, effect)) break;
+      carryOut(index, effect);
+      count += 1;
+    }
+    if (options.onEvent) options.onEvent(seat, event, effects.slice(0, count), now);
+    if (count < effects.length) kill(index);
+  };
+  const isBroken = (seat: Seat, effect: Effect): boolean => {
+    if (seat.diskFull && effect.type === 'save') return true;
+    if (seat.fuse === null) return false;
+    seat.fuse -= 1;
+    return seat.fuse < 0;
+  };
+  /** Breaks the connections a partition cuts, and opens them again when it is over. */
+  const schedulePartition = (): void => {
+    const { partition } = network.model();
+    if (!partition || partition.oneWay) return;
+    for (const [at, up] of [
+      [partition.fromMs, false],
+      [partition.untilMs, true],
+    ] as const) {
+      for (const a of seats.keys()) {
+        for (const [b, id] of ids.entries())
+          if (a !== b && network.cut(a, b)) heap.push(at, { to: a, life: null, event: { type: 'peer', id, up } });
+      }
+    }
+  };
+  /** The next thing to happen by then, if any; the time is then its. */
+  const pass = (untilMs: number): Pick<Happening, 'to' | 'event'> | null => {
+    while (busy > 0) {
+      const at = heap.next();
+      if (at === null) return null;
+      if (at > untilMs) {
+        now = Math.max(now, untilMs);
+        return null;
+      }
+      now = at;
+      const { to, life, event, due } = heap.pop()!;
+      const seat = seats[to]!;
+      if (!seat.alive || (life !== null && life !== seat.life)) continue;
+      if (event instanceof Promise) return { to, event };
+      if (event.type === 'timer' && seat.timers[event.name] !== due) continue;
+      if (event.type === 'peer' && event.up && !isUp(to, places.get(event.id))) continue;
+      return { to, event };
+    }
+    return null;
+  };
+  const kill = (index: number): void => {
+    const seat = seats[index]!;
+    if (seat.alive && !seat.finished) busy -= 1;
+    seat.alive = false;
+    seat.life += 1;
+    seats.forEach((other, i) => {
+      if (i !== index && other.alive) tell(i, index, false);
+    });
+  };
+  const start = (index: number): void => {
+    happen(index, { type: 'start', addresses: [] });
+    if (!seats[index]!.alive) return;
+    seats.forEach((other, i) => {
+      if (i !== index && other.alive) connect(index, i, true);
+    });
+  };
+  for (let i = 0; i < seats.length - absent; i++) {
+    if (roster) happen(i, { type: 'start', addresses: [] });
+    else start(i);
+  }
+  schedulePartition();
+
+  return {
+    now: () => now,
+    seats,
+    trace: () => (trace >>> 0).toString(16).padStart(8, '0'),
+    setNetwork: network.set,
+    traffic: () => ({ ...traffic }),
+    run: (untilMs) => {
+      for (let next = pass(untilMs); next; next = pass(untilMs)) {
+        if (next.event instanceof Promise) throw new Error('training takes real time: wanted settle');
+        happen(next.to, next.event);
+      }
+    },
+    settle: async (untilMs) => {
+      for (let next = pass(untilMs); next; next = pass(untilMs)) {
+        happen(next.to, next.event instanceof Promise ? await next.event : next.event);
+        events += 1;
+        if (events % EVENTS_A_PAUSE === 0) await options.pause?.();
+      }
+    },
+    kill,
+    idle: (untilMs) => {
+      if (busy === 0) now = Math.max(now, untilMs);
+    },
+    join: (index) => {
+      seats[index]!.alive = true;
+      busy += 1;
+      start(index);
+    },
+    restart: (index, spoil = (bytes) => bytes) => {
+      const seat = seats[index]!;
+      const bytes = seat.disk && spoil(encodeSnapshot(seat.disk, quickHash));
+      const snapshot = bytes && decodeSnapshot(bytes, settings.codec as CodecName, quickHash);
+      if (!snapshot) {
+        places.delete(ids[index]!);
+        ids[index] = `${ids[index]!}-again`;
+        places.set(ids[index]!, index);
+      }
+      const id = ids[index]!;
+      seat.peer = snapshot
+        ? restorePeer({ id, settings, snapshot, factors, roster })
+        : createPeer({ id, runId, settings, adapter: options.start(index), factors, roster });
+      busy += 1;
+      Object.assign(seat, { alive: true, finished: false, timers: {}, fuse: null, diskFull: false });
+      start(index);
+    },
+  };
+}
+
+/** A frame's header but the run in 32 bits: it holds a digest of the rest. */
+function headOf(bytes: Uint8Array): number {
+  let h = bytes.length;
+  for (let i = ROUND_OFFSET; i < Math.min(bytes.length, HEADER_BYTES); i += 2)
+    h = turn(h, bytes[i]! | (bytes[i + 1]! << 8));
+  return h;
+}

@@ -1,0 +1,104 @@
+/** @file Who comes late is where the others are within two rounds; one liar among those asked is not believed. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CODECS } from '../../../protocol/codec.ts';
+import { encodeFrame } from '../../../protocol/frame.ts';
+import { createPeer } from '../../../protocol/peer.ts';
+import { step } from '../../../protocol/step.ts';
+import { distance, mean, norm } from '../../../protocol/vector.ts';
+import { readScenario } from '../../../sim/world/scenario.ts';
+import { simulate } from '../../../sim/world/simulate.ts';
+import { quickHash } from '../../../sim/world/world.ts';
+import { settingsWith } from '../../support.ts';
+
+const SEED = process.env.SEED ?? '1';
+const REPLAY = `replay with SEED=${SEED} npm test -- latecomers`;
+const RUN = '00112233445566778899aabbccddeeff';
+
+/** Eight peers of which two come when the others are rounds ahead. */
+async function joining(latecomers: string, untilMs: number) {
+  const given = { peers: 8, joiners: 2, joinMs: 6000, size: 30, trainer: 'quadratic', trainMs: [300, 400] };
+  const settings = { rounds: 40, localSteps: 1, learningRate: 0.02, latecomers };
+  const [run] = readScenario({ name: 'x', seeds: [SEED], ...given, settings }, 'x').runs;
+  return simulate(run!, { untilMs });
+}
+
+test('newcomers are at the round and the adapter of the others within two rounds', async () => {
+  for (let untilMs = 6200; ; untilMs += 50) {
+    const { world, result } = await joining('adopt', untilMs);
+    const rounds = world.seats.map((seat) => seat.peer.round);
+    const [old, fresh] = [rounds.slice(0, 6), rounds.slice(6)];
+    if (!fresh.every((round) => round >= Math.min(...old))) {
+      assert.ok(Math.max(...old) < 20, `still behind: ${rounds}; ${REPLAY}`);
+      continue;
+    }
+    const vectors = world.seats.map((seat) => seat.peer.adapter);
+    const middle = mean(vectors.slice(0, 6));
+    const apart = vectors.map((x) => distance(x, middle));
+    assert.is(result.adopted, 2, REPLAY);
+    assert.ok(Math.max(...apart.slice(6)) <= 2 * Math.max(...apart.slice(0, 6)), `${apart}; ${REPLAY}`);
+    const arrived = (await joining('adopt', 6000)).world.seats.slice(0, 6).map((seat) => seat.peer.round);
+    assert.ok(Math.min(...fresh) <= Math.max(...arrived) + 2, `arrived at ${arrived}, taken up at ${fresh}; ${REPLAY}`);
+    return;
+  }
+});
+
+test('told to keep its own, a newcomer adopts nothing and everybody still finishes', async () => {
+  const { result } = await joining('keep', Number.POSITIVE_INFINITY);
+  assert.is(result.adopted, 0);
+  assert.is(result.finished, 8, REPLAY);
+});
+
+/** A newcomer `a` that hears of others at round 9, and what it does when they answer. */
+function newcomer() {
+  const settings = settingsWith({ codec: 'f32', rounds: 20, minPeers: 2 });
+  const peer = createPeer({ id: 'a', runId: RUN, settings, adapter: Float32Array.of(9, 9) });
+  let sequence = 0;
+  const hear = (from: string, message: Parameters<typeof encodeFrame>[0]['message']) =>
+    step(peer, { type: 'frame', from, bytes: encodeFrame({ message, sequence: sequence++ }, RUN, quickHash) }, clock);
+  const clock = { now: 1000, hash: quickHash };
+  step(peer, { type: 'start', addresses: [] }, clock);
+  const answer = (from: string, values: number[]) => {
+    const payload = CODECS.f32.encode(Float32Array.from(values));
+    return hear(from, { type: 'adapter', round: 9, codec: 'f32', count: 2, payload });
+  };
+  for (const id of ['b', 'c', 'd']) step(peer, { type: 'peer', id, up: true }, clock);
+  // All are heard in the same moment, so that the first does not begin a round alone.
+  peer.deadlineAt = Number.POSITIVE_INFINITY;
+  for (const id of ['b', 'c', 'd']) peer.members.get(id)!.round = 9;
+  hear('b', { type: 'announce', round: 9, state: 'joined', addresses: [] });
+  return { peer, answer, clock };
+}
+
+test('an adapter is taken when a second one agrees, whoever else answers otherwise', () => {
+  const { peer, answer } = newcomer();
+  assert.is(peer.phase, 'asking');
+  assert.equal([...peer.question!.asked].sort(), ['b', 'c', 'd'], 'more than two, where there are');
+  answer('b', [-50, 7]);
+  assert.is(peer.phase, 'asking', 'one alone is not believed');
+  answer('c', [1, 2]);
+  assert.is(peer.phase, 'asking', 'nor are two that differ');
+  const effects = answer('d', [1.01, 2]);
+  assert.is(peer.phase, 'training');
+  assert.is(peer.round, 9);
+  assert.ok(distance(peer.adapter, Float32Array.of(1, 2)) < 0.02, String(peer.adapter));
+  const kinds = effects.map((e) => e.type);
+  assert.ok(kinds.indexOf('save') < kinds.indexOf('train'));
+});
+
+test('where nobody agrees, or nobody answers, it goes on with its own', () => {
+  const differing = newcomer();
+  for (const [i, id] of ['b', 'c', 'd'].entries()) differing.answer(id, [100 * (i - 1), -300 * i ** 3]);
+  step(differing.peer, { type: 'timer', name: 'round' }, { ...differing.clock, now: differing.peer.deadlineAt });
+  assert.is(differing.peer.phase, 'training');
+  assert.ok(norm(differing.peer.adapter) < 13, 'its own');
+  const silent = newcomer();
+  silent.answer('b', [1, 2]);
+  silent.answer('x', [1, 2]);
+  assert.is(silent.peer.refused.unasked, 1, 'who was not asked is not heard');
+  step(silent.peer, { type: 'timer', name: 'round' }, { ...silent.clock, now: silent.peer.deadlineAt });
+  assert.is(silent.peer.phase, 'training');
+  assert.ok(norm(silent.peer.adapter) < 13);
+});
+
+test.run();
