@@ -5,7 +5,7 @@ import { writeAdapter } from '../adapter.ts';
 import { bytesText, createDisplay, type Display, percent, table } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
 import { formatInvite } from '../invite.ts';
-import { type Participant, type ParticipantView, startParticipant } from '../participant.ts';
+import { type Participant, startParticipant } from '../participant.ts';
 import { openStore, readRun, type Saved, type Store } from '../store.ts';
 import { trainAlone } from '../train/alone.ts';
 import { type Example, type Row, readRows, splitRows } from '../train/data.ts';
@@ -13,6 +13,7 @@ import { type EncodedExample, encodeExamples, evaluate, labelWords } from '../tr
 import { calibrateRun, type Run } from '../train/run.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
+import { showView } from './view.ts';
 
 /** What a peer's command line says, read and checked before anything is started or written. */
 export interface Prepared {
@@ -164,46 +165,6 @@ function announce(display: Display, participant: Participant, run: Run, labelled
   display.note(`peer ${participant.id}, run ${run.runId}, ${labelled} labelled texts`);
   display.note('others join with:');
   display.note(`  lorikeet join ${formatInvite({ addresses: participant.addresses(), runId: run.runId })} --data FILE`);
-}
-
-/** A live block on a terminal; elsewhere a line when a round is mixed or the members change. */
-function showView(display: Display): (view: ParticipantView) => void {
-  let last = '';
-  return (view) => {
-    display.live(viewLines(view));
-    if (display.isTerminal) return;
-    const line =
-      view.phase === 'gathering'
-        ? `waiting for peers: ${view.members} here`
-        : `round ${view.round} of ${view.rounds}: ${view.members} members, mixed ${view.neighbours}, loss ${view.loss?.toFixed(3) ?? '-'}, cross term ${view.crossTerm?.toExponential(1) ?? '-'}, ${view.pseudo > 0 ? `soft labels ${softLabelsText(view)}, ` : ''}sent ${bytesText(view.sentBytes)}`;
-    const key = `${view.phase === 'gathering' ? 'g' : view.round}/${view.members}`;
-    if (key !== last) display.note(line);
-    last = key;
-  };
-}
-
-/** How many texts have one, their share of the unlabelled, and where it is known how many are right. */
-function softLabelsText({ pseudo, coverage, precision }: ParticipantView): string {
-  return `${pseudo} (${percent(coverage)} of the unlabelled${precision === null ? '' : `, ${percent(precision)} right`})`;
-}
-
-function viewLines(view: ParticipantView): string[] {
-  const refused = Object.entries(view.refused)
-    .map(([code, count]) => `${code} ${count}`)
-    .join(', ');
-  return table([
-    ['round', `${view.round}/${view.rounds}`],
-    ['now', view.phase],
-    ['members', String(view.members)],
-    ['mixed with', `${view.neighbours} neighbours`],
-    ['their distance', view.distance?.toExponential(1) ?? '-'],
-    ['cross term', view.crossTerm?.toExponential(1) ?? '-'],
-    ['loss', view.loss?.toFixed(3) ?? '-'],
-    ['soft labels', softLabelsText(view)],
-    ['sent', bytesText(view.sentBytes)],
-    ['given up', `${view.abandoned} exchanges`],
-    ['refused', refused || 'nothing'],
-  ]);
 }
 
 interface Comparison {
