@@ -2,20 +2,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { UserError } from '../node/errors.ts';
+import { type Arguments, readArguments, refuse, type Usage, wholeNumber } from './arguments.ts';
 import { benchAveraging } from './benches/averaging.ts';
 import { benchExperiment, benchScoring } from './benches/learning.ts';
 import { benchSimulation } from './benches/simulation.ts';
 import { benchStep } from './benches/step.ts';
 import { benchSwarm } from './benches/swarm.ts';
 
-interface Flags {
-  readonly peers?: string;
-}
-
 /** Each is given an empty folder, gone afterwards. */
-const BENCHES: Readonly<Record<string, (workspace: string, flags: Flags) => Promise<unknown>>> = {
+const BENCHES: Readonly<Record<string, (workspace: string, peers: number) => Promise<unknown>>> = {
   step: benchStep,
   scoring: benchScoring,
   experiment: benchExperiment,
@@ -24,22 +20,29 @@ const BENCHES: Readonly<Record<string, (workspace: string, flags: Flags) => Prom
   averaging: benchAveraging,
 };
 
-async function main(name: string | undefined, flags: Flags): Promise<void> {
-  const bench = BENCHES[name ?? ''];
-  if (!bench)
-    throw new UserError('usage', `bench: got ${name ?? 'nothing'}; wanted one of ${Object.keys(BENCHES).join(', ')}`);
+const USAGE: Usage = {
+  name: 'bench',
+  about: `Measures and prints one JSON object. NAME: ${Object.keys(BENCHES).join(', ')}.`,
+  positionals: 'NAME',
+  options: { peers: { value: 'N', about: 'of swarm: how many peers (10)' } },
+  examples: ['step', 'swarm --peers 32'],
+};
+
+async function main(given: Arguments): Promise<void> {
+  const [name = 'nothing', ...more] = given.positionals;
+  const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+  if (!bench || more.length > 0)
+    throw new UserError('usage', `got ${[name, ...more].join(' ')}; wanted one of ${Object.keys(BENCHES).join(', ')}`);
+  if (given.values.peers !== undefined && name !== 'swarm')
+    throw new UserError('usage', `--peers belongs to swarm, not to ${name}`);
+  const peers = wholeNumber(given, 'peers', 10, 2, 1000);
   const workspace = mkdtempSync(join(tmpdir(), 'lorikeet-bench-'));
   process.env.LORIKEET_CACHE = workspace;
   try {
-    console.log(JSON.stringify(await bench(workspace, flags), null, 2));
+    console.log(JSON.stringify(await bench(workspace, peers), null, 2));
   } finally {
     rmSync(workspace, { recursive: true });
   }
 }
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { peers: { type: 'string' } } });
-
-main(positionals[0], values).catch((error) => {
-  console.error(error instanceof UserError ? error.message : error);
-  process.exitCode = error instanceof UserError ? 2 : 1;
-});
+main(readArguments(USAGE)).catch((error) => refuse(USAGE.name, error));

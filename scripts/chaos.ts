@@ -6,17 +6,24 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { createDisplay } from '../node/display.ts';
+import { readArguments } from './arguments.ts';
 import { POINT_NAMES, type PointName } from './chaos/points.ts';
 import { runSwarms } from './chaos/swarm.ts';
 
 const ROUNDS = 150;
 
-const { values } = parseArgs({
-  options: { times: { type: 'string', default: '25' }, seed: { type: 'string', default: '1' } },
+const { values } = readArguments({
+  name: 'chaos',
+  about:
+    'Kills (-9) one of four real processes at every point of a round, and sees that nothing is lost or mixed twice.',
+  options: {
+    times: { value: 'N', about: 'kills at each point (25)' },
+    seed: { value: 'S', about: 'other victims (1)' },
+  },
+  examples: ['', '--times 2 --seed 7'],
 });
-const times = Number(values.times);
+const times = Number(values.times ?? 25);
 if (!Number.isInteger(times) || times < 1) {
   console.error(`chaos: --times: got "${values.times}"; wanted a whole number, 1 or more`);
   process.exit(2);
@@ -27,7 +34,7 @@ const root = mkdtempSync(join(tmpdir(), 'lorikeet-chaos-'));
 let count = 0;
 const { kills, problems } = await runSwarms({
   folder: (swarm) => join(root, String(swarm)),
-  seed: String(values.seed),
+  seed: String(values.seed ?? '1'),
   points: wanted,
   rounds: ROUNDS,
   onKill: ({ point }) => {

@@ -2,7 +2,7 @@
  * @file Compares the model, its gradients and its optimiser with golden cases from PyTorch and PEFT.
  * `npm run -s conformance -- DIR...` prints one JSON line a case; exits 1 above tolerance.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -13,6 +13,7 @@ import { type Trainable, trainableTensors } from '../node/model/program.ts';
 import { openSafetensors, tensorData } from '../node/model/safetensors.ts';
 import { packBatch, withTargets } from '../node/train/batch.ts';
 import { createEngine, type LabelWords } from '../node/train/engine.ts';
+import { readArguments, refuse, type Usage } from './arguments.ts';
 
 const VALUE_TOLERANCE = 1e-4;
 const GRADIENT_TOLERANCE = 1e-3;
@@ -181,9 +182,19 @@ async function readBack(
   }
 }
 
+const USAGE: Usage = {
+  name: 'conformance',
+  about: 'Compares the model, its gradients and its optimiser with cases from PyTorch and PEFT; a JSON line a case.',
+  positionals: 'DIR...',
+  options: {},
+  examples: ['test/fixtures/bert-qv test/fixtures/bert-all'],
+};
+
 async function main(folders: readonly string[]): Promise<void> {
   if (folders.length === 0)
-    throw new UserError('usage', 'conformance: no case folder given; wanted DIR... such as test/fixtures/bert-qv');
+    throw new UserError('usage', 'no case folder given; wanted DIR... such as test/fixtures/bert-qv');
+  const missing = folders.find((folder) => !existsSync(join(folder, 'case.json')));
+  if (missing !== undefined) throw new UserError('usage', `${missing}: holds no case.json; wanted folders of cases`);
   for (const folder of folders) {
     const report = await runCase(folder);
     console.log(JSON.stringify(report));
@@ -192,8 +203,5 @@ async function main(folders: readonly string[]): Promise<void> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  main(process.argv.slice(2)).catch((error) => {
-    console.error(error instanceof UserError ? error.message : error);
-    process.exitCode = error instanceof UserError ? 2 : 1;
-  });
+  main(readArguments(USAGE).positionals).catch((error) => refuse(USAGE.name, error));
 }

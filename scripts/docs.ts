@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { wantedOf } from '../protocol/config.ts';
 import { SETTINGS, type Setting } from '../protocol/settings.ts';
+import { readArguments } from './arguments.ts';
 
 /** Settings the first peer of a run fills in. */
 const MEASURED = ['baseHash', 'labelPrior'];
@@ -29,6 +30,12 @@ export function settingsPage(): string {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  readArguments({
+    name: 'docs',
+    about: 'Writes docs/settings.md from the table of settings.',
+    options: {},
+    examples: [''],
+  });
   const path = join(fileURLToPath(new URL('../..', import.meta.url)), 'docs', 'settings.md');
   writeFileSync(path, settingsPage());
   console.log(path);

@@ -1,10 +1,18 @@
 /** @file `npm run fuzz -- --seeds 1..500` or `--minutes 10`: worlds in virtual time until one breaks an invariant. */
-import { parseArgs } from 'node:util';
 import { createDisplay } from '../node/display.ts';
 import { fuzzOnce } from '../sim/world/fuzz.ts';
+import { readArguments } from './arguments.ts';
 
-const { values } = parseArgs({ options: { seeds: { type: 'string' }, minutes: { type: 'string' } } });
-const range = /^(\d+)(?:\.\.(\d+))?$/.exec(values.seeds ?? '1..200');
+const { values } = readArguments({
+  name: 'fuzz',
+  about: 'Worlds drawn at random, in virtual time, until one breaks an invariant; prints what replays it.',
+  options: {
+    seeds: { value: 'FIRST..LAST', about: 'a world each; one seed is one world (1..200)' },
+    minutes: { value: 'N', about: 'from the first seed on, as many as fit' },
+  },
+  examples: ['--seeds 1..500', '--minutes 10'],
+});
+const range = /^(\d+)(?:\.\.(\d+))?$/.exec(String(values.seeds ?? '1..200'));
 const minutes = values.minutes === undefined ? null : Number(values.minutes);
 if (!range || (minutes !== null && !(minutes > 0))) {
   console.error('fuzz: wanted --seeds FIRST..LAST (or one seed), or --minutes N');

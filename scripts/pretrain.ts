@@ -5,16 +5,16 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { prepareFolder } from '../node/adapter.ts';
 import { writeFileAtomic } from '../node/atomic.ts';
 import { interruptSignal } from '../node/commands/flags.ts';
 import { createDisplay, type Display, percent } from '../node/display.ts';
-import { EXIT, messageOf, UserError } from '../node/errors.ts';
+import { EXIT, UserError } from '../node/errors.ts';
 import { type Base, BUNDLED, openBase } from '../node/model/base.ts';
 import { openTokenizer } from '../node/train/task.ts';
 import { createPrng } from '../protocol/prng.ts';
 import { lineChart } from '../sim/report/chart.ts';
+import { type Arguments, readArguments, refuse, type Usage } from './arguments.ts';
 import { type Blocks, cutBlocks, readDocuments, type SpecialTokens, tokenise } from './pretraining/corpus.ts';
 import { exportModel, loadCheckpoint, saveCheckpoint } from './pretraining/files.ts';
 import {
@@ -41,11 +41,22 @@ const NUMBERS: Readonly<Record<string, { value: number; min: number; max: number
   threads: { value: 0, min: 0, max: 1024, about: '0: one a core' },
 };
 
-const USAGE = [
-  'npm run pretrain -- --text FILE... --out DIR [--held-out FILE...] [--base NAME|DIR] [--from-scratch] [--seed TEXT]',
-  '  --from-scratch     take configuration and tokenizer from the base, nothing it has learned',
-  ...Object.entries(NUMBERS).map(([name, n]) => `  --${name.padEnd(16)} ${n.about} (${n.value})`),
-].join('\n');
+const USAGE: Usage = {
+  name: 'pretrain',
+  about: 'Trains a masked language model on text; the same command goes on where it was stopped.',
+  options: {
+    text: { value: 'FILE', about: 'texts to train on (required)', multiple: true },
+    out: { value: 'DIR', about: 'where model, checkpoint and log are kept (required)' },
+    'held-out': { value: 'FILE', about: 'texts to score on; else every hundredth of the others', multiple: true },
+    base: { value: 'NAME', about: `model to go on from, a folder or ${BUNDLED} (${BUNDLED})` },
+    'from-scratch': { about: 'take configuration and tokenizer from the base, nothing it has learned' },
+    seed: { value: 'TEXT', about: 'of every draw (1)' },
+    ...Object.fromEntries(
+      Object.entries(NUMBERS).map(([name, { value, about }]) => [name, { value: 'N', about: `${about} (${value})` }]),
+    ),
+  },
+  examples: ['--text reviews.txt.gz --out my-base', '--text a.txt b.txt --out my-base --from-scratch --steps 20000'],
+};
 
 interface Options {
   readonly text: readonly string[];
@@ -61,20 +72,7 @@ interface Options {
 
 /** Reads the command line. Throws a UserError on what is missing or out of bounds. */
 function readOptions(args: readonly string[]): Options {
-  const text = { type: 'string', multiple: true } as const;
-  const { values } = parsed({
-    args: [...args],
-    options: {
-      text,
-      'held-out': text,
-      out: { type: 'string' },
-      base: { type: 'string' },
-      seed: { type: 'string' },
-      'from-scratch': { type: 'boolean' },
-      ...Object.fromEntries(Object.keys(NUMBERS).map((name) => [name, { type: 'string' } as const])),
-    },
-    allowPositionals: true,
-  });
+  const { values } = parsed(args);
   const given = values as Record<string, string | string[] | undefined>;
   const numbers = Object.fromEntries(
     Object.entries(NUMBERS).map(([name, { value, min, max }]) => {
@@ -88,8 +86,7 @@ function readOptions(args: readonly string[]): Options {
       return [name, x];
     }),
   ) as Record<string, number>;
-  if (!given.text || !given.out)
-    throw new UserError('usage', `pretrain: ${given.text ? '--out' : '--text'} is missing; see --help`);
+  if (!given.text || !given.out) throw new UserError('usage', `${given.text ? '--out' : '--text'} is missing`);
   return {
     text: given.text as string[],
     heldOut: (given['held-out'] ?? []) as string[],
@@ -113,23 +110,17 @@ function readOptions(args: readonly string[]): Options {
   };
 }
 
-/** parseArgs; a FILE after `--text FILE` counts as one more of them. */
-function parsed(config: Parameters<typeof parseArgs>[0] & { args: string[] }): ReturnType<typeof parseArgs> {
+/** A FILE after `--text FILE` counts as one more of them. */
+function parsed(given: readonly string[]): Arguments {
   const args: string[] = [];
   let last = '';
-  for (const arg of config.args) {
+  for (const arg of given) {
     if (arg.startsWith('--')) last = arg.split('=')[0]!;
     else if (args.length > 0 && !args.at(-1)!.startsWith('--') && (last === '--text' || last === '--held-out'))
       args.push(last);
     args.push(arg);
   }
-  try {
-    const result = parseArgs({ ...config, args });
-    if (result.positionals.length > 0) throw new Error(`"${result.positionals[0]}" belongs to no option`);
-    return result;
-  } catch (error) {
-    throw new UserError('usage', `pretrain: ${messageOf(error).split('\n')[0]!.split('. ')[0]}; see --help`);
-  }
+  return readArguments(USAGE, args);
 }
 
 interface Corpora {
@@ -297,14 +288,11 @@ function chartOf(out: string): string {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  if (args.includes('--help')) {
-    console.log(USAGE);
-    return;
-  }
+  const options = readOptions(args);
   const display = createDisplay();
   const interrupt = interruptSignal(() => display.note('stopping after this step (Ctrl-C again to stop at once)'));
   try {
-    await pretrain(readOptions(args), display, interrupt.signal);
+    await pretrain(options, display, interrupt.signal);
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
     process.exitCode = EXIT.interrupted;
@@ -313,7 +301,4 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-main(process.argv.slice(2)).catch((error) => {
-  console.error(error instanceof UserError ? error.message : error);
-  process.exitCode = error instanceof UserError ? EXIT[error.mistake] : EXIT.bug;
-});
+main(process.argv.slice(2)).catch((error) => refuse(USAGE.name, error));

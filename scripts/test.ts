@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readArguments } from './arguments.ts';
 
 const FILE_DEADLINE_MS = 240_000;
 const folder = fileURLToPath(new URL('../test', import.meta.url));
@@ -53,9 +54,18 @@ function runFile(path: string): Promise<Outcome> {
   });
 }
 
-const pattern = process.argv[2] ?? '';
+const { positionals } = readArguments({
+  name: 'test',
+  about: 'Runs every test file, or those whose path holds one of the patterns.',
+  positionals: '[PATTERN...]',
+  options: {},
+  examples: ['', 'node/cli', 'protocol sim/world'],
+});
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.test.js') && name.includes(pattern))
+  .filter(
+    (name) =>
+      name.endsWith('.test.js') && (positionals.length === 0 || positionals.some((pattern) => name.includes(pattern))),
+  )
   .sort();
 let [passed, failed] = [0, 0];
 for (const file of files) {
@@ -64,7 +74,7 @@ for (const file of files) {
   failed += outcome.failed;
 }
 if (passed + failed === 0) {
-  console.log(`no test file matches "${pattern}"`);
+  console.log(`no test file matches "${positionals.join('" or "')}"`);
   failed = 1;
 }
 console.log(`${passed} passed, ${failed} failed`);

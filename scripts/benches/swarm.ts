@@ -39,8 +39,7 @@ interface PeerReport {
 }
 
 /** `--peers N`: 10 unless told otherwise. */
-export async function benchSwarm(_workspace: string, flags: { readonly peers?: string }): Promise<unknown> {
-  const peers = Number(flags.peers ?? 10);
+export async function benchSwarm(_workspace: string, peers: number): Promise<unknown> {
   const cases: Record<string, unknown> = {};
   for (const codec of ['int8', 'f32']) cases[codec] = await runSwarm({ peers, codec, rounds: 20 });
   return { machine: machine(), numbers: COUNT, cases };
