@@ -7,6 +7,7 @@ import { SETTINGS, type Setting } from '../protocol/settings.ts';
 import { DEMO_SETTINGS } from './commands/flags.ts';
 import { EXIT, UserError } from './errors.ts';
 import { packageVersion } from './model/base.ts';
+import { watchPipes } from './pipes.ts';
 import { DEVICES } from './train/session.ts';
 
 type Flags = Record<string, string | boolean | undefined>;
@@ -170,6 +171,7 @@ function collect(value: string, earlier: string[]): string[] {
 }
 
 async function main(): Promise<void> {
+  watchPipes();
   try {
     await createProgram().parseAsync();
   } catch (error) {

@@ -1,5 +1,6 @@
 /** @file Reads the flags commands share, and turns Ctrl-C into an AbortSignal. */
 import { UserError } from '../errors.ts';
+import { onPipeClosed } from '../pipes.ts';
 import { DEVICES, type Device } from '../train/session.ts';
 
 /** Where the demo differs from a run's defaults: over in a minute or two, gold labels only. */
@@ -26,10 +27,17 @@ export function deviceFlags(flags: Flags): { device: Device; threads: number } {
   return { device, threads: integerFlag(flags, 'threads', 0, 1024) };
 }
 
-/** Aborts on the first Ctrl-C or SIGTERM; a second one ends the process at once. */
+/** What asks a process to end. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Aborts on the first Ctrl-C, SIGTERM or SIGHUP (a terminal that closes), and where nobody reads the output any more; a second
+ * Ctrl-C or SIGTERM ends the process at once.
+ */
 export function interruptSignal(onInterrupt: () => void): { signal: AbortSignal; dispose: () => void } {
   const controller = new AbortController();
   const handle = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted && signal === 'SIGHUP') return; // a shell that ends may send it twice
     if (controller.signal.aborted) {
       // The system ends the process, since onnxruntime aborts loudly when it is torn down in the middle of a step.
       process.off(signal, handle);
@@ -39,13 +47,13 @@ export function interruptSignal(onInterrupt: () => void): { signal: AbortSignal;
     onInterrupt();
     controller.abort();
   };
-  process.on('SIGINT', handle);
-  process.on('SIGTERM', handle);
+  for (const name of SIGNALS) process.on(name, handle);
+  const forget = onPipeClosed(() => controller.abort());
   return {
     signal: controller.signal,
     dispose: () => {
-      process.off('SIGINT', handle);
-      process.off('SIGTERM', handle);
+      for (const name of SIGNALS) process.off(name, handle);
+      forget();
     },
   };
 }

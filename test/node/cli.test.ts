@@ -1,61 +1,15 @@
 /** @file The command line as a user meets it: exit codes, one-line errors, and a swarm of processes one of which comes back. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT, temporaryFolder } from '../support.ts';
+import { type Running, said, startIn } from '../processes.ts';
+import { temporaryFolder } from '../support.ts';
 
 const folder = temporaryFolder();
-const children = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
-});
-
-interface Running {
-  readonly child: ChildProcess;
-  readonly text: () => string;
-  readonly done: Promise<{ code: number; out: string; err: string }>;
-}
-
-function start(...args: string[]): Running {
-  const child = spawn(process.execPath, [join(ROOT, 'dist', 'node', 'main.js'), ...args], {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  children.add(child);
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (chunk) => {
-    out += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    err += chunk;
-  });
-  const done = new Promise<{ code: number; out: string; err: string }>((resolve) => {
-    child.on('close', (code) => {
-      children.delete(child);
-      resolve({ code: code ?? -1, out, err });
-    });
-  });
-  return { child, text: () => out + err, done };
-}
-
+const start = (...args: string[]): Running => startIn(folder, args);
 const run = (...args: string[]) => start(...args).done;
-
-/** Resolves once the process has said something that matches. Rejects if it ends before. */
-function said(running: Running, pattern: RegExp): Promise<RegExpExecArray> {
-  return new Promise((resolve, reject) => {
-    const look = (): void => {
-      const match = pattern.exec(running.text());
-      if (match) resolve(match);
-    };
-    running.child.stdout!.on('data', look);
-    running.child.stderr!.on('data', look);
-    running.done.then(({ err }) => reject(new Error(`ended without saying ${pattern}: ${err}`)));
-    look();
-  });
-}
 
 function writeData(name: string, rows: readonly (readonly [string, string])[]): void {
   writeFileSync(join(folder, name), `label\ttext\n${rows.map(([label, text]) => `${label}\t${text}`).join('\n')}\n`);

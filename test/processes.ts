@@ -1,0 +1,60 @@
+/** @file Runs the command line in processes of its own, which end with the test; hears what they say. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { ROOT } from './support.ts';
+
+const children = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
+export interface Ended {
+  /** -1 where a signal ended it. */
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface Running {
+  readonly child: ChildProcess;
+  readonly text: () => string;
+  readonly done: Promise<Ended>;
+}
+
+/** Starts `lorikeet ARGS` in a folder. */
+export function startIn(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
+  const child = spawn(process.execPath, [join(ROOT, 'dist', 'node', 'main.js'), ...args], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  children.add(child);
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    err += chunk;
+  });
+  const done = new Promise<Ended>((resolve) => {
+    child.on('close', (code) => {
+      children.delete(child);
+      resolve({ code: code ?? -1, out, err });
+    });
+  });
+  return { child, text: () => out + err, done };
+}
+
+/** Resolves once the process has said something that matches. Rejects if it ends before. */
+export function said(running: Running, pattern: RegExp): Promise<RegExpExecArray> {
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      const match = pattern.exec(running.text());
+      if (match) resolve(match);
+    };
+    running.child.stdout!.on('data', look);
+    running.child.stderr!.on('data', look);
+    running.done.then(({ err }) => reject(new Error(`ended without saying ${pattern}: ${err}`)));
+    look();
+  });
+}
