@@ -30,7 +30,7 @@ test('a demo whose stderr is closed in the middle of its training stops its work
 });
 
 test('a result whose reader has gone is dropped without a word', async () => {
-  const scenario = 'name: two\npeers: 2\nsize: 4\nsettings: { rounds: 2 }\n';
+  const scenario = 'name: two\npeers: 2\nsize: 4\nseeds: [1]\nsettings: { rounds: 2 }\n';
   writeFileSync(join(folder, 'two.yaml'), scenario);
   const sim = start('sim', 'two.yaml', '--json', '--out', 'results');
   sim.child.stdout!.destroy();
