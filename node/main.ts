@@ -6,7 +6,9 @@ import { wantedOf } from '../protocol/config.ts';
 import { SETTINGS, type Setting } from '../protocol/settings.ts';
 import { DEMO_SETTINGS } from './commands/flags.ts';
 import { EXIT, UserError } from './errors.ts';
+import { shapeHelp } from './help.ts';
 import { packageVersion } from './model/base.ts';
+import { nearest } from './nearest.ts';
 import { watchPipes } from './pipes.ts';
 import { DEVICES } from './train/session.ts';
 
@@ -22,10 +24,16 @@ function withSettings(
     if (name === 'baseHash' || !wanted(name, setting)) continue;
     const standard = defaults[name] ?? setting.default;
     const shown = standard === '' ? (name === 'labelPrior' ? 'measured' : 'none') : standard;
-    command.option(`--${kebab(name)} <value>`, `${setting.about}; ${wantedOf(setting)} (default: ${shown})`);
+    command.option(
+      `--${kebab(name)} <${VALUES[setting.type]}>`,
+      `${setting.about}; ${wantedOf(setting)} (default: ${shown})`,
+    );
   }
   return command;
 }
+
+/** What stands for a setting's value in help. */
+const VALUES = { integer: 'number', number: 'number', text: 'text', choice: 'name' } as const;
 
 function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -172,31 +180,42 @@ function collect(value: string, earlier: string[]): string[] {
 
 async function main(): Promise<void> {
   watchPipes();
+  const program = createProgram();
   try {
-    await createProgram().parseAsync();
+    await program.parseAsync(shapeHelp(program, process.argv));
   } catch (error) {
-    process.exitCode = report(error);
+    process.exitCode = report(error, program);
   }
 }
 
 /** Prints what went wrong in one line (a bug: with its stack) and gives the exit code. */
-function report(error: unknown): number {
+function report(error: unknown, program: Command): number {
   if (error instanceof UserError) {
     console.error(`lorikeet: ${error.message}`);
     return EXIT[error.mistake];
   }
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
+    const command = program.commands.find((known) => known.name() === process.argv[2]);
     const help =
       error.code === 'commander.help'
         ? 'no command given'
-        : error.message.replace(/^error: /, '').replaceAll('\n', ' ');
-    console.error(`lorikeet: ${help}; see "lorikeet --help"`);
+        : (misspelt(error, command) ?? error.message.replace(/^error: /, '').replaceAll('\n', ' '));
+    console.error(`lorikeet: ${help}; see "lorikeet ${command ? `${command.name()} ` : ''}--help"`);
     return EXIT.usage;
   }
   if ((error as Error | null)?.name === 'AbortError') return EXIT.interrupted;
   console.error(error);
   return EXIT.bug;
+}
+
+/** Where an option is missing since it stands there misspelt, that is the mistake to name. */
+function misspelt(error: CommanderError, command: Command | undefined): string | null {
+  if (error.code !== 'commander.missingMandatoryOptionValue' || !command) return null;
+  const known = command.options.flatMap((option) => option.long ?? []);
+  const unknown = process.argv.slice(3).find((arg) => arg.startsWith('--') && !known.includes(arg.split('=')[0]!));
+  const like = unknown && nearest(unknown.split('=')[0]!, known);
+  return like ? `unknown option '${unknown}' (Did you mean ${like}?)` : null;
 }
 
 await main();

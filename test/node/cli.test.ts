@@ -35,7 +35,8 @@ const MISTAKES: readonly [args: string[], code: number, message: RegExp][] = [
   [['demo', '--peers', 'many'], 2, /--peers: got "many"; wanted an integer from 1 to 64/],
   [['demo', '--codec', 'f8'], 2, /codec: got "f8"; wanted f32 \| f16 \| int8/],
   [['demo', '--device', 'tpu'], 2, /--device: got "tpu"/],
-  [['up'], 2, /required option '--data <file>'/],
+  [['up'], 2, /required option '--data <file>'.*see "lorikeet up --help"/],
+  [['up', '--dta', 'a.tsv'], 2, /unknown option '--dta' \(Did you mean --data\?\)/],
   [['up', '--data', 'missing.tsv'], 2, /missing\.tsv: cannot be read/],
   [
     ['up', '--data', 'bad.tsv', '--label-prior', '0,0'],
@@ -102,7 +103,7 @@ test('help lists every command and every setting', async () => {
   const help = await run('--help');
   assert.is(help.code, 0);
   for (const name of ['demo', 'up', 'join', 'eval', 'export']) assert.match(help.out, new RegExp(`\\b${name}\\b`));
-  const up = await run('up', '--help');
+  const up = await run('up', '--help-all');
   for (const flag of ['--learning-rate', '--round-deadline-ms', '--codec', '--config'])
     assert.match(up.out, new RegExp(flag));
 });

@@ -1,4 +1,4 @@
-/** @file Commands in a terminal: closed pipes and hang-ups end quietly, with the state kept. */
+/** @file Commands in a terminal: closed pipes and hang-ups end quietly, with the state kept; help fits. */
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -51,6 +51,44 @@ test('a terminal that closes (SIGHUP) stops a peer as SIGTERM does: state kept, 
     assert.match(err, /stopped at round [1-9]\d*; the same command goes on from there/);
     assert.not.ok(existsSync(join(folder, 'hup.lorikeet', 'lock')));
   }
+});
+
+const COMMANDS = ['', 'demo', 'up', 'join', 'eval', 'export', 'experiment', 'sim', 'sim replay', 'merge'];
+
+test('the help of every command fits 80 columns, shows ten options or fewer, marks what is required, and gives two examples', async () => {
+  const helps = await Promise.all(
+    COMMANDS.map(async (name) => [name, await start(...name.split(' ').filter(Boolean), '--help').done] as const),
+  );
+  for (const [name, { code, out, err }] of helps) {
+    assert.equal([code, err], [0, ''], name);
+    assert.equal(
+      out.split('\n').filter((line) => line.length > 80),
+      [],
+      name,
+    );
+    const options = [...out.matchAll(/^ {2}(?:-\w, )?--([\w-]+)/gm)].map((m) => m[1]!);
+    assert.ok(options.includes('help') && options.length <= 11, `${name}: ${options}`);
+    const examples = /Examples:\n((?: {2}lorikeet .*\n)+)/.exec(`${out}\n`)?.[1] ?? '';
+    assert.is(examples.trim().split('\n').length, 2, `${name}: ${examples}`);
+    for (const line of examples.trim().split('\n'))
+      assert.ok(name === '' || line.includes(`lorikeet ${name}`), `an example of ${name}: ${line}`);
+  }
+  const up = helps.find(([name]) => name === 'up')![1].out;
+  assert.match(up, /^Data:\n {2}--data <file> +\(required\)/m);
+});
+
+test('--help-all shows every option in groups', async () => {
+  const { code, out } = await start('up', '--help-all').done;
+  assert.is(code, 0);
+  for (const flag of ['--learning-rate', '--round-deadline-ms', '--codec', '--config', '--pseudo-max'])
+    assert.match(out, new RegExp(`^ {2}${flag} `, 'm'));
+  const headings = [...out.matchAll(/^([A-Z][\w ]+):$/gm)].map((m) => m[1]!);
+  assert.equal(headings.slice(0, 3), ['Data', 'Task', 'Run']);
+  assert.equal(
+    out.split('\n').filter((line) => line.length > 80),
+    [],
+  );
+  assert.not.ok(out.includes('\x1b'), 'no colours');
 });
 
 test.run();

@@ -1,0 +1,131 @@
+/** @file Help as people need it: a command's ten options by `--help`, all by `--help-all`, grouped, with two examples. */
+import { type Command, Help, type Option } from 'commander';
+
+/** Options by what they are about, in the order help shows them; those in no group come last. */
+const GROUPS: readonly [heading: string, names: string][] = [
+  ['Data', 'data test gold label-map text-column label-column skip-bad-rows anyway adapter from continue'],
+  ['Task', 'labels prompt base label-prior patterns max-tokens'],
+  ['Run', 'peers rounds min-peers seed config serve closing-rounds set shard seeds'],
+  ['Network', 'host port announce schedule redraw edges degree codec latecomers'],
+  ['Output', 'state out format report json follow verbose run until trace'],
+  ['Machine', 'device threads'],
+  ['Training', 'local-steps batch-size learning-rate weight-decay clip-norm'],
+  ['Adapter', 'rank alpha targets averaging local-rank alternate-rounds max-norm'],
+  ['Soft labels', 'soft-labels temperature confidence-weight generation-rounds'],
+  ['Times and limits', 'max-open-rounds'],
+];
+
+/** What the short help shows of a command with many options; of the others it shows all. */
+const ESSENTIAL: Readonly<Record<string, readonly string[]>> = {
+  demo: ['peers', 'gold', 'rounds', 'seed', 'codec', 'out', 'json', 'device', 'threads'],
+  up: ['data', 'test', 'label-map', 'labels', 'prompt', 'rounds', 'min-peers', 'host', 'port', 'state'],
+  join: ['data', 'test', 'label-map', 'serve', 'host', 'port', 'state', 'json', 'follow', 'device'],
+  check: ['data', 'label-map', 'text-column', 'label-column', 'labels', 'prompt', 'base', 'max-tokens', 'json'],
+};
+
+/** Two commands a newcomer can copy; the program's own under ''. */
+const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
+  '': ['lorikeet demo', 'lorikeet up --data mine.tsv --host 0.0.0.0'],
+  demo: ['lorikeet demo', 'lorikeet demo --peers 3 --seed 2 --json'],
+  up: [
+    'lorikeet up --data mine.tsv --test held-out.tsv --host 0.0.0.0',
+    "lorikeet up --data mails.csv --labels 'billing=money,outage=network'",
+  ],
+  join: [
+    'lorikeet join INVITE --data theirs.csv --host 0.0.0.0',
+    'lorikeet join INVITE --data theirs.csv --json --follow',
+  ],
+  check: ['lorikeet check --data mine.tsv', "lorikeet check --data mails.csv --labels 'billing=money,outage=network'"],
+  eval: [
+    'lorikeet eval --adapter mine.lorikeet/adapter --data held-out.tsv',
+    'lorikeet eval --adapter shared --data held-out.tsv --json',
+  ],
+  export: ['lorikeet export -o shared', 'lorikeet export --state mine.lorikeet -o shared'],
+  experiment: [
+    'lorikeet experiment sim/experiments/methods.yaml --seeds 1..3',
+    'lorikeet experiment mine.yaml --set settings.rounds=3 --shard 2/4',
+  ],
+  sim: ['lorikeet sim sim/scenarios/faults.yaml', 'lorikeet sim mine.yaml --set peers=64 --seeds 1..5'],
+  replay: [
+    'lorikeet sim replay results/faults.jsonl --until 2500',
+    'lorikeet sim replay results/faults.jsonl --run 3 --trace events.tsv',
+  ],
+  merge: ['lorikeet merge machine-1 machine-2 --out all', 'lorikeet merge shard-* --out results'],
+};
+
+const COLUMNS = 80;
+
+/** Shapes the help of a program and its commands; gives the arguments as the parser is to read them. */
+export function shapeHelp(program: Command, argv: readonly string[]): string[] {
+  const isAll = argv.includes('--help-all');
+  const isShort = !isAll && (argv[2] === 'help' || argv.some((arg) => arg === '--help' || arg === '-h'));
+  shape(program, '', isShort);
+  return argv.map((arg) => (arg === '--help-all' ? '--help' : arg));
+}
+
+function shape(command: Command, name: string, isShort: boolean): void {
+  const essential = ESSENTIAL[name];
+  const isHidden = (option: Option): boolean =>
+    isShort && essential !== undefined && !option.mandatory && ![...essential, 'help'].includes(nameOf(option));
+  command.helpOption('-h, --help', 'this; --help-all shows every option');
+  command.configureHelp({
+    helpWidth: COLUMNS,
+    showGlobalOptions: false,
+    visibleOptions: (cmd) => Help.prototype.visibleOptions.call(new Help(), cmd).filter((option) => !isHidden(option)),
+    optionDescription: describe,
+    groupItems,
+  });
+  const needed = command.options.filter((option) => option.mandatory);
+  const operands = command.registeredArguments.map((a) => (a.variadic ? `<${a.name()}...>` : `<${a.name()}>`));
+  if (name !== '')
+    command.usage([...operands, ...needed.map((option) => option.flags.replace(/^-\w, /, '')), '[options]'].join(' '));
+  const hidden = command.options.filter(isHidden).length;
+  command.addHelpText('after', () => footer(name, hidden));
+  for (const child of command.commands) shape(child, child.name(), isShort);
+}
+
+function footer(name: string, hidden: number): string {
+  const examples = (EXAMPLES[name] ?? []).map((example) => `  ${example}`);
+  const more =
+    name === ''
+      ? 'Each command has its own: lorikeet up --help'
+      : `${hidden} more options: lorikeet ${name} --help-all`;
+  return ['', 'Examples:', ...examples, ...(name === '' || hidden > 0 ? ['', more] : [])].join('\n');
+}
+
+function nameOf(option: Option): string {
+  return option.long?.slice(2) ?? '';
+}
+
+function describe(option: Option): string {
+  const { defaultValue } = option;
+  const hasDefault = defaultValue !== undefined && !(Array.isArray(defaultValue) && defaultValue.length === 0);
+  const standard = hasDefault && !option.isBoolean() ? ` (default: ${defaultValue})` : '';
+  return `${option.mandatory ? '(required) ' : ''}${option.description}${standard}`;
+}
+
+/** Groups options in the order of GROUPS, required ones first in each. Commands are one group. */
+function groupItems<T extends Command | Option>(
+  _all: T[],
+  visible: T[],
+  getGroup: (item: T) => string,
+): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  const isOption = (item: unknown): item is Option => typeof (item as Option).long === 'string';
+  const headingOf = (item: T): string => (isOption(item) ? groupOf(nameOf(item)) : getGroup(item));
+  for (const heading of [...GROUPS.map(([name]) => `${name}:`), 'Other:', 'Help:', 'Commands:']) {
+    const items = visible.filter((item) => headingOf(item) === heading);
+    const isNeeded = (item: T): boolean => isOption(item) && item.mandatory;
+    const sorted = [...items.filter(isNeeded), ...items.filter((item) => !isNeeded(item))];
+    if (sorted.length > 0) groups.set(heading, sorted);
+  }
+  return groups;
+}
+
+function groupOf(name: string): string {
+  const found = GROUPS.find(([, names]) => names.split(' ').includes(name));
+  if (found) return `${found[0]}:`;
+  if (name.startsWith('pseudo-')) return 'Soft labels:';
+  if (name === 'help' || name === 'version') return 'Help:';
+  return name.endsWith('-ms') ? 'Times and limits:' : 'Other:';
+}
