@@ -48,8 +48,10 @@ export interface ParticipantView {
   crossTerm: number | null;
   neighbours: number;
   late: number;
-  /** Exchanges given up, mostly with peers that left. */
+  /** Exchanges given up with peers that are gone for good. */
   abandoned: number;
+  /** Whose exchanges were still undecided at the end. */
+  undecided: readonly string[];
   /** Pseudo-labelled examples trained on. */
   pseudo: number;
   /** Their share of the unlabelled texts, and of them the share that is right where that is known. */
@@ -180,6 +182,7 @@ function createView(peer: Peer): ParticipantView {
     neighbours: 0,
     late: 0,
     abandoned: 0,
+    undecided: [],
     pseudo: 0,
     coverage: 0,
     precision: null,
@@ -209,7 +212,14 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
       onNotice?.(`came late to round ${metric.round}: went on with the adapter of ${metric.from}`);
       break;
     case 'abandoned':
-      view.abandoned += metric.edges;
+      view.abandoned += 1;
+      break;
+    case 'undecided':
+      view.undecided = metric.with;
+      break;
+    case 'late':
+    case 'cancelled':
+    case 'crowded':
       break;
     case 'diverged':
       onNotice?.(`round ${metric.round}: training gave numbers that are not finite; kept the adapter from before`);

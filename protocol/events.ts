@@ -38,6 +38,12 @@ export type Effect =
   /** Nothing is left to do; the driver may stop. */
   | { readonly type: 'finish' };
 
+/** A neighbour's adapter of a round. */
+export interface Exchanged {
+  readonly id: string;
+  readonly round: number;
+}
+
 export type Metric =
   | { readonly type: 'gathering'; readonly members: number; readonly wanted: number }
   | { readonly type: 'trained'; readonly round: number; readonly loss: number | null }
@@ -45,10 +51,12 @@ export type Metric =
       readonly type: 'mixed';
       readonly round: number;
       readonly adapter: Float32Array;
-      /** Neighbours drawn, mixed in, and left for later. */
+      /** Neighbours an exchange was opened with, those whose adapter was mixed in (also of earlier rounds), and those left for later. */
       readonly neighbours: number;
       readonly mixed: number;
       readonly late: number;
+      /** Whose adapters were mixed in. */
+      readonly with: readonly Exchanged[];
       /** How far averaging these factors is from averaging their products (mixing.ts); null where that is not done. */
       readonly crossTerm: number | null;
       /** Mean relative distance of the neighbours' adapters from what was sent to them; null without any. */
@@ -64,7 +72,15 @@ export type Metric =
       readonly before: Float32Array;
       readonly adapter: Float32Array;
     }
-  /** Exchanges given up because too many were open: their part of the mean is lost. */
-  | { readonly type: 'abandoned'; readonly round: number; readonly edges: number }
+  /** Adapters of earlier rounds, mixed in between two mixings. */
+  | { readonly type: 'late'; readonly with: readonly Exchanged[] }
+  /** An exchange that neither end mixes, by agreement. */
+  | { readonly type: 'cancelled'; readonly round: number; readonly with: string }
+  /** One given up for want of room, since its other end is gone for good: should it come back, it may have mixed alone. */
+  | { readonly type: 'abandoned'; readonly round: number; readonly with: string }
+  /** A round without an exchange, since too many are undecided. */
+  | { readonly type: 'crowded'; readonly round: number; readonly open: number }
+  /** What is open at the end stays so, in case its other end comes back. */
+  | { readonly type: 'undecided'; readonly with: readonly string[] }
   /** Training gave numbers that are not finite; the round goes on with the adapter from before. */
   | { readonly type: 'diverged'; readonly round: number };

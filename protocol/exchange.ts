@@ -1,8 +1,9 @@
 /**
  * @file The ledger of exchanges. In a round a peer packs its adapter once and sends it to each neighbour it drew; a
  * neighbour that drew it too answers with its own. Each end then adds w (theirs - mine) of the DECODED adapters: exact
- * opposites, so the mean stays, whenever each end gets to it. An edge is open until both have added theirs, which
- * reminders bring about after any loss; what misses the deadline is added later, never dropped by one end alone.
+ * opposites, so the mean stays, whenever each end gets to it. An edge stays open until both ends have mixed, or both know
+ * that neither will; so long no other is opened with that neighbour. Nobody gives up alone: who wants out asks, and the
+ * other end, which knows whether it has mixed, decides (docs/protocol.md).
  */
 import { CODECS, type CodecName } from './codec.ts';
 import type { RunSettings } from './config.ts';
@@ -14,10 +15,12 @@ export interface Edge {
   received: boolean;
   /** Ours is mixed into theirs, durably. */
   acknowledged: boolean;
+  /** Asked out: nothing is mixed until they have said whether they have mixed ours. Durable before it is told. */
+  cancelling: boolean;
+  /** Ours has never left, so they cannot have mixed it. */
+  isUnsent: boolean;
   /** When ours was last sent over the connection that is open now (ms); not kept. */
   sentAt?: number;
-  /** Ours has never left, so theirs to mix it has not come about; not kept: after a restart nobody knows. */
-  isUnsent?: boolean;
 }
 
 export interface Exchange {
@@ -61,20 +64,19 @@ export interface Parcel {
 }
 
 /**
- * Packs the adapter plus what earlier rounding left over; gives the exchange, and what is left over now. Nothing is with averaging `product`: mixing turns the factors, so what was left along the old ones has no place in the new.
+ * Packs the adapter plus what earlier rounding left over; gives the exchange, and what is left over now. Nothing is with
+ * averaging `product`: mixing turns the factors, so what was left along the old ones has no place in the new.
  */
 export function openExchange(options: {
   round: number;
   neighbours: readonly string[];
-  /** Exchanges of earlier rounds that are not finished. */
-  open?: readonly Exchange[];
   settings: Pick<RunSettings, 'codec' | 'averaging'>;
   adapter: Float32Array;
   residual: Float32Array;
 }): { exchange: Exchange; residual: Float32Array } {
-  const { round, neighbours, open = [], settings, adapter, residual } = options;
+  const { round, neighbours, settings, adapter, residual } = options;
   const codec = CODECS[settings.codec as CodecName];
-  const edges = edgesOf(neighbours, open);
+  const edges = edgesOf(neighbours);
   if (codec.exact) return { exchange: { round, payload: codec.encode(adapter), edges }, residual };
   const target = new Float32Array(adapter.length);
   for (let i = 0; i < target.length; i++) target[i] = adapter[i]! + residual[i]!;
@@ -82,42 +84,40 @@ export function openExchange(options: {
   return { exchange: { round, payload: codec.encode(target, target), edges }, residual: target };
 }
 
-function edgesOf(neighbours: readonly string[], open: readonly Exchange[]): Record<string, Edge> {
-  const edges: Record<string, Edge> = Object.create(null); // for any names
-  for (const id of neighbours) {
-    let older = 0;
-    for (const { edges: earlier } of open) if (earlier[id]?.received === false) older += 1;
-    edges[id] = { degree: edgeDegree(neighbours.length, older), received: false, acknowledged: false, isUnsent: true };
-  }
-  return edges;
-}
-
 /** Degrees travel in two bytes. */
 const MAX_DEGREE = 0xffff;
 
-/**
- * The number of neighbours; more for each older exchange with this one whose adapter is not mixed in here yet, so that the
- * weight, 1 / (1 + it), halves. Each of those will move both ends towards each other by much the same difference: together
- * not past each other.
- */
-function edgeDegree(neighbours: number, older: number): number {
-  return Math.min(MAX_DEGREE, (1 + Math.max(1, neighbours)) * 2 ** Math.min(older, 16) - 1);
+function edgesOf(neighbours: readonly string[]): Record<string, Edge> {
+  const edges: Record<string, Edge> = Object.create(null); // for any names
+  const degree = Math.min(MAX_DEGREE, Math.max(1, neighbours.length));
+  for (const id of neighbours)
+    edges[id] = { degree, received: false, acknowledged: false, cancelling: false, isUnsent: true };
+  return edges;
 }
 
-/** Not mixed, or not known to be, at one of the ends. */
-function isOpen(edge: Edge | undefined): boolean {
-  return edge !== undefined && !(edge.received && edge.acknowledged);
+/** Neither mixed here nor said to be there: the other end may still agree that it is not. */
+export function isUndecided({ received, acknowledged }: Edge): boolean {
+  return !received && !acknowledged;
+}
+
+/** The edge of a round, if it is open. */
+export function edgeOf(exchanges: readonly Exchange[], round: number, id: string): Edge | undefined {
+  return exchanges.find((e) => e.round === round)?.edges[id];
 }
 
 /**
  * Forgets edges of a round whose neighbour could not be reached: it has nothing of this peer to mix, and should it have sent
- * something, it is told that there is no such exchange. Neither end mixes.
+ * something, it is told that there is no such exchange. Neither end mixes. Whether there were any.
  */
-export function dropUnsent({ round, edges }: Exchange, inbox: Inbox): void {
+export function dropUnsent({ round, edges }: Exchange, inbox: Inbox): boolean {
+  let some = false;
   for (const id of Object.keys(edges)) {
     const { isUnsent, received } = edges[id]!;
-    if (isUnsent && !received && !isHeld(inbox, round, id)) delete edges[id];
+    if (!isUnsent || received || isHeld(inbox, round, id)) continue;
+    delete edges[id];
+    some = true;
   }
+  return some;
 }
 
 /** Whether an exchange with it is open, of whatever round. */
@@ -125,10 +125,10 @@ export function isPartner(exchanges: readonly Exchange[], id: string): boolean {
   return exchanges.some((e) => id in e.edges);
 }
 
-/** Forgets edges both ends have finished, and exchanges without edges but the newest. */
+/** Forgets edges both ends have mixed, and exchanges without edges. */
 export function closeFinished(exchanges: readonly Exchange[]): Exchange[] {
-  for (const exchange of exchanges) {
-    for (const id of Object.keys(exchange.edges)) if (!isOpen(exchange.edges[id])) delete exchange.edges[id];
+  for (const { edges } of exchanges) {
+    for (const id of Object.keys(edges)) if (edges[id]!.received && edges[id]!.acknowledged) delete edges[id];
   }
-  return exchanges.filter((exchange) => Object.keys(exchange.edges).length > 0);
+  return exchanges.filter(({ edges }) => Object.keys(edges).length > 0);
 }

@@ -2,15 +2,16 @@
 import { equalBytes, fromHex, Reader, Writer } from './bytes.ts';
 import { CODECS, type CodecName, codecById } from './codec.ts';
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 /** Hex digits of a run id: 128 bits of its hash. */
 export const RUN_ID_DIGITS = 32;
 export const HASH_BYTES = 16;
 
 const MAGIC = 0x4b4c; // "LK"
-export const ROUND_OFFSET = 2 + 1 + 1 + 16;
+/** The digest comes first, over everything after it. */
+export const ROUND_OFFSET = HASH_BYTES + 2 + 1 + 1 + 16;
 const LENGTH_OFFSET = ROUND_OFFSET + 4 + 8;
-export const HEADER_BYTES = LENGTH_OFFSET + 4 + HASH_BYTES;
+export const HEADER_BYTES = LENGTH_OFFSET + 4;
 const NO_DIGEST = new Uint8Array(HASH_BYTES);
 const MAX_ADDRESSES = 16;
 /** Of one `peers` frame. */
@@ -48,8 +49,10 @@ export type Message =
     }
   /** The receiver's adapter of that round is mixed in, and saved. */
   | { readonly type: 'ack'; readonly round: number }
-  /** There is no such exchange here. */
+  /** There is no such exchange here, and none will be opened: it is over at both ends, or never comes about. */
   | { readonly type: 'nack'; readonly round: number }
+  /** The sender has not mixed the receiver's adapter of that round and asks out: `nack` if neither has, `ack` if the receiver has. */
+  | { readonly type: 'cancel'; readonly round: number }
   /** A reminder: my adapter of that round waits for your ack. */
   | { readonly type: 'have'; readonly round: number }
   /** A reminder: I wait for your adapter of that round. */
@@ -89,6 +92,7 @@ const KINDS: readonly Message['type'][] = [
   'want',
   'ask',
   'adapter',
+  'cancel',
 ];
 
 /** Why a frame was refused. */
@@ -124,24 +128,21 @@ export function maxFrameBytes(limits: FrameLimits): number {
 export function encodeFrame(frame: Frame, runId: string, hash: Hash): Uint8Array {
   const { message } = frame;
   const writer = new Writer(HEADER_BYTES + bodyBytes(message))
+    .raw(NO_DIGEST)
     .u16(MAGIC)
     .u8(PROTOCOL_VERSION)
     .u8(KINDS.indexOf(message.type) + 1)
     .raw(runBytes(runId))
     .u32(message.round)
     .u53(frame.sequence)
-    .u32(0)
-    .raw(NO_DIGEST);
+    .u32(0);
   writeBody(writer, message);
-  const body = writer.written(HEADER_BYTES);
-  return writer
-    .u32At(LENGTH_OFFSET, body.length)
-    .rawAt(HEADER_BYTES - HASH_BYTES, digestOf(body, hash))
-    .finish();
+  writer.u32At(LENGTH_OFFSET, writer.written(HEADER_BYTES).length);
+  return writer.rawAt(0, digestOf(writer.written(HASH_BYTES), hash)).finish();
 }
 
-function digestOf(body: Uint8Array, hash: Hash): Uint8Array {
-  const digest = hash(body);
+function digestOf(sealed: Uint8Array, hash: Hash): Uint8Array {
+  const digest = hash(sealed);
   return digest.length === HASH_BYTES ? digest : digest.subarray(0, HASH_BYTES);
 }
 
@@ -159,6 +160,7 @@ export function decodeFrame(bytes: Uint8Array, limits: FrameLimits, hash: Hash):
   const refuse = (code: Refusal): DecodedFrame => ({ ok: false, code });
   if (bytes.length > maxFrameBytes(limits)) return refuse('oversized');
   const reader = new Reader(bytes);
+  const digest = reader.raw(HASH_BYTES);
   if (reader.u16() !== MAGIC) return refuse('malformed');
   if (reader.u8() !== PROTOCOL_VERSION) return refuse(reader.failed ? 'malformed' : 'wrong-version');
   const kind = KINDS[reader.u8() - 1];
@@ -166,11 +168,9 @@ export function decodeFrame(bytes: Uint8Array, limits: FrameLimits, hash: Hash):
   const round = reader.u32();
   const sequence = reader.u53();
   const length = reader.u32();
-  const digest = reader.raw(HASH_BYTES);
   if (reader.failed || !kind || bytes.length !== HEADER_BYTES + length) return refuse('malformed');
   if (!isOfRun) return refuse('wrong-run');
-  const body = bytes.subarray(HEADER_BYTES);
-  if (!equalBytes(digestOf(body, hash), digest)) return refuse('bad-hash');
+  if (!equalBytes(digestOf(bytes.subarray(HASH_BYTES), hash), digest)) return refuse('bad-hash');
   const message = decodeBody(kind, round, reader, limits);
   return typeof message === 'string' ? refuse(message) : { ok: true, frame: { message, sequence } };
 }
@@ -233,6 +233,7 @@ function decodeBody(kind: Message['type'], round: number, reader: Reader, limits
     case 'have':
     case 'want':
     case 'ask':
+    case 'cancel':
       return reader.done() ? { type: kind, round } : 'malformed';
   }
 }

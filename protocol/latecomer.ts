@@ -46,7 +46,7 @@ export function ask(peer: Peer, round: number, out: Outbox): boolean {
   peer.question = { round, asked, answers: {} };
   peer.phase = 'asking';
   peer.deadlineAt = out.now + Math.min(settings.roundDeadlineMs, settings.rejoinMs);
-  save(peer, out); // what the round before mixed in may now be acknowledged
+  save(peer);
   out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
   askAgain(peer, out);
   return true;
@@ -100,7 +100,7 @@ export function isAnswered(peer: Peer, out: Outbox): boolean {
   const { from, vector } = agreed.a.round > agreed.b.round ? agreed.a : agreed.b;
   peer.adapter = vector;
   peer.residual = new Float32Array(vector.length);
-  save(peer, out);
+  save(peer);
   out.effects.push({ type: 'report', metric: { type: 'adopted', round: peer.round, from, before, adapter: vector } });
   return true;
 }

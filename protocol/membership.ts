@@ -10,6 +10,8 @@ export interface Member {
   addresses: readonly string[];
   /** When it was last heard (ms). */
   heardAt: number;
+  /** Announcements of this peer's own since then. */
+  silence: number;
   connected: boolean;
   /** Whether a dial has been asked for since it was last seen connected. */
   dialled: boolean;
@@ -25,8 +27,8 @@ export type Members = Map<string, Member>;
 export const MAX_MEMBERS = 20_000;
 /** Of them, those only others have spoken of. */
 const MAX_HEARSAY = 64;
-/** Silence after which somebody not connected is forgotten, in announcement pauses. */
-const FORGET_AFTER_PAUSES = 30;
+/** Announcements of one's own after which somebody silent and not connected counts as gone for good: a clock may jump. */
+const FORGET_AFTER = 30;
 
 /** The member, added if there is room; of a roster, everybody is connected until it turns out otherwise. */
 export function memberOf(
@@ -44,6 +46,7 @@ export function memberOf(
     sequence: -1,
     addresses: [],
     heardAt: now,
+    silence: 0,
     connected: roster !== null,
     dialled: false,
     hearsay: false,
@@ -63,12 +66,24 @@ export function hearsayOf(members: Members, { id, addresses }: Acquaintance, now
   return member;
 }
 
-/** Drops who has been silent for long, is not connected and is not needed. */
-export function forgetSilent(members: Members, now: number, pauseMs: number, isNeeded: (id: string) => boolean): void {
-  const silence = FORGET_AFTER_PAUSES * announcementPause(members, pauseMs);
-  for (const { id, connected, heardAt } of members.values()) {
-    if (!connected && now - heardAt > silence && !isNeeded(id)) members.delete(id);
+/** It has been heard. */
+export function hear(member: Member, now: number): void {
+  member.heardAt = now;
+  member.silence = 0;
+}
+
+/** With each announcement of this peer's own: drops who is gone for good and is not needed. */
+export function forgetSilent(members: Members, isNeeded: (id: string) => boolean): void {
+  for (const member of members.values()) {
+    member.silence += 1;
+    if (isGoneForGood(members, member.id) && !isNeeded(member.id)) members.delete(member.id);
   }
+}
+
+/** Whether it is not connected and has been silent for so long that it is not waited for any more. */
+export function isGoneForGood(members: Members, id: string): boolean {
+  const member = members.get(id);
+  return member !== undefined && !member.connected && member.silence > FORGET_AFTER;
 }
 
 /** Of a roster, how many are remembered at most: their rounds tell how far the others are. */
@@ -92,11 +107,12 @@ export function announcementPause(members: Members, pauseMs: number): number {
   return Math.round(pauseMs * Math.max(1, announcing / UNHURRIED_MEMBERS));
 }
 
-/** Those heard most lately whose address is known, the connected first. */
-export function acquaintancesOf(members: Members, count: number): Acquaintance[] {
+/** Those heard most lately whose address is known: who is needed first, then the connected. */
+export function acquaintancesOf(members: Members, count: number, needed: readonly string[] = []): Acquaintance[] {
+  const rank = ({ id, connected }: Member): number => (needed.includes(id) ? 2 : connected ? 1 : 0);
   return [...members.values()]
-    .filter((m) => m.addresses.length > 0 && m.state !== 'left' && !m.hearsay)
-    .sort((a, b) => Number(b.connected) - Number(a.connected) || b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1))
+    .filter((m) => m.addresses.length > 0 && (m.state !== 'left' || needed.includes(m.id)) && !m.hearsay)
+    .sort((a, b) => rank(b) - rank(a) || b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1))
     .slice(0, count)
     .map(({ id, addresses }) => ({ id, addresses }));
 }

@@ -16,6 +16,7 @@ export interface Context {
 const FRAMES_A_BOOT = 2 ** 32;
 
 export class Outbox {
+  /** In the order they were thought of; `finish` gives the order they are carried out in. */
   readonly effects: Effect[] = [];
   readonly now: number;
   readonly hash: Hash;
@@ -38,6 +39,19 @@ export class Outbox {
     this.effects.push({ type: 'publish', bytes: this.seal(announcement(this.peer, state)) });
   }
 
+  /**
+   * All effects: first what must survive a crash, if it has changed, so that nothing is done or said that could be forgotten;
+   * then reports, which belong to what was saved.
+   */
+  finish(): Effect[] {
+    const { peer, effects } = this;
+    const isReport = (effect: Effect): boolean => effect.type === 'report';
+    const saves: Effect[] = peer.isUnsaved ? [{ type: 'save', snapshot: snapshotOf(peer) }] : [];
+    peer.isUnsaved = false;
+    if (saves.length === 0) return effects;
+    return [...saves, ...effects.filter(isReport), ...effects.filter((effect) => !isReport(effect))];
+  }
+
   /** The very same message, for another, is sealed once. */
   private seal(message: Message): Uint8Array {
     if (this.last?.message === message) return this.last.bytes;
@@ -56,9 +70,9 @@ export function announcement(peer: Peer, state: MemberState = stateOf(peer)): Me
   return { type: 'announce', round: peer.round, state, addresses: peer.addresses };
 }
 
-/** Hands the driver what must survive a crash before anything that follows is done. */
-export function save(peer: Peer, out: Outbox): void {
-  out.effects.push({ type: 'save', snapshot: snapshotOf(peer) });
+/** What has changed must survive a crash: it is saved before any effect of this step is carried out. */
+export function save(peer: Peer): void {
+  peer.isUnsaved = true;
 }
 
 /** Sends the adapter of an exchange to neighbours of it; those that are not connected are dialled, and sent it once they are. */
@@ -78,7 +92,8 @@ export function sendData(
       continue;
     }
     edge.sentAt = out.now;
-    delete edge.isUnsent;
+    if (edge.isUnsent) save(peer); // from now on nobody knows
+    edge.isUnsent = false;
     const { degree } = edge;
     const message = messages.get(degree) ?? { type: 'data', round, degree, codec, count: peer.adapter.length, payload };
     messages.set(degree, message);

@@ -27,8 +27,12 @@ export interface Peer {
   frames: number;
   adapter: Float32Array;
   residual: Float32Array;
-  /** Open exchanges, oldest first; the newest may be complete. */
+  /** Open exchanges, oldest first. */
   exchanges: Exchange[];
+  /** Rounds to come that a neighbour has called off its exchange of: none up to that one. */
+  readonly declined: Map<string, number>;
+  /** Whether something has changed that must survive a crash. */
+  isUnsaved: boolean;
   readonly inbox: Inbox;
   members: Members;
   addresses: readonly string[];
@@ -43,8 +47,8 @@ export interface Peer {
   done: boolean;
   /** What is asked of others before going on; null: nothing. */
   question: Question | null;
-  /** It was asking when it stopped. */
-  wasAsking: boolean;
+  /** What it was at when it stopped, until it goes on with that. */
+  stoppedAt: Phase | null;
 }
 
 /** Norm beyond which an adapter is never believed, whatever the run says: sums must stay finite. */
@@ -73,6 +77,7 @@ export function createPeer(options: {
     adapter,
     residual: new Float32Array(adapter.length),
     exchanges: [],
+    declined: [],
     acquaintances: [],
   };
   return restorePeer({ ...options, snapshot: fresh });
@@ -91,6 +96,7 @@ export function restorePeer(options: {
   const members: Members = new Map();
   for (const { id, addresses } of options.snapshot.acquaintances)
     memberOf({ members, roster }, id, 0)!.addresses = addresses;
+  for (const { edges } of exchanges) for (const id of Object.keys(edges)) memberOf({ members, roster }, id, 0);
   return {
     id: options.id,
     runId,
@@ -105,6 +111,8 @@ export function restorePeer(options: {
     adapter,
     residual,
     exchanges: copyExchanges(exchanges),
+    declined: new Map(options.snapshot.declined),
+    isUnsaved: false,
     inbox: new Map(),
     members,
     addresses: [],
@@ -114,14 +122,15 @@ export function restorePeer(options: {
     strikes: {},
     done: false,
     question: null,
-    wasAsking: false,
+    stoppedAt: null,
   };
 }
 
 /** What must survive a crash. */
 export function snapshotOf(peer: Peer): Snapshot {
   const { runId, boot, round, exchanged, phase, adapter, residual } = peer;
-  const acquaintances = acquaintancesOf(peer.members, MAX_REMEMBERED);
+  const partners = peer.exchanges.flatMap(({ edges }) => Object.keys(edges));
+  const acquaintances = acquaintancesOf(peer.members, MAX_REMEMBERED, partners);
   return {
     runId,
     boot,
@@ -131,6 +140,7 @@ export function snapshotOf(peer: Peer): Snapshot {
     adapter,
     residual,
     exchanges: copyExchanges(peer.exchanges),
+    declined: [...peer.declined].filter(([, declined]) => declined > exchanged).sort(([a], [b]) => (a < b ? -1 : 1)),
     acquaintances,
   };
 }
@@ -144,8 +154,8 @@ function copyExchanges(exchanges: readonly Exchange[]): Exchange[] {
   return exchanges.map(({ round, payload, edges }) => {
     const copies: Record<string, Edge> = Object.create(null);
     for (const id of Object.keys(edges)) {
-      const { degree, received, acknowledged } = edges[id]!;
-      copies[id] = { degree, received, acknowledged };
+      const { sentAt: _, ...kept } = edges[id]!;
+      copies[id] = kept;
     }
     return { round, payload, edges: copies };
   });

@@ -1,9 +1,11 @@
 /** @file What a peer does with a frame: check, refuse with a counted code, or take it in. */
+
+import { acknowledged, askedOut, closeOlder, dropEdge, isPast } from './agreement.ts';
 import { CODECS, type CodecName } from './codec.ts';
-import { hold, isHeld } from './exchange.ts';
-import { decodeFrame, type Of, type Refusal } from './frame.ts';
+import { edgeOf, hold, isHeld } from './exchange.ts';
+import { decodeFrame, type Message, type Of, type Refusal } from './frame.ts';
 import { answer } from './latecomer.ts';
-import { hearsayOf, type Member, memberOf } from './membership.ts';
+import { hear, hearsayOf, type Member, memberOf } from './membership.ts';
 import { dial, type Outbox, sendData } from './outbox.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
 
@@ -25,6 +27,9 @@ const HONEST: readonly Refusal[] = [
   'too-many-members',
 ];
 
+/** What is only said of an exchange that its sender has opened. */
+const HAS_OPENED: readonly Message['type'][] = ['data', 'ack', 'have', 'want', 'cancel'];
+
 /** Takes in a frame from an authenticated sender. */
 export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox): void {
   if (from === peer.id) return; // an announcement of ours that came round
@@ -35,8 +40,9 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
   if (message.round > totalRounds(peer.settings)) return refuse(peer, from, 'beyond-the-run', out);
   const member = memberOf(peer, from, out.now);
   if (!member) return refuse(peer, from, 'too-many-members', out);
-  member.heardAt = out.now;
+  hear(member, out.now);
   member.hearsay = false;
+  if (HAS_OPENED.includes(message.type)) closeOlder(peer, message.round, from);
   if (message.type !== 'nack' && message.type !== 'want') member.round = Math.max(member.round, message.round);
   switch (message.type) {
     case 'announce':
@@ -47,9 +53,13 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
       if (member.state === 'gathering') member.state = 'joined'; // the announcement was lost
       return data(peer, from, message, out);
     case 'ack':
-      return acknowledged(peer, from, message.round);
+      return acknowledged(peer, message.round, from, out);
     case 'nack':
-      return declined(peer, from, message.round);
+      // Where ours is mixed, both are; where it is not, neither will be.
+      dropEdge(peer, message.round, from);
+      return;
+    case 'cancel':
+      return askedOut(peer, message.round, from, out);
     case 'have':
       return offered(peer, from, message.round, out);
     case 'want':
@@ -101,13 +111,13 @@ export function meet(peer: Peer, member: Member, out: Outbox): void {
 
 function data(peer: Peer, from: string, message: Of<'data'>, out: Outbox): void {
   const { round } = message;
-  const edge = peer.exchanges.find((e) => e.round === round)?.edges[from];
+  const edge = edgeOf(peer.exchanges, round, from);
   if (edge?.received) return out.send(from, { type: 'ack', round }); // again: their copy of our ack was lost
-  if (!edge && round <= peer.exchanged) {
+  if (!edge && isPast(peer, round, from)) {
     refuse(peer, from, 'stale-round', out);
     return out.send(from, { type: 'nack', round });
   }
-  if (isHeld(peer.inbox, round, from)) return;
+  if (edge?.cancelling || isHeld(peer.inbox, round, from)) return;
   const problem = edge ? null : earlyProblem(peer, from, round);
   if (problem) return refuse(peer, from, problem, out);
   const norm = CODECS[message.codec].norm(message.payload, message.count);
@@ -115,7 +125,7 @@ function data(peer: Peer, from: string, message: Of<'data'>, out: Outbox): void 
   if (norm > normLimit(peer)) {
     // Neither end mixes: the sender hears that there is no such exchange.
     refuse(peer, from, 'huge-norm', out);
-    if (edge) delete peer.exchanges.find((e) => e.round === round)?.edges[from];
+    dropEdge(peer, round, from);
     return out.send(from, { type: 'nack', round });
   }
   hold(peer.inbox, { from, round, degree: message.degree, payload: message.payload });
@@ -142,25 +152,12 @@ function earlyProblem(peer: Peer, from: string, round: number): Refusal | null {
   return waiting >= MAX_PARCELS || ofSender >= peer.settings.maxOpenRounds ? 'inbox-full' : null;
 }
 
-function acknowledged(peer: Peer, from: string, round: number): void {
-  const edge = peer.exchanges.find((e) => e.round === round)?.edges[from];
-  if (edge) edge.acknowledged = true;
-}
-
-/** The other end has no such exchange: it did not draw us, has finished it, or has given it up. */
-function declined(peer: Peer, from: string, round: number): void {
-  const exchange = peer.exchanges.find((e) => e.round === round);
-  // It has mixed ours, and ours has to mix what is held; else neither does.
-  if (exchange?.edges[from]?.acknowledged && isHeld(peer.inbox, round, from)) return;
-  if (exchange) delete exchange.edges[from];
-  peer.inbox.get(round)?.delete(from);
-}
-
 function offered(peer: Peer, from: string, round: number, out: Outbox): void {
-  const edge = peer.exchanges.find((e) => e.round === round)?.edges[from];
+  const edge = edgeOf(peer.exchanges, round, from);
   if (edge?.received) return out.send(from, { type: 'ack', round });
+  if (edge?.cancelling) return out.send(from, { type: 'cancel', round });
   if (isHeld(peer.inbox, round, from)) return;
-  if (!edge && round <= peer.exchanged) return out.send(from, { type: 'nack', round });
+  if (!edge && isPast(peer, round, from)) return out.send(from, { type: 'nack', round });
   if (!edge && earlyProblem(peer, from, round)) return; // it would be refused
   out.send(from, { type: 'want', round });
 }
@@ -169,9 +166,10 @@ function wanted(peer: Peer, from: string, round: number, out: Outbox): void {
   const exchange = peer.exchanges.find((e) => e.round === round);
   const edge = exchange?.edges[from];
   if (!exchange || !edge) {
-    if (round <= peer.exchanged) out.send(from, { type: 'nack', round });
+    if (isPast(peer, round, from)) out.send(from, { type: 'nack', round });
     return;
   }
+  if (edge.cancelling) return out.send(from, { type: 'cancel', round });
   const onItsWay = edge.sentAt !== undefined && out.now - edge.sentAt < peer.settings.retryMs / 2;
   if (!edge.acknowledged && !onItsWay) sendData(peer, exchange, [from], out);
 }

@@ -1,11 +1,13 @@
 /** @file The rounds: train, exchange with this round's neighbours, mix, go on; and when to stop waiting. */
 
+import { askOut, forgetGone, hasRoom, isAnswerNear } from './agreement.ts';
 import { CODECS, type CodecName } from './codec.ts';
-import type { TrainStats } from './events.ts';
+import type { Exchanged, TrainStats } from './events.ts';
 import {
   closeFinished,
   dropUnsent,
   type Exchange,
+  edgeOf,
   hold,
   isHeld,
   isPartner,
@@ -25,10 +27,9 @@ import { isFiniteVector } from './vector.ts';
 export function advance(peer: Peer, out: Outbox): void {
   if (peer.phase === 'gathering') gather(peer, out);
   if (peer.phase === 'asking' && isAnswered(peer, out)) enterRound(peer, out);
-  const isReady = (): boolean => out.now >= peer.deadlineAt || !isWaiting(peer);
-  while (peer.phase === 'exchanging' && isReady()) finishExchange(peer, out);
+  while ((peer.phase === 'opening' && opened(peer, out)) || (peer.phase === 'exchanging' && closed(peer, out)));
   if (peer.phase === 'finished') {
-    mixInbox(peer, out);
+    mixLate(peer, out);
     maybeFinish(peer, out);
   }
 }
@@ -47,15 +48,23 @@ function gather(peer: Peer, out: Outbox): void {
     out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
   }
   if (present < wanted && out.now < peer.deadlineAt) return;
-  const isAsking = peer.wasAsking && ask(peer, peer.round, out); // it stopped in the middle of that
-  peer.wasAsking = false;
-  if (!isAsking && peer.exchanged < peer.round) {
-    beginRound(peer, peer.round, out);
-  } else if (!isAsking) {
+  goOn(peer, out);
+  out.announce();
+}
+
+/** Goes on where it stopped. */
+function goOn(peer: Peer, out: Outbox): void {
+  const { stoppedAt } = peer;
+  peer.stoppedAt = null;
+  if (stoppedAt === 'asking' && ask(peer, peer.round, out)) return;
+  if (peer.exchanged >= peer.round) {
     peer.phase = 'exchanging';
     awaitNeighbours(peer, out);
+  } else if (stoppedAt === 'opening') {
+    toExchange(peer, out); // it has trained
+  } else {
+    beginRound(peer, peer.round, out);
   }
-  out.announce();
 }
 
 /** The members that take part, this peer among them, sorted. */
@@ -94,14 +103,14 @@ function enterRound(peer: Peer, out: Outbox): void {
   if (round >= totalRounds(peer.settings)) {
     peer.phase = 'finished';
     peer.exchanged = totalRounds(peer.settings);
-    save(peer, out);
+    save(peer);
     out.announce();
     linger(peer, out);
   } else if (round >= peer.settings.rounds) {
-    exchange(peer, out);
+    toExchange(peer, out);
   } else {
     peer.phase = 'training';
-    save(peer, out);
+    save(peer);
     out.effects.push({ type: 'train', round, adapter: peer.adapter, steps: peer.settings.localSteps });
   }
 }
@@ -118,10 +127,9 @@ function skipTo(peer: Peer, from: number, to: number, out: Outbox): void {
   out.effects.push({ type: 'report', metric: { type: 'skipped', from, to } });
   peer.round = to;
   peer.exchanged = to - 1;
-  save(peer, out); // before anybody is told
+  save(peer);
   for (const parcel of takeUpTo(peer.inbox, to - 1)) {
-    const awaited = peer.exchanges.find((e) => e.round === parcel.round)?.edges[parcel.from];
-    if (awaited) hold(peer.inbox, parcel);
+    if (edgeOf(peer.exchanges, parcel.round, parcel.from)) hold(peer.inbox, parcel);
     else out.send(parcel.from, { type: 'nack', round: parcel.round });
   }
 }
@@ -131,39 +139,63 @@ export function trained(peer: Peer, round: number, adapter: Float32Array, stats:
   if (isFiniteVector(adapter)) peer.adapter = adapter;
   else out.effects.push({ type: 'report', metric: { type: 'diverged', round } });
   out.effects.push({ type: 'report', metric: { type: 'trained', round, loss: stats.loss } });
-  exchange(peer, out);
+  toExchange(peer, out);
 }
 
-/** Opens this round's exchange: draw neighbours, pack, save, send. */
-function exchange(peer: Peer, out: Outbox): void {
-  const { settings } = peer;
+/** This round's exchange is to be opened, by its deadline at the latest. */
+function toExchange(peer: Peer, out: Outbox): void {
+  peer.phase = 'opening';
+  awaitNeighbours(peer, out);
+}
+
+/**
+ * Opens this round's exchange: draw neighbours, pack, save, send; false where answers are waited for first. None is opened
+ * with a neighbour that owes one, nor with anybody where too many are undecided.
+ */
+function opened(peer: Peer, out: Outbox): boolean {
+  const { settings, round } = peer;
+  mixLate(peer, out);
   const members = view(peer, out.now);
-  const drawn = drawNeighbours(drawOf(settings, { runId: peer.runId, round: peer.round, members }), peer.id);
-  // Before an exchange is given up for want of room, what is here for it is mixed in.
-  const mixed = peer.exchanges.length >= settings.maxOpenRounds ? mixParcels(peer, out) : [];
-  const { round, adapter, residual } = peer;
-  const open = closeFinished(peer.exchanges);
-  const opened = openExchange({ round, neighbours: drawn, open, settings, adapter, residual });
-  const { payload, edges } = opened.exchange;
-  // What nobody would believe, packed, is not exchanged at all, so that no end mixes alone.
-  const size = CODECS[settings.codec as CodecName].norm(payload, adapter.length);
-  const isSane = size !== null && size <= normLimit(peer);
-  if (!isSane) {
-    out.effects.push({ type: 'report', metric: { type: 'diverged', round } });
-    for (const id of drawn) delete edges[id];
-  }
-  peer.residual = opened.residual;
-  const all = [...open, opened.exchange];
-  const excess = Math.max(0, all.length - settings.maxOpenRounds);
-  peer.exchanges = all.slice(excess);
+  const drawn = drawNeighbours(drawOf(settings, { runId: peer.runId, round, members }), peer.id);
+  if (!hasRoom(peer)) makeRoom(peer, out);
+  if (out.now < peer.deadlineAt && isAnswerNear(peer, drawn)) return false;
   peer.exchanged = round;
   peer.phase = 'exchanging';
-  save(peer, out);
-  acknowledge(mixed, out);
-  for (const given of all.slice(0, excess)) giveUp(given, out);
-  sendData(peer, opened.exchange, isSane ? drawn : [], out);
+  save(peer);
+  if (hasRoom(peer)) {
+    send(
+      peer,
+      drawn.filter((id) => !isPartner(peer.exchanges, id) && (peer.declined.get(id) ?? -1) < round),
+      out,
+    );
+  } else {
+    out.effects.push({ type: 'report', metric: { type: 'crowded', round, open: peer.exchanges.length } });
+  }
   if (peer.roster) forgetSome(peer.members, (id) => isPartner(peer.exchanges, id));
-  awaitNeighbours(peer, out);
+  return true;
+}
+
+/** What is undecided is asked out of, and who is gone for good is not waited for. */
+function makeRoom(peer: Peer, out: Outbox): void {
+  askOut(peer, out);
+  forgetGone(peer, out);
+  peer.exchanges = closeFinished(peer.exchanges);
+}
+
+/** Packs the adapter for these neighbours and sends it. */
+function send(peer: Peer, neighbours: readonly string[], out: Outbox): void {
+  if (neighbours.length === 0) return;
+  const { settings, round, adapter, residual } = peer;
+  const { exchange, residual: rest } = openExchange({ round, neighbours, settings, adapter, residual });
+  // What nobody would believe, packed, is not exchanged at all, so that no end mixes alone.
+  const size = CODECS[settings.codec as CodecName].norm(exchange.payload, adapter.length);
+  if (size === null || size > normLimit(peer)) {
+    out.effects.push({ type: 'report', metric: { type: 'diverged', round } });
+    return;
+  }
+  peer.residual = rest;
+  peer.exchanges = [...peer.exchanges, exchange];
+  sendData(peer, exchange, neighbours, out);
 }
 
 /** Sets the deadline of the open round. */
@@ -184,11 +216,13 @@ function isWaiting({ exchanges, round, members, inbox }: Peer): boolean {
   return false;
 }
 
-function finishExchange(peer: Peer, out: Outbox): void {
-  const round = peer.round;
+/** Ends the open round and goes to the next; false where neighbours are waited for. */
+function closed(peer: Peer, out: Outbox): boolean {
+  if (out.now < peer.deadlineAt && isWaiting(peer)) return false;
+  const { round } = peer;
   const exchange = peer.exchanges.find((e) => e.round === round);
   const edges = Object.entries(exchange?.edges ?? {});
-  if (exchange) dropUnsent(exchange, peer.inbox);
+  if (exchange && dropUnsent(exchange, peer.inbox)) save(peer);
   const late = edges.filter(([id, edge]) => !edge.received && !isHeld(peer.inbox, round, id));
   const mixed = mixParcels(peer, out);
   out.effects.push({
@@ -200,21 +234,27 @@ function finishExchange(peer: Peer, out: Outbox): void {
       neighbours: edges.length,
       mixed: mixed.length,
       late: late.length,
+      with: exchangedOf(mixed),
       distance: meanDistance(peer, mixed),
       crossTerm: crossTermOf(peer, mixed),
     },
   });
+  peer.exchanges = closeFinished(peer.exchanges);
+  if (!hasRoom(peer)) askOut(peer, out); // the answers come while it trains
   peer.round = round + 1;
-  beginRound(peer, peer.round, out); // saves, so what follows it may be acknowledged
-  acknowledge(mixed, out);
+  beginRound(peer, peer.round, out);
+  return true;
 }
 
-/** Mixes what arrived late, at once, and acknowledges it. */
-function mixInbox(peer: Peer, out: Outbox): void {
+/** Mixes what came late, at once. */
+function mixLate(peer: Peer, out: Outbox): void {
   const mixed = mixParcels(peer, out);
-  if (mixed.length === 0) return;
-  save(peer, out);
-  acknowledge(mixed, out);
+  peer.exchanges = closeFinished(peer.exchanges);
+  if (mixed.length > 0) out.effects.push({ type: 'report', metric: { type: 'late', with: exchangedOf(mixed) } });
+}
+
+function exchangedOf(mixed: readonly Mixed[]): Exchanged[] {
+  return mixed.map(({ parcel: { from, round } }) => ({ id: from, round }));
 }
 
 /** What was mixed. */
@@ -225,7 +265,7 @@ interface Mixed extends Contribution {
   apart: number;
 }
 
-/** Adds every parcel whose exchange is open, in a fixed order; leaves those of rounds to come. */
+/** Adds every parcel whose exchange is open, in a fixed order, and acknowledges it; leaves those of rounds to come. */
 function mixParcels(peer: Peer, out: Outbox): Mixed[] {
   const ready = readyParcels(peer, out);
   if (ready.length === 0) return [];
@@ -244,7 +284,9 @@ function mixParcels(peer: Peer, out: Outbox): Mixed[] {
   for (const [k, of] of mixed.entries()) {
     of.apart = Math.sqrt(squares[k]!);
     of.exchange.edges[of.parcel.from]!.received = true;
+    out.send(of.parcel.from, { type: 'ack', round: of.parcel.round });
   }
+  save(peer);
   return mixed;
 }
 
@@ -252,8 +294,9 @@ function mixParcels(peer: Peer, out: Outbox): Mixed[] {
 function readyParcels(peer: Peer, out: Outbox): Pick<Mixed, 'parcel' | 'exchange'>[] {
   return takeUpTo(peer.inbox, peer.exchanged).flatMap((parcel) => {
     const exchange = peer.exchanges.find((e) => e.round === parcel.round);
-    if (exchange?.edges[parcel.from]?.received === false) return [{ parcel, exchange }];
-    out.send(parcel.from, { type: 'nack', round: parcel.round });
+    const edge = exchange?.edges[parcel.from];
+    if (exchange && edge && !edge.received && !edge.cancelling) return [{ parcel, exchange }];
+    if (!edge) out.send(parcel.from, { type: 'nack', round: parcel.round });
     return [];
   });
 }
@@ -263,10 +306,6 @@ function assertConvex(mixed: readonly Mixed[]): void {
   const sums: Record<number, number> = {};
   for (const { parcel, weight } of mixed) sums[parcel.round] = (sums[parcel.round] ?? 0) + weight;
   if (Object.values(sums).some((sum) => sum > 1 + 1e-12)) throw new Error('mixing weights of a round sum to at most 1');
-}
-
-function acknowledge(mixed: readonly Mixed[], out: Outbox): void {
-  for (const { parcel } of mixed) out.send(parcel.from, { type: 'ack', round: parcel.round });
 }
 
 /** Among what was sent and what came for it; exchanging products there is none. */
@@ -293,25 +332,19 @@ function meanDistance({ settings, adapter }: Peer, mixed: readonly Mixed[]): num
   return sum / mixed.length;
 }
 
-/** An exchange there is no room or no time for any more: counted, and the other ends are told whether it was mixed here. */
-function giveUp({ round, edges }: Exchange, out: Outbox): void {
-  const ids = Object.keys(edges).sort();
-  out.effects.push({ type: 'report', metric: { type: 'abandoned', round, edges: ids.length } });
-  for (const id of ids) out.send(id, { type: edges[id]!.received ? 'ack' : 'nack', round });
-}
-
-/** Finished, and nobody who may still be reached needs something of this peer (or the last deadline has passed). */
+/**
+ * Finished, and nobody who may still be reached needs something of this peer (or the last deadline has passed). What is
+ * undecided then stays in the snapshot, and is settled should both ends come back.
+ */
 function maybeFinish(peer: Peer, out: Outbox): void {
-  peer.exchanges = closeFinished(peer.exchanges);
-  const open = peer.exchanges.flatMap(({ edges }) => Object.keys(edges));
-  const needed = open.some((id) => peer.members.get(id)?.connected || out.now < peer.lingerUntil);
-  if (peer.done || (needed && out.now < peer.deadlineAt)) return;
-  peer.done = true;
-  if (open.length > 0) {
-    const given = peer.exchanges;
-    peer.exchanges = [];
-    save(peer, out);
-    for (const exchange of given) giveUp(exchange, out);
+  if (peer.done) return;
+  const open = peer.exchanges.flatMap(({ edges }) => Object.keys(edges)).sort();
+  const isNeeded = open.some((id) => peer.members.get(id)?.connected || out.now < peer.lingerUntil);
+  if (isNeeded && out.now < peer.deadlineAt) {
+    if (out.now >= peer.lingerUntil) askOut(peer, out);
+    return;
   }
+  peer.done = true;
+  if (open.length > 0) out.effects.push({ type: 'report', metric: { type: 'undecided', with: open } });
   out.effects.push({ type: 'finish' });
 }

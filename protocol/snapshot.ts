@@ -4,8 +4,9 @@ import { CODECS, type CodecName, decode } from './codec.ts';
 import type { Exchange } from './exchange.ts';
 import { type Acquaintance, HASH_BYTES, type Hash, readAddresses, writeAddresses } from './frame.ts';
 
-export type Phase = 'gathering' | 'asking' | 'training' | 'exchanging' | 'finished';
-const PHASES: readonly Phase[] = ['gathering', 'training', 'exchanging', 'finished', 'asking'];
+/** `opening`: trained, and waiting for answers before this round's exchange can be opened. */
+export type Phase = 'gathering' | 'asking' | 'training' | 'opening' | 'exchanging' | 'finished';
+const PHASES: readonly Phase[] = ['gathering', 'training', 'exchanging', 'finished', 'asking', 'opening'];
 
 /** The durable part of a peer. Vectors are immutable once here, so a snapshot holds references. */
 export interface Snapshot {
@@ -20,11 +21,13 @@ export interface Snapshot {
   /** What rounding left over, sent next time. */
   readonly residual: Float32Array;
   readonly exchanges: readonly Exchange[];
+  /** Rounds to come that were called off, by neighbour. */
+  readonly declined: readonly (readonly [id: string, round: number])[];
   /** Whom to dial when coming back. */
   readonly acquaintances: readonly Acquaintance[];
 }
 
-const MAGIC = 0x534b4c32; // "2LKS"
+const MAGIC = 0x534b4c33; // "3LKS"
 
 export function encodeSnapshot(snapshot: Snapshot, hash: Hash): Uint8Array {
   const writer = new Writer().u32(MAGIC).ascii(snapshot.runId).u53(snapshot.boot).u32(snapshot.round);
@@ -38,13 +41,15 @@ export function encodeSnapshot(snapshot: Snapshot, hash: Hash): Uint8Array {
     const ids = Object.keys(edges).sort();
     writer.u32(round).u32(payload.length).raw(payload).u16(ids.length);
     for (const id of ids) {
-      const { degree, received, acknowledged } = edges[id]!;
+      const { degree, received, acknowledged, cancelling, isUnsent } = edges[id]!;
       writer
         .ascii(id)
         .u16(degree)
-        .u8((received ? 1 : 0) + (acknowledged ? 2 : 0));
+        .u8((received ? 1 : 0) + (acknowledged ? 2 : 0) + (cancelling ? 4 : 0) + (isUnsent ? 8 : 0));
     }
   }
+  writer.u16(snapshot.declined.length);
+  for (const [id, declined] of snapshot.declined) writer.ascii(id).u32(declined);
   writer.u16(snapshot.acquaintances.length);
   for (const { id, addresses } of snapshot.acquaintances) writeAddresses(writer.ascii(id), addresses);
   const body = writer.finish();
@@ -77,16 +82,24 @@ export function decodeSnapshot(bytes: Uint8Array, codec: CodecName, hash: Hash):
     const exchangeRound = reader.u32();
     const payload = reader.raw(reader.u32()).slice();
     if (CODECS[codec].norm(payload, count) === null) return null;
-    const edges: Exchange['edges'] = {};
+    const edges: Exchange['edges'] = Object.create(null); // for any names
     for (let more = reader.u16(); more > 0; more--) {
       const [id, degree, flags] = [reader.ascii(), reader.u16(), reader.u8()];
-      edges[id] = { degree, received: (flags & 1) > 0, acknowledged: (flags & 2) > 0 };
+      edges[id] = {
+        degree,
+        received: (flags & 1) > 0,
+        acknowledged: (flags & 2) > 0,
+        cancelling: (flags & 4) > 0,
+        isUnsent: (flags & 8) > 0,
+      };
     }
     exchanges.push({ round: exchangeRound, payload, edges });
   }
+  const declined: [string, number][] = [];
+  for (let left = reader.u16(); left > 0; left--) declined.push([reader.ascii(), reader.u32()]);
   const acquaintances: Acquaintance[] = [];
   for (let left = reader.u16(); left > 0; left--)
     acquaintances.push({ id: reader.ascii(), addresses: readAddresses(reader) });
   if (!reader.done()) return null;
-  return { runId, boot, round, exchanged, phase, adapter, residual, exchanges, acquaintances };
+  return { runId, boot, round, exchanged, phase, adapter, residual, exchanges, declined, acquaintances };
 }

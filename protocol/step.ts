@@ -2,11 +2,13 @@
  * @file The heart: what a peer decides. `step(peer, event, context)` changes the plain object `peer` and gives the effects
  * to carry out, in order. No clock, no dice, no sockets: a network and a simulator run the same code.
  */
+
+import { remindOf } from './agreement.ts';
 import type { Effect, Event, TimerName } from './events.ts';
-import { isHeld, isPartner } from './exchange.ts';
+import { isPartner } from './exchange.ts';
 import { MAX_ACQUAINTANCES } from './frame.ts';
 import { askAgain } from './latecomer.ts';
-import { acquaintancesOf, announcementPause, forgetSilent, memberOf } from './membership.ts';
+import { acquaintancesOf, announcementPause, forgetSilent, hear, memberOf } from './membership.ts';
 import { announcement, type Context, dial, Outbox, save, sendData } from './outbox.ts';
 import type { Peer } from './peer.ts';
 import { meet, receive, refuse } from './receive.ts';
@@ -42,7 +44,7 @@ export function step(peer: Peer, event: Event, context: Context): Effect[] {
       advance(peer, out);
       break;
   }
-  return out.effects;
+  return out.finish();
 }
 
 function fired(peer: Peer, name: TimerName, out: Outbox): void {
@@ -61,8 +63,8 @@ function fired(peer: Peer, name: TimerName, out: Outbox): void {
 function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
   peer.boot += 1;
   peer.addresses = addresses;
-  save(peer, out);
-  for (const member of peer.members.values()) member.heardAt = out.now; // whom the snapshot remembers
+  save(peer);
+  for (const member of peer.members.values()) hear(member, out.now); // whom the snapshot remembers
   if (!peer.roster) announceAgain(peer, out);
   remindLater(peer, out);
   if (peer.phase === 'finished') linger(peer, out);
@@ -74,7 +76,7 @@ function start(peer: Peer, addresses: readonly string[], out: Outbox): void {
 function regather(peer: Peer, out: Outbox): void {
   const fresh = peer.round === 0 && peer.exchanged < 0;
   const known = peer.members.size > 0;
-  peer.wasAsking = peer.phase === 'asking';
+  peer.stoppedAt = peer.phase;
   peer.phase = 'gathering';
   peer.deadlineAt = fresh ? Number.POSITIVE_INFINITY : out.now + (known ? peer.settings.rejoinMs : 0);
   if (!fresh) out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
@@ -83,7 +85,7 @@ function regather(peer: Peer, out: Outbox): void {
 function announceAgain(peer: Peer, out: Outbox): void {
   out.announce();
   const { settings, members, exchanges } = peer;
-  forgetSilent(members, out.now, settings.announceMs, (id) => isPartner(exchanges, id));
+  forgetSilent(members, (id) => isPartner(exchanges, id));
   for (const id of [...members.keys()].sort()) meet(peer, members.get(id)!, out);
   out.effects.push({
     type: 'timer',
@@ -102,8 +104,7 @@ function remind(peer: Peer, out: Outbox, ids?: readonly string[]): void {
         if (!member.dialled && member.addresses.length > 0) dial(member, out);
         continue;
       }
-      if (!edge.acknowledged && !edge.isUnsent) out.send(id, { type: 'have', round });
-      if (!edge.received && !isHeld(peer.inbox, round, id)) out.send(id, { type: 'want', round });
+      remindOf(peer, round, id, edge, out);
     }
   }
 }
@@ -118,7 +119,7 @@ function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
   member.connected = up;
   member.dialled = false;
   if (!up) return;
-  member.heardAt = out.now;
+  hear(member, out.now);
   // What was on its way over an earlier connection is not any more.
   for (const { edges } of peer.exchanges) delete edges[id]?.sentAt;
   if (!peer.roster) introduce(peer, id, out);

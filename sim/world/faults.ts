@@ -16,6 +16,8 @@ export interface Faults {
   readonly spoiltSnapshots: number;
   /** Clocks that jump ahead, as a laptop's that slept. */
   readonly clockJumps: number;
+  /** Processes that stand still for up to `freezeMs` and go on, as one that is stopped or swapped out. */
+  readonly freezes: number;
 }
 
 /** Effects of a step a peer may still carry out before it crashes, and how far a clock jumps (ms), at most. */
@@ -28,7 +30,7 @@ export async function befall(
   untilMs: number,
 ): Promise<number> {
   const prng = createPrng(seed).fork('faults');
-  const kinds = (['crashes', 'fullDisks', 'spoiltSnapshots', 'clockJumps'] as const).flatMap((kind) =>
+  const kinds = (['crashes', 'fullDisks', 'spoiltSnapshots', 'clockJumps', 'freezes'] as const).flatMap((kind) =>
     Array.from({ length: scenario[kind] }, () => kind),
   );
   const pass = (ms: number): Promise<void> => world.settle(Math.min(untilMs, world.now() + ms));
@@ -41,6 +43,10 @@ export async function befall(
     if (!seat.alive || seat.finished || seat.disk === null) continue;
     if (kind === 'clockJumps') {
       seat.ahead += prng.below(MAX_JUMP_MS);
+      continue;
+    }
+    if (kind === 'freezes') {
+      seat.frozenUntil = world.now() + 1 + prng.below(scenario.freezeMs);
       continue;
     }
     if (kind === 'fullDisks') seat.diskFull = true;
@@ -94,6 +100,15 @@ export const LIARS: Readonly<Record<string, (liar: Liar) => Lie>> = {
       return prng.random() < 0.5 ? [bytes] : [kept[prng.below(kept.length)]!, bytes, kept[prng.below(kept.length)]!];
     };
   },
+  /** Says that it has not mixed what it has, and will not: whole and sealed. */
+  denial:
+    ({ runId, settings, size }) =>
+    (_to, bytes) => {
+      const decoded = decodeFrame(bytes, { runId, count: size, codec: settings.codec as CodecName }, quickHash);
+      if (!decoded.ok || decoded.frame.message.type !== 'ack') return [bytes];
+      const { message, sequence } = decoded.frame;
+      return [encodeFrame({ sequence, message: { type: 'nack', round: message.round } }, runId, quickHash)];
+    },
   /** Tells each neighbour of another adapter, whole and sealed. */
   equivocation:
     ({ prng, runId, settings, size }) =>
@@ -113,13 +128,19 @@ export interface Lies {
   readonly kind: string;
 }
 
+/** The first so many peers lie. */
+export function liarCount({ liars, peers }: Pick<Scenario, 'liars' | 'peers'>): number {
+  return Math.round(liars.share * peers);
+}
+
 /** What becomes of every frame, where the first peers lie; undefined where none does. */
 export function tamperer(
-  { peers, liars, size }: Scenario,
+  scenario: Scenario,
   { seed, runId, settings }: { seed: string; runId: string; settings: RunSettings },
 ): ((from: number, to: number, bytes: Uint8Array) => readonly Uint8Array[]) | undefined {
   const prng = createPrng(seed).fork('liars');
-  const lies = Array.from({ length: Math.round(liars.share * peers) }, (_, i) =>
+  const { liars, size } = scenario;
+  const lies = Array.from({ length: liarCount(scenario) }, (_, i) =>
     LIARS[liars.kind]!({ prng: prng.fork(i), runId, settings, size }),
   );
   return lies.length === 0 ? undefined : (from, to, bytes) => lies[from]?.(to, bytes) ?? [bytes];

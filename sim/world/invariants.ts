@@ -1,6 +1,6 @@
 /** @file What must hold of a peer after every event, whatever the network, the disk and its neighbours do. */
 import type { CodecName } from '../../protocol/codec.ts';
-import type { Effect, Event } from '../../protocol/events.ts';
+import type { Effect, Event, Metric } from '../../protocol/events.ts';
 import { decodeFrame, type Frame } from '../../protocol/frame.ts';
 import { MAX_MEMBERS } from '../../protocol/membership.ts';
 import { normLimit } from '../../protocol/peer.ts';
@@ -16,6 +16,8 @@ export interface Watch {
   readonly look: (seat: Seat, event: Event, done: readonly Effect[], now: number) => void;
   /** The first thing that did not hold, and when (virtual ms); null: all did. */
   readonly problem: () => { readonly atMs: number; readonly problem: string } | null;
+  /** The first exchange between two of these that one end has mixed and the other has not, of those that have ended; or null. */
+  readonly uneven: (ids: readonly string[]) => string | null;
 }
 
 interface Seen {
@@ -24,7 +26,7 @@ interface Seen {
   round: number;
   exchanged: number;
   sequence: number;
-  /** Adapters that are durably mixed in, by `round/from`. */
+  /** Adapters that are durably mixed in: whose of which round. */
   readonly mixed: Set<string>;
 }
 
@@ -33,6 +35,16 @@ export function createWatch(): Watch {
   let first: { atMs: number; problem: string } | null = null;
   return {
     problem: () => first,
+    uneven: (ids) => {
+      for (const id of ids) {
+        for (const key of all.get(id)?.mixed ?? []) {
+          const [round, other] = key.split('/') as [string, string];
+          if (ids.includes(other) && !all.get(other)?.mixed.has(`${round}/${id}`))
+            return `${id} has mixed round ${round} of ${other}, which has not mixed its`;
+        }
+      }
+      return null;
+    },
     look: (seat, event, done, now) => {
       if (first) return;
       const { id } = seat.peer;
@@ -56,9 +68,10 @@ function stateProblem({ peer, life }: Seat, seen: Seen): string | null {
   const rounds = exchanges.map((e) => e.round);
   if (rounds.some((r, i) => r > exchanged || r <= (rounds[i - 1] ?? -1))) return `exchanges out of order: ${rounds}`;
   if (rounds.length > settings.maxOpenRounds) return `${rounds.length} exchanges are open`;
-  const edges = exchanges.reduce((sum, e) => sum + Object.keys(e.edges).length, 0);
+  const partners = exchanges.flatMap((e) => Object.keys(e.edges));
+  if (new Set(partners).size < partners.length) return `two exchanges are open with one of ${partners}`;
   const held = [...peer.inbox.values()].reduce((sum, ofRound) => sum + ofRound.size, 0);
-  if (held > MAX_HELD + edges) return `${held} adapters are held`;
+  if (held > MAX_HELD + partners.length) return `${held} adapters are held`;
   if (peer.members.size > MAX_MEMBERS) return `${peer.members.size} members`;
   return norm(adapter) <= normLimit(peer) ? null : `the adapter's norm is ${norm(adapter)}`;
 }
@@ -68,7 +81,8 @@ function effectsProblem({ peer }: Seat, seen: Seen, done: readonly Effect[]): st
   const limits = { runId: peer.runId, count: peer.adapter.length, codec: peer.settings.codec as CodecName };
   for (const effect of done) {
     let problem: string | null = null;
-    if (effect.type === 'save') problem = savedProblem(effect.snapshot, seen);
+    if (effect.type === 'save') seen.disk = effect.snapshot;
+    if (effect.type === 'report') problem = mixedProblem(effect.metric, seen);
     if (effect.type === 'send' || effect.type === 'publish') {
       const decoded = decodeFrame(effect.bytes, limits, quickHash);
       if (!decoded.ok) return `sent a frame that is ${decoded.code}`;
@@ -79,14 +93,13 @@ function effectsProblem({ peer }: Seat, seen: Seen, done: readonly Effect[]): st
   return null;
 }
 
-function savedProblem(snapshot: Snapshot, seen: Seen): string | null {
-  seen.disk = snapshot;
-  for (const { round, edges } of snapshot.exchanges) {
-    for (const [from, edge] of Object.entries(edges)) {
-      const key = `${round}/${from}`;
-      if (edge.received) seen.mixed.add(key);
-      else if (seen.mixed.has(key)) return `would mix round ${key} a second time`;
-    }
+/** What is reported as mixed has been saved: once and for all. */
+function mixedProblem(metric: Metric, { mixed }: Seen): string | null {
+  if (metric.type !== 'mixed' && metric.type !== 'late') return null;
+  for (const { id, round } of metric.with) {
+    const key = `${round}/${id}`;
+    if (mixed.has(key)) return `mixed round ${key} a second time`;
+    mixed.add(key);
   }
   return null;
 }
@@ -103,6 +116,11 @@ function sentProblem({ message, sequence }: Frame, to: string, seen: Seen): stri
     const isSame = exchange?.payload.every((b, i) => b === message.payload[i]) ?? false;
     return isSame ? null : `sent an adapter of round ${round} that is not saved`;
   }
-  const isUnsaved = message.type === 'ack' && exchange?.edges[to]?.received === false;
-  return isUnsaved ? `acknowledged round ${round} of ${to} before it was saved` : null;
+  const edge = exchange?.edges[to];
+  if (message.type === 'ack' && edge?.received === false)
+    return `acknowledged round ${round} of ${to} before it was saved`;
+  if (message.type === 'cancel' && !edge?.cancelling) return `asked ${to} out of round ${round} before it was saved`;
+  if (message.type === 'nack' && edge?.received === false)
+    return `told ${to} that round ${round} is over while it is open`;
+  return null;
 }

@@ -36,7 +36,8 @@ export interface Scenario extends NetworkModel, Faults {
   readonly joinMs: number;
   /** A share of the peers lies, in one way. */
   readonly liars: Lies;
-  /** How long a peer is down (virtual ms). */
+  /** How long a process stands still, at most, and how long a peer is down (virtual ms). */
+  readonly freezeMs: number;
   readonly downMs: number;
   /** Virtual time after which faults end and what is open is settled. */
   readonly untilMs: number;
@@ -81,6 +82,8 @@ export const DEFAULTS: Scenario = {
   fullDisks: 0,
   spoiltSnapshots: 0,
   clockJumps: 0,
+  freezes: 0,
+  freezeMs: 5000,
   downMs: 500,
   untilMs: 600_000,
 };

@@ -1,9 +1,9 @@
 /** @file Runs a scenario: the world with its faults, then healed; what every round did to disagreement, drift and loss. */
 
 import { drawGraph, drawOf } from '../../protocol/neighbours.ts';
-import { totalRounds } from '../../protocol/peer.ts';
+import { type Peer, totalRounds } from '../../protocol/peer.ts';
 import { distance, mean } from '../../protocol/vector.ts';
-import { befall, tamperer } from './faults.ts';
+import { befall, liarCount, tamperer } from './faults.ts';
 import { contraction, diameter } from './graph.ts';
 import { createWatch, type Watch } from './invariants.ts';
 import type { ScenarioRun } from './scenario.ts';
@@ -28,6 +28,10 @@ export interface SimulationResult {
   readonly bytesPerPeerRound: number;
   readonly refused: Readonly<Record<string, number>>;
   readonly abandoned: number;
+  /** Exchanges that neither end mixed, by agreement. */
+  readonly cancelled: number;
+  /** Exchanges between two that are there and do not lie, still open at the end. */
+  readonly undecided: number;
   /** Peers that came late and went on with the adapter of another. */
   readonly adopted: number;
   readonly restarts: number;
@@ -131,6 +135,7 @@ async function simulateWith(
   const refused: Record<string, number> = {};
   for (const { peer } of world.seats)
     for (const [code, count] of Object.entries(peer.refused)) refused[code] = (refused[code] ?? 0) + count;
+  const honest = world.seats.filter((_, i) => i >= liarCount(scenario)).map(({ peer }) => peer);
   const losses = await Promise.all(isMeasured ? vectors.map((x) => trainer.loss(x)) : [0]);
   const rounds = await tally.rounds();
   const result: SimulationResult = {
@@ -146,10 +151,12 @@ async function simulateWith(
     bytesPerPeerRound: world.traffic().bytes / peers / Math.max(1, totalRounds(settings)),
     refused,
     abandoned: tally.abandoned(),
+    cancelled: tally.cancelled(),
+    undecided: undecidedOf(honest),
     adopted: tally.adopted(),
     restarts,
     ...spectrumOf(run),
-    problem: watch.problem()?.problem ?? null,
+    problem: watch.problem()?.problem ?? watch.uneven(honest.map(({ id }) => id)),
     problemAtMs: watch.problem()?.atMs ?? null,
     trace: world.trace(),
     seconds,
@@ -200,6 +207,15 @@ async function joinLater(world: World, { scenario }: ScenarioRun, untilMs: numbe
 
 function vectorsOf(world: World): Float32Array[] {
   return world.seats.map((seat) => seat.peer.adapter);
+}
+
+/** Open edges whose other end is one of these as well. */
+function undecidedOf(peers: readonly Peer[]): number {
+  const ids = new Set(peers.map(({ id }) => id));
+  return peers.reduce(
+    (sum, { exchanges }) => sum + exchanges.flatMap((e) => Object.keys(e.edges)).filter((id) => ids.has(id)).length,
+    0,
+  );
 }
 
 /** The mean of the peers at the start, and how far they are from it (1 where they are not). */

@@ -23,6 +23,7 @@ export interface Tally {
   readonly take: (peer: number, metric: Metric, now: number, bytes: number) => void;
   readonly rounds: () => Promise<SimulatedRound[]>;
   readonly abandoned: () => number;
+  readonly cancelled: () => number;
   readonly adopted: () => number;
   /** Where the mean should be: at the start, moved by what latecomers adopted. */
   readonly expected: () => Float32Array;
@@ -43,7 +44,7 @@ export function createTally(options: { peers: number; start: Float32Array; sprea
   const done: Promise<SimulatedRound>[] = [];
   const closed = new Set<number>();
   const moved = new Float64Array(start.length);
-  let [abandoned, adopted] = [0, 0];
+  let [abandoned, cancelled, adopted] = [0, 0, 0];
   /** Sums are of distances from the start, so that small differences survive. */
   const add = (sums: Sums, x: Float32Array): void => {
     for (let i = 0; i < x.length; i++) {
@@ -72,7 +73,8 @@ export function createTally(options: { peers: number; start: Float32Array; sprea
   };
   return {
     take: (peer, metric, now, bytes) => {
-      if (metric.type === 'abandoned') abandoned += metric.edges;
+      if (metric.type === 'abandoned') abandoned += 1;
+      if (metric.type === 'cancelled') cancelled += 1;
       if (metric.type === 'adopted') {
         adopted += 1;
         for (let i = 0; i < moved.length; i++) moved[i]! += metric.adapter[i]! - metric.before[i]!;
@@ -104,6 +106,7 @@ export function createTally(options: { peers: number; start: Float32Array; sprea
       return (await Promise.all([...done, ...rest])).sort((a, b) => a.round - b.round);
     },
     abandoned: () => abandoned,
+    cancelled: () => cancelled,
     adopted: () => adopted,
     expected: () => start.map((x, i) => x + moved[i]! / peers),
   };

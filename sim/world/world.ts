@@ -6,7 +6,7 @@
 import type { CodecName } from '../../protocol/codec.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import type { Effect, Event, Metric, TimerName } from '../../protocol/events.ts';
-import { HASH_BYTES, type Hash, HEADER_BYTES, ROUND_OFFSET } from '../../protocol/frame.ts';
+import { HASH_BYTES, type Hash } from '../../protocol/frame.ts';
 import type { FactorPair } from '../../protocol/mixing.ts';
 import { createPeer, type Peer, restorePeer } from '../../protocol/peer.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
@@ -59,6 +59,8 @@ export interface Seat {
   fuse: number | null;
   /** The next save fails, which stops the peer. */
   diskFull: boolean;
+  /** Until then its process stands still (virtual ms): what happens to it waits, its connections stay. */
+  frozenUntil: number;
 }
 
 export interface World {
@@ -94,11 +96,14 @@ interface Happening {
   readonly event: Event | Promise<Event>;
   /** When a timer is due; one set later replaces it. */
   readonly due?: number;
+  /** Whom a frame was sent to: who has come back as somebody new does not hear it. */
+  readonly id?: string;
+  /** A dial that is failing; should the two be able to connect by then, it has not. */
+  readonly isDial?: true;
 }
 
 /** A quick digest for virtual time, good until the next: not for security. Four lanes over words of four bytes. */
 export const quickHash: Hash = (bytes) => {
-  if (bytes.length === 0) return EMPTY;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let [a, b, c, d] = [0x811c9dc5, 0x811c9dc4, 0x811c9dc7, 0x811c9dc6];
   const words = bytes.length & ~15;
@@ -116,7 +121,6 @@ export const quickHash: Hash = (bytes) => {
   return DIGEST;
 };
 
-const EMPTY = new Uint8Array(HASH_BYTES);
 const DIGEST = new Uint8Array(HASH_BYTES);
 const DIGEST_WORDS = new Int32Array(DIGEST.buffer);
 
@@ -126,6 +130,8 @@ function turn(h: number, word: number): number {
 }
 
 const EVENTS_A_PAUSE = 2048;
+/** How long those that have finished are given to settle what is open (virtual ms). */
+const SETTLING_MS = 60_000;
 
 const EVENT_NUMBERS: Readonly<Record<Event['type'], number>> = {
   start: 1,
@@ -155,10 +161,13 @@ export function createWorld(options: WorldOptions): World {
     ahead: 0,
     fuse: null,
     diskFull: false,
+    frozenUntil: 0,
   }));
   let now = 0;
   let trace = 0;
   let events = 0;
+  /** When the last one had finished, where something was open. */
+  let idleSince: number | null = null;
   /** Seats that are alive and have not finished. */
   let busy = seats.length - absent;
   const traffic = { frames: 0, bytes: 0 };
@@ -175,8 +184,8 @@ export function createWorld(options: WorldOptions): World {
   const deliver = (from: number, to: number, bytes: Uint8Array): void => {
     traffic.frames += 1;
     traffic.bytes += bytes.length;
-    const event: Event = { type: 'frame', from: ids[from]!, bytes };
-    for (const at of network.arrivals(from, to, bytes.length, now)) heap.push(at, { to, life: null, event });
+    const [event, id]: [Event, string] = [{ type: 'frame', from: ids[from]!, bytes }, ids[to]!];
+    for (const at of network.arrivals(from, to, bytes.length, now)) heap.push(at, { to, life: null, event, id });
   };
   const transmit = (from: number, to: number, bytes: Uint8Array): void => {
     if (!options.tamper) return deliver(from, to, bytes);
@@ -225,7 +234,10 @@ export function createWorld(options: WorldOptions): World {
         const to = places.get(effect.id);
         const up = to !== undefined && seats[to]!.alive && canConnect(index, to);
         if (up) connect(index, to, true);
-        else heap.push(now + longest(), { to: index, life: seat.life, event: { type: 'peer', id: effect.id, up } });
+        else {
+          const event: Event = { type: 'peer', id: effect.id, up };
+          heap.push(now + longest(), { to: index, life: seat.life, event, isDial: true });
+        }
         break;
       }
       case 'drop': {
@@ -281,9 +293,18 @@ export function createWorld(options: WorldOptions): World {
       }
     }
   };
+  /** All have finished, but some that are there have not yet told each other how an exchange ends; for a while. */
+  const isSettling = (): boolean => {
+    const isThere = (id: string): boolean => seats[places.get(id) ?? -1]?.alive ?? false;
+    const isOpen = ({ alive, peer }: Seat): boolean =>
+      alive && peer.exchanges.some(({ edges }) => Object.keys(edges).some(isThere));
+    if (!seats.some(isOpen)) return false;
+    idleSince ??= now;
+    return now < idleSince + SETTLING_MS;
+  };
   /** The next thing to happen by then, if any; the time is then its. */
   const pass = (untilMs: number): Pick<Happening, 'to' | 'event'> | null => {
-    while (busy > 0) {
+    while (busy > 0 || isSettling()) {
       const at = heap.next();
       if (at === null) return null;
       if (at > untilMs) {
@@ -291,12 +312,21 @@ export function createWorld(options: WorldOptions): World {
         return null;
       }
       now = at;
-      const { to, life, event, due } = heap.pop()!;
+      const happening = heap.pop()!;
+      const { to, life, event, due, id } = happening;
       const seat = seats[to]!;
-      if (!seat.alive || (life !== null && life !== seat.life)) continue;
+      if (!seat.alive || (life !== null && life !== seat.life) || (id ?? ids[to]) !== ids[to]) continue;
+      if (seat.frozenUntil > now) {
+        heap.push(seat.frozenUntil, happening); // in the order they came
+        continue;
+      }
       if (event instanceof Promise) return { to, event };
       if (event.type === 'timer' && seat.timers[event.name] !== due) continue;
       if (event.type === 'peer' && event.up && !isUp(to, places.get(event.id))) continue;
+      if (event.type === 'peer' && happening.isDial && isUp(to, places.get(event.id))) {
+        connect(to, places.get(event.id)!, true);
+        continue;
+      }
       return { to, event };
     }
     return null;
@@ -365,16 +395,15 @@ export function createWorld(options: WorldOptions): World {
         ? restorePeer({ id, settings, snapshot, factors, roster })
         : createPeer({ id, runId, settings, adapter: options.start(index), factors, roster });
       busy += 1;
-      Object.assign(seat, { alive: true, finished: false, timers: {}, fuse: null, diskFull: false });
+      Object.assign(seat, { alive: true, finished: false, timers: {}, fuse: null, diskFull: false, frozenUntil: 0 });
       start(index);
     },
   };
 }
 
-/** A frame's header but the run in 32 bits: it holds a digest of the rest. */
+/** The digest a frame begins with, in 32 bits. */
 function headOf(bytes: Uint8Array): number {
   let h = bytes.length;
-  for (let i = ROUND_OFFSET; i < Math.min(bytes.length, HEADER_BYTES); i += 2)
-    h = turn(h, bytes[i]! | (bytes[i + 1]! << 8));
+  for (let i = 0; i < Math.min(bytes.length, HASH_BYTES); i += 2) h = turn(h, bytes[i]! | (bytes[i + 1]! << 8));
   return h;
 }

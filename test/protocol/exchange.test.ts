@@ -1,48 +1,18 @@
-/** @file The ledger: exchanges that pile up with one neighbour weigh less each; what never left is no exchange. */
+/** @file The ledger: what never left is no exchange, what has left stays one, restarts or not. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CODECS } from '../../protocol/codec.ts';
 import type { Effect, Event } from '../../protocol/events.ts';
-import { type Exchange, openExchange } from '../../protocol/exchange.ts';
+import { openExchange } from '../../protocol/exchange.ts';
 import { decodeFrame, encodeFrame, type Message } from '../../protocol/frame.ts';
-import { edgeWeight } from '../../protocol/mixing.ts';
 import { createPeer, restorePeer, snapshotOf } from '../../protocol/peer.ts';
-import { createPrng } from '../../protocol/prng.ts';
 import { step } from '../../protocol/step.ts';
 import { quickHash } from '../../sim/world/world.ts';
 import { settingsWith } from '../support.ts';
 
-const SEED = process.env.SEED ?? '1';
-const REPLAY = `replay with SEED=${SEED} npm test -- exchange`;
 const RUN = '00112233445566778899aabbccddeeff';
 
-test('weights of all that is open with one neighbour sum to less than twice the weight of one', () => {
-  const prng = createPrng(SEED).fork('ledger');
-  for (let trial = 0; trial < 200; trial++) {
-    const open: Exchange[] = [];
-    const neighbours = Array.from({ length: 1 + prng.below(6) }, (_, i) => `peer-${i}`);
-    for (let round = 0; round < 12; round++) {
-      const [adapter, residual] = [Float32Array.of(1), Float32Array.of(0)];
-      const { exchange } = openExchange({ round, neighbours, open, settings: settingsWith({}), adapter, residual });
-      open.push(exchange);
-      for (const id of neighbours) {
-        const sum = open.reduce((total, { edges }) => total + edgeWeight(edges[id]!.degree, 0), 0);
-        assert.ok(sum < 2 * edgeWeight(neighbours.length, 0), `${sum}; ${REPLAY}`);
-      }
-    }
-  }
-});
-
-test('an exchange that is mixed in here leaves the next its full weight, its acknowledgement under way or not', () => {
-  const [adapter, residual] = [Float32Array.of(1), Float32Array.of(0)];
-  const options = { neighbours: ['b', 'c'], settings: settingsWith({}), adapter, residual };
-  const { exchange: first } = openExchange({ round: 0, ...options });
-  first.edges.b!.received = true;
-  const { exchange } = openExchange({ round: 1, open: [first], ...options });
-  assert.equal([exchange.edges.b!.degree, exchange.edges.c!.degree], [2, 5]); // 1/3, and half of it
-});
-
-test('with nothing open the degree is the number of neighbours', () => {
+test('the degree is the number of neighbours an exchange is opened with', () => {
   for (const count of [1, 2, 4, 9]) {
     const neighbours = Array.from({ length: count }, (_, i) => `peer-${i}`);
     const [adapter, residual] = [Float32Array.of(1), Float32Array.of(0)];
@@ -140,19 +110,20 @@ test('who comes back by a clock of today still knows whom it knew, and looks for
   assert.is(again.phase, 'gathering');
 });
 
-test('after a restart nobody knows what has left, so the exchange stays open', () => {
-  const { peer } = alone();
-  const settings = peer.settings;
-  const again = restorePeer({ id: 'a', settings, snapshot: snapshotOf(peer) });
-  again.deadlineAt = 0;
-  step(again, { type: 'start', addresses: [] }, { now: 5000, hash: quickHash });
-  step(again, { type: 'timer', name: 'round' }, { now: again.deadlineAt, hash: quickHash });
-  step(again, { type: 'timer', name: 'round' }, { now: again.deadlineAt, hash: quickHash });
-  assert.is(again.phase, 'training');
-  assert.equal(
-    again.exchanges.map(({ round, edges }) => [round, Object.keys(edges)]),
-    [[0, ['b']]],
-  );
+test('a restart forgets neither that an adapter has left nor that it never did', () => {
+  for (const hasLeft of [false, true]) {
+    const { peer, effects } = alone();
+    if (hasLeft) effects({ type: 'peer', id: 'b', up: true });
+    const again = restorePeer({ id: 'a', settings: peer.settings, snapshot: snapshotOf(peer) });
+    step(again, { type: 'start', addresses: [] }, { now: 5000, hash: quickHash });
+    step(again, { type: 'timer', name: 'round' }, { now: again.deadlineAt, hash: quickHash });
+    step(again, { type: 'timer', name: 'round' }, { now: again.deadlineAt, hash: quickHash });
+    assert.is(again.phase, 'training');
+    assert.equal(
+      again.exchanges.map(({ round, edges }) => [round, Object.keys(edges)]),
+      hasLeft ? [[0, ['b']]] : [],
+    );
+  }
 });
 
 test.run();

@@ -2,9 +2,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Effect, Event } from '../../../protocol/events.ts';
-import { decodeFrame, type Message } from '../../../protocol/frame.ts';
+import { decodeFrame, encodeFrame, type Message } from '../../../protocol/frame.ts';
 import type { Context } from '../../../protocol/outbox.ts';
-import type { Peer } from '../../../protocol/peer.ts';
+import { type Peer, snapshotOf } from '../../../protocol/peer.ts';
 import { step } from '../../../protocol/step.ts';
 import { fuzzOnce } from '../../../sim/world/fuzz.ts';
 import { quickHash } from '../../../sim/world/world.ts';
@@ -18,8 +18,22 @@ function messageOf(peer: Peer, bytes: Uint8Array): Message | null {
   return decoded.ok ? decoded.frame.message : null;
 }
 
-const isAck = (peer: Peer, effect: Effect): boolean =>
-  effect.type === 'send' && messageOf(peer, effect.bytes)?.type === 'ack';
+/** The kind of message an effect sends. */
+const said = (peer: Peer, effect: Effect): Message['type'] | null =>
+  effect.type === 'send' ? (messageOf(peer, effect.bytes)?.type ?? null) : null;
+
+const isAck = (peer: Peer, effect: Effect): boolean => said(peer, effect) === 'ack';
+
+/** A message of its own making. */
+function sending(peer: Peer, to: string, message: Message): Effect {
+  const sequence = peer.boot * 2 ** 32 + peer.frames++;
+  return { type: 'send', to, bytes: encodeFrame({ message, sequence }, peer.runId, quickHash) };
+}
+
+/** The effects but their save, where one of them is meant. */
+function withoutSave(effects: Effect[], isMeant: (effect: Effect) => boolean): Effect[] {
+  return effects.some(isMeant) ? effects.filter(({ type }) => type !== 'save') : effects;
+}
 
 /** Changes the peer before it takes in somebody's adapter. */
 function beforeData(change: (peer: Peer, round: number, from: string) => void): Mutant {
@@ -47,7 +61,7 @@ const MUTANTS: Readonly<Record<string, { readonly mutant: Mutant; readonly seen:
       const edge = peer.exchanges.find((exchange) => exchange.round === round)?.edges[from];
       if (edge) edge.received = false;
     }),
-    seen: /would mix round .* a second time|the mean moved/,
+    seen: /mixed round .* a second time|the mean moved/,
   },
   'skips the save before it sends': {
     mutant: (peer, event, context) =>
@@ -68,14 +82,14 @@ const MUTANTS: Readonly<Record<string, { readonly mutant: Mutant; readonly seen:
       for (const { edges } of peer.exchanges)
         for (const [id, edge] of Object.entries(edges)) if (!edge.received) delete edges[id];
     }),
-    seen: /the mean moved/,
+    seen: /the mean moved|which has not mixed its/,
   },
   'weighs by its own degree alone': {
     mutant: after((peer) => {
       for (const { edges } of peer.exchanges)
         for (const [id, edge] of Object.entries(edges)) edges[id] = { ...edge, degree: 1 + (id.charCodeAt(9) % 5) };
     }),
-    seen: /the mean moved|weights of a round sum|would mix/,
+    seen: /the mean moved|weights of a round sum/,
   },
   'reuses a sequence number': {
     mutant: after((peer) => {
@@ -101,7 +115,7 @@ const MUTANTS: Readonly<Record<string, { readonly mutant: Mutant; readonly seen:
       const oldest = peer.exchanges[0];
       if (oldest && peer.exchanges.length > 1) peer.exchanges.push(oldest);
     }),
-    seen: /exchanges out of order/,
+    seen: /exchanges out of order|two exchanges are open/,
   },
   'lets numbers that are not finite in': {
     mutant: after((peer) => {
@@ -122,7 +136,91 @@ const MUTANTS: Readonly<Record<string, { readonly mutant: Mutant; readonly seen:
   'never reminds: what was lost stays lost': {
     mutant: (peer, event, context) =>
       event.type === 'timer' && event.name === 'retry' ? [] : step(peer, event, context),
-    seen: /exchanges were given up/,
+    seen: /exchanges are undecided/,
+  },
+  'gives up alone what is late, and says so': {
+    mutant: (peer, event, context) => {
+      const effects = step(peer, event, context);
+      if (!effects.some((effect) => effect.type === 'report' && effect.metric.type === 'mixed')) return effects;
+      const given = peer.exchanges.flatMap(({ round, edges }) =>
+        Object.keys(edges)
+          .filter((id) => !edges[id]!.received)
+          .map((id) => ({ round, id })),
+      );
+      for (const { round, id } of given) delete peer.exchanges.find((e) => e.round === round)!.edges[id];
+      const nacks = given.map(({ round, id }) => sending(peer, id, { type: 'nack', round }));
+      return [...effects, { type: 'save', snapshot: snapshotOf(peer) }, ...nacks];
+    },
+    seen: /which has not mixed its|the mean moved/,
+  },
+  'mixes what it has asked out of': {
+    mutant: (peer, event, context) => {
+      for (const { edges } of peer.exchanges) for (const id of Object.keys(edges)) edges[id]!.cancelling = false;
+      return step(peer, event, context);
+    },
+    seen: /which has not mixed its|the mean moved/,
+  },
+  'asks out before it is saved': {
+    mutant: (peer, event, context) => withoutSave(step(peer, event, context), (e) => said(peer, e) === 'cancel'),
+    seen: /asked .* out of round \d+ before it was saved/,
+  },
+  'lets others out although it has mixed': {
+    mutant: (peer, event, context) => {
+      const message = event.type === 'frame' ? messageOf(peer, event.bytes) : null;
+      const effects = step(peer, event, context);
+      if (event.type !== 'frame' || message?.type !== 'cancel') return effects;
+      return effects.map((effect) =>
+        said(peer, effect) === 'ack' ? sending(peer, event.from, { type: 'nack', round: message.round }) : effect,
+      );
+    },
+    seen: /which has not mixed its|the mean moved/,
+  },
+  'lets others out and does not save it': {
+    mutant: (peer, event, context) => withoutSave(step(peer, event, context), (e) => said(peer, e) === 'nack'),
+    seen: /told .* that round \d+ is over while it is open/,
+  },
+  'forgets which rounds to come were called off': {
+    mutant: after((peer) => peer.declined.clear()),
+    seen: /which has not mixed its|the mean moved/,
+  },
+  'opens a second exchange with one that owes an answer': {
+    mutant: after((peer) => {
+      const [first, last] = [peer.exchanges[0], peer.exchanges.at(-1)];
+      if (!first || !last || first === last) return;
+      for (const id of Object.keys(first.edges)) last.edges[id] ??= { ...first.edges[id]! };
+    }),
+    seen: /two exchanges are open/,
+  },
+  'opens exchanges without bound': {
+    mutant: (peer, event, context) => {
+      const { settings } = peer;
+      Object.assign(peer, { settings: { ...settings, maxOpenRounds: 64 } });
+      const effects = step(peer, event, context);
+      Object.assign(peer, { settings });
+      return effects;
+    },
+    seen: /\d+ exchanges are open/,
+  },
+  'forgets what is undecided when it has finished': {
+    mutant: after((peer) => {
+      if (peer.phase === 'finished') peer.exchanges = [];
+    }),
+    seen: /which has not mixed its|the mean moved|exchanges are undecided/,
+  },
+  'takes silence for an agreement': {
+    mutant: after((peer) => {
+      for (const { round, edges } of peer.exchanges)
+        for (const id of Object.keys(edges)) if (edges[id]!.cancelling && round < peer.round - 1) delete edges[id];
+    }),
+    seen: /which has not mixed its|the mean moved/,
+  },
+  'forgets after a crash that an adapter has left': {
+    mutant: (peer, event, context) => {
+      if (event.type === 'start')
+        for (const { edges } of peer.exchanges) for (const id of Object.keys(edges)) edges[id]!.isUnsent = true;
+      return step(peer, event, context);
+    },
+    seen: /which has not mixed its|the mean moved|told .* that round|exchanges are undecided/,
   },
   'sends an adapter it has not saved': {
     mutant: after((_peer, effects) => {
