@@ -1,16 +1,21 @@
 /**
  * @file A process of `npm run chaos`: a real peer with host, disk and exchange, which kills itself (-9) at the point it is
- * told. Training adds 1 to every fourth number, those of this peer: whatever is lost or mixed in twice shows in the sums.
+ * told. Training adds 1 to every fourth number, those of this peer: whatever is lost or mixed in twice shows in the sums. How
+ * often it has trained by each snapshot it is about to save stands in a journal.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generateKey, idOfKey } from '../../node/host.ts';
 import { createRuntime } from '../../node/runtime.ts';
 import { openStore } from '../../node/store.ts';
 import { sha256 } from '../../node/train/run.ts';
 import type { RunSettings } from '../../protocol/config.ts';
+import type { Effect } from '../../protocol/events.ts';
+import { decodeFrame } from '../../protocol/frame.ts';
 import { createPeer, restorePeer } from '../../protocol/peer.ts';
+import { encodeSnapshot } from '../../protocol/snapshot.ts';
 import { isAt, type Moment, type PointName } from './points.ts';
 
 /** Run by every peer of chaos. */
@@ -41,7 +46,10 @@ export type Report =
   | { readonly type: 'mixed'; readonly round: number; readonly mixed: number }
   | { readonly type: 'abandoned' }
   | { readonly type: 'finished' }
-  | { readonly type: 'adapter'; readonly adapter: readonly number[] };
+  | { readonly type: 'adapter'; readonly adapter: readonly number[]; readonly open: number };
+
+/** The file in a peer's folder with a line a save: the digest of the snapshot's file, and the trainings of this life in it. */
+export const JOURNAL = 'journal.txt';
 
 let armed: PointName | null = null;
 let limits = { runId: RUN_ID, count: 0, codec: 'f32' as const };
@@ -85,6 +93,12 @@ async function run({ folder, place, peers, size, settings, port, bootstrap, trai
   const key = await store.key(() => generateKey());
   const id = idOfKey(key)!;
   const snapshot = store.readSnapshot(RUN_ID, 'f32');
+  let [trainings, hasSent] = [0, false];
+  const isData = (effect: Effect): boolean => {
+    if (effect.type !== 'send') return false;
+    const decoded = decodeFrame(effect.bytes, limits, sha256);
+    return decoded.ok && decoded.frame.message.type === 'data';
+  };
   const peer = snapshot
     ? restorePeer({ id, settings, snapshot })
     : createPeer({ id, runId: RUN_ID, settings, adapter: new Float32Array(size) });
@@ -104,9 +118,19 @@ async function run({ folder, place, peers, size, settings, port, bootstrap, trai
       if (metric.type === 'mixed') tell({ type: 'mixed', round: metric.round, mixed: metric.mixed });
       if (metric.type === 'abandoned') tell({ type: 'abandoned' });
     },
-    onEvent: (event) => pass({ type: 'event', event }),
+    onEvent: (event) => {
+      if (hasSent) pass({ type: 'sent' });
+      hasSent = false;
+      if (event.type === 'trained' && peer.phase === 'training' && event.round === peer.round) trainings += 1;
+      pass({ type: 'event', event });
+    },
     onEffect: (when, effect) => {
+      if (when === 'before' && effect.type === 'save') {
+        const digest = Buffer.from(sha256(encodeSnapshot(effect.snapshot, sha256))).toString('hex');
+        fs.appendFileSync(join(folder, JOURNAL), `${digest} ${trainings}\n`);
+      }
       pass({ type: when, effect });
+      if (isData(effect)) hasSent = true;
       if (when !== 'after' || effect.type !== 'save') return;
       const { round, exchanged, boot } = effect.snapshot;
       tell({ type: 'saved', round, exchanged, boot });
@@ -115,7 +139,8 @@ async function run({ folder, place, peers, size, settings, port, bootstrap, trai
   tell({ type: 'ready', addresses: runtime.host.addresses() });
   runtime.finished.then(() => tell({ type: 'finished' }));
   process.on('message', (order: Order) => {
-    if (order.type === 'tell') tell({ type: 'adapter', adapter: [...peer.adapter] });
+    const open = peer.exchanges.reduce((sum, { edges }) => sum + Object.keys(edges).length, 0);
+    if (order.type === 'tell') tell({ type: 'adapter', adapter: [...peer.adapter], open });
     if (order.type !== 'stop') return;
     runtime
       .stop()

@@ -8,6 +8,8 @@ export type Moment =
   | { readonly type: 'training' }
   | { readonly type: 'event'; readonly event: Event }
   | { readonly type: 'before' | 'after'; readonly effect: Effect }
+  /** Every neighbour has been sent this round's adapter. */
+  | { readonly type: 'sent' }
   /** Of the snapshot's file: half of it is in the temporary one; all is; it is in place, but its folder is not synced. */
   | { readonly type: 'half-written' | 'written' | 'renamed' };
 
@@ -38,8 +40,7 @@ export const POINTS = {
   'its snapshot is in place and the folder not synced': ({ type }) => type === 'renamed',
   'its adapter is saved and sent to nobody': saves('after', isOpened),
   'its adapter is sent to one neighbour': sends('data'),
-  'its adapter is sent to all neighbours': (moment) =>
-    moment.type === 'before' && moment.effect.type === 'timer' && moment.effect.name === 'round',
+  'its adapter is sent to all neighbours': ({ type }) => type === 'sent',
   "a neighbour's adapter comes": (moment, { read }) =>
     moment.type === 'event' && moment.event.type === 'frame' && read(moment.event.bytes) === 'data',
   'it has mixed and saved nothing': saves('before', isMixed),

@@ -1,30 +1,38 @@
-/** @file Four real processes that mix over loopback while one after the other is killed (-9) and comes back; what must hold. */
+/**
+ * @file Four real processes that mix over loopback while one after the other is killed (-9) and comes back, or stands still
+ * for a while (SIGSTOP); what must hold.
+ */
 import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sha256 } from '../../node/train/run.ts';
 import { parseSettings, type RunSettings } from '../../protocol/config.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { decodeSnapshot, type Snapshot } from '../../protocol/snapshot.ts';
-import type { Order, Report, Start } from './peer.ts';
+import { JOURNAL, type Order, type Report, type Start } from './peer.ts';
 import type { PointName } from './points.ts';
 
-const [PEERS, SIZE, TRAIN_MS] = [4, 4000, 150];
+const [PEERS, SIZE, TRAIN_MS] = [4, 4000, 100];
 /** Rounds at the end in which nobody is killed any more, so that all can finish together. */
 const QUIET_ROUNDS = 6;
-const RESTART_DEADLINE_MS = 10_000;
-const WAIT_MS = 60_000;
+const WAIT_MS = 240_000;
 
-export interface Kill {
-  readonly point: PointName;
+/** What befalls a peer: a death at a point of a round, or a standstill of so many ms. */
+export type Blow =
+  | { readonly type: 'kill'; readonly point: PointName }
+  | { readonly type: 'freeze'; readonly ms: number };
+
+export interface Struck {
+  readonly blow: Blow;
   readonly victim: number;
-  /** From the kill until it has mixed again. */
-  readonly restartMs: number;
+  /** From the kill, or the end of the standstill, until it has mixed again; null where it had finished by then. */
+  readonly backMs: number | null;
 }
 
 export interface Outcome {
-  readonly kills: readonly Kill[];
+  readonly struck: readonly Struck[];
   /** What did not hold; empty: all did. */
   readonly problems: readonly string[];
 }
@@ -40,45 +48,48 @@ interface Seat {
   finished: boolean;
   abandoned: number;
   adapter: readonly number[] | null;
+  open: number;
+  /** What it has trained in the lives it has ended, as far as that was saved. */
+  trainings: number;
   /** Of a life that ended unasked. */
   ended: string | null;
 }
 
-/** Swarm after swarm, until there has been a kill at every point, or one brings none. */
-export async function runSwarms(options: {
-  folder: (swarm: number) => string;
-  seed: string;
-  points: readonly PointName[];
-  rounds: number;
-  onKill?: (kill: Kill) => void;
-}): Promise<Outcome> {
-  const kills: Kill[] = [];
-  const problems: string[] = [];
-  for (let swarm = 0; kills.length < options.points.length; swarm++) {
-    const [folder, seed] = [options.folder(swarm), `${options.seed}-${swarm}`];
-    const outcome = await runChaos({ ...options, folder, seed, points: options.points.slice(kills.length) });
-    kills.push(...outcome.kills);
-    problems.push(...outcome.problems.map((problem) => `swarm ${seed}: ${problem}; its files are in ${folder}`));
-    if (outcome.kills.length === 0) break;
-  }
-  return { kills, problems };
+interface ChaosOptions {
+  readonly seed: string;
+  readonly blows: readonly Blow[];
+  readonly rounds: number;
+  readonly deadlineMs?: number;
+  readonly onBlow?: (struck: Struck) => void;
 }
 
-/** Kills at the points in turn, until they are done or the run nears its end; then lets it end and adds up. */
-export async function runChaos(options: {
-  folder: string;
-  seed: string;
-  points: readonly PointName[];
-  rounds: number;
-  onKill?: (kill: Kill) => void;
-  /** Told the state folder of a peer that is down, after it was looked at. */
-  whileDown?: (folder: string) => void;
-}): Promise<Outcome> {
-  const { folder, seed, points, rounds, onKill, whileDown } = options;
+/** Swarm after swarm, until every blow has fallen, or one swarm takes none. */
+export async function runSwarms(options: ChaosOptions & { folder: (swarm: number) => string }): Promise<Outcome> {
+  const struck: Struck[] = [];
+  const problems: string[] = [];
+  for (let swarm = 0; struck.length < options.blows.length; swarm++) {
+    const [folder, seed] = [options.folder(swarm), `${options.seed}-${swarm}`];
+    const outcome = await runChaos({ ...options, folder, seed, blows: options.blows.slice(struck.length) });
+    struck.push(...outcome.struck);
+    problems.push(...outcome.problems.map((problem) => `swarm ${seed}: ${problem}; its files are in ${folder}`));
+    if (outcome.struck.length === 0) break;
+  }
+  return { struck, problems };
+}
+
+/** Strikes in turn, until all blows have fallen or the run nears its end; then lets it end and adds up. */
+export async function runChaos(
+  options: ChaosOptions & {
+    readonly folder: string;
+    /** Told the state folder of a peer that is down, after it was looked at. */
+    readonly whileDown?: (folder: string) => void;
+  },
+): Promise<Outcome> {
+  const { folder, seed, blows, rounds, onBlow, whileDown, deadlineMs = 3000 } = options;
   const prng = createPrng(seed).fork('chaos');
-  const settings = settingsOf(seed, rounds);
+  const settings = settingsOf(seed, rounds, deadlineMs);
   const seats: Seat[] = [];
-  const kills: Kill[] = [];
+  const struck: Struck[] = [];
   const problems: string[] = [];
   try {
     for (let place = 0; place < PEERS; place++) {
@@ -86,28 +97,31 @@ export async function runChaos(options: {
       seats.push(seat); // so that it is stopped whatever happens
       await live(seat, seats[0]!.addresses);
     }
-    for (const point of points) {
+    for (const blow of blows) {
       const victim = prng.below(PEERS);
       const isLate = (): boolean => Math.max(...seats.map((seat) => seat.round)) >= rounds - QUIET_ROUNDS;
       // Somebody who has come back is among the others again before the next falls.
       await until(() => isLate() || seats.every((seat) => seat.round > 0), 'everybody mixes');
       if (isLate()) break;
-      const kill = await killOnce(seats, { victim, point, whileDown }, problems);
-      if (!kill) break;
-      kills.push(kill);
-      onKill?.(kill);
+      const backMs =
+        blow.type === 'freeze'
+          ? await freezeOnce(seats[victim]!, blow.ms)
+          : await killOnce(seats, { victim, point: blow.point, whileDown }, problems);
+      if (backMs === null && blow.type === 'kill') break; // it had finished
+      struck.push({ blow, victim, backMs });
+      onBlow?.(struck.at(-1)!);
     }
     await until(() => seats.every((seat) => seat.finished), 'everybody finishes');
-    problems.push(...(await sumProblems(seats, rounds)));
+    problems.push(...(await sumProblems(seats)));
   } catch (error) {
     problems.push(`${error instanceof Error ? error.message : error}; rounds ${seats.map((seat) => seat.round)}`);
   } finally {
     await Promise.all(seats.map(({ child }) => stop(child)));
   }
-  return { kills, problems };
+  return { struck, problems };
 }
 
-function settingsOf(seed: string, rounds: number): RunSettings {
+function settingsOf(seed: string, rounds: number, roundDeadlineMs: number): RunSettings {
   const parsed = parseSettings({
     seed,
     rounds,
@@ -116,11 +130,10 @@ function settingsOf(seed: string, rounds: number): RunSettings {
     minPeers: PEERS,
     latecomers: 'keep', // what another's adapter replaces would leave the sums
     closingRounds: 2,
-    roundDeadlineMs: 3000,
+    roundDeadlineMs,
     retryMs: 300,
     announceMs: 500,
     rejoinMs: 1500,
-    maxOpenRounds: 64,
   });
   if (!parsed.ok) throw new Error(parsed.problem);
   return parsed.settings;
@@ -140,6 +153,8 @@ function createSeat(place: number, root: string, settings: RunSettings): Seat {
     finished: false,
     abandoned: 0,
     adapter: null,
+    open: 0,
+    trainings: 0,
     ended: null,
   };
 }
@@ -165,7 +180,7 @@ async function live(seat: Seat, bootstrap: readonly string[]): Promise<void> {
     } else if (report.type === 'saved') seat.saved = report;
     else if (report.type === 'abandoned') seat.abandoned += 1;
     else if (report.type === 'finished') seat.finished = true;
-    else if (report.type === 'adapter') seat.adapter = report.adapter;
+    else if (report.type === 'adapter') Object.assign(seat, { adapter: report.adapter, open: report.open });
     else {
       seat.round = report.round;
       if (report.mixed > 0) seat.mixedAt = performance.now();
@@ -181,9 +196,9 @@ async function live(seat: Seat, bootstrap: readonly string[]): Promise<void> {
 /** Arms the victim, waits for its death, looks at what it left, and brings it back. Null where it finished instead. */
 async function killOnce(
   seats: readonly Seat[],
-  { victim, point, whileDown }: Pick<Kill, 'victim' | 'point'> & { whileDown: ((folder: string) => void) | undefined },
+  { victim, point, whileDown }: { victim: number; point: PointName; whileDown: ((folder: string) => void) | undefined },
   problems: string[],
-): Promise<Kill | null> {
+): Promise<number | null> {
   const seat = seats[victim]!;
   const wrong = (what: string): void => {
     problems.push(`peer ${victim}, killed when ${point}: ${what}`);
@@ -197,14 +212,42 @@ async function killOnce(
   if (!left) wrong('its snapshot is torn');
   else if (left.round < seat.saved.round || left.exchanged < seat.saved.exchanged || left.boot < seat.saved.boot)
     wrong(`round ${seat.saved.round} was saved, ${left.round} is left`);
+  seat.trainings += endLife(seat.start.folder);
   whileDown?.(seat.start.folder);
   seat.child = spawn();
   seat.mixedAt = 0;
   await live(seat, seats[(victim + 1) % PEERS]!.addresses);
   await until(() => seat.mixedAt > 0 || seat.finished, `peer ${victim} mixes again`);
-  const restartMs = seat.mixedAt - killedAt;
-  if (restartMs > RESTART_DEADLINE_MS) wrong(`mixed again after ${Math.round(restartMs)} ms`);
-  return { point, victim, restartMs };
+  return seat.mixedAt > 0 ? seat.mixedAt - killedAt : 0;
+}
+
+/** Lets a process stand still, as one that is stopped, swapped out or asleep; its connections stay open. */
+async function freezeOnce(seat: Seat, ms: number): Promise<number | null> {
+  seat.child.kill('SIGSTOP');
+  await sleep(ms);
+  seat.mixedAt = 0;
+  const thawedAt = performance.now();
+  seat.child.kill('SIGCONT');
+  await until(() => seat.mixedAt > 0 || seat.finished || seat.ended !== null, 'a peer that stood still mixes again');
+  if (seat.ended !== null) throw new Error(`peer ${seat.start.place} ended by ${seat.ended} after it stood still`);
+  return seat.mixedAt > 0 ? seat.mixedAt - thawedAt : null;
+}
+
+/** How often the life that has ended had trained by the snapshot it left; the next life has a journal of its own. */
+function endLife(folder: string): number {
+  const path = join(folder, JOURNAL);
+  const trainings = savedTrainings(folder);
+  rmSync(path, { force: true });
+  return trainings;
+}
+
+/** Trainings of this life in the snapshot that is on the disk. */
+function savedTrainings(folder: string): number {
+  const digest = Buffer.from(sha256(readFileSync(join(folder, 'snapshot.bin')))).toString('hex');
+  const lines = existsSync(join(folder, JOURNAL)) ? readFileSync(join(folder, JOURNAL), 'utf8').split('\n') : [];
+  // Where it died before its first save, the snapshot is of an earlier life.
+  const line = lines.findLast((text) => text.startsWith(digest));
+  return line ? Number(line.split(' ')[1]) : 0;
 }
 
 function snapshotIn(folder: string): Snapshot | null {
@@ -212,16 +255,25 @@ function snapshotIn(folder: string): Snapshot | null {
   return existsSync(path) ? decodeSnapshot(readFileSync(path), 'f32', sha256) : null;
 }
 
-/** Every training adds 1 to the numbers of its peer and mixing only moves it about, so the sums over peers are whole. */
-async function sumProblems(seats: readonly Seat[], rounds: number): Promise<string[]> {
-  for (const { child } of seats) order(child, { type: 'tell' });
-  await until(() => seats.every((seat) => seat.adapter !== null), 'everybody tells its adapter');
+/**
+ * Every training adds 1 to the numbers of its peer and mixing only moves it about, so the sum over peers of each number is
+ * how often its peer has trained.
+ */
+async function sumProblems(seats: readonly Seat[]): Promise<string[]> {
+  await until(() => {
+    for (const { child } of seats) order(child, { type: 'tell' });
+    return seats.every((seat) => seat.adapter !== null && seat.open === 0);
+  }, 'everybody tells its adapter and knows how every exchange has ended');
   const abandoned = seats.reduce((sum, seat) => sum + seat.abandoned, 0);
   const problems = abandoned > 0 ? [`${abandoned} exchanges were given up`] : [];
+  const wanted = seats.map((seat) => seat.trainings + savedTrainings(seat.start.folder));
   for (let i = 0; i < SIZE; i++) {
     const sum = seats.reduce((total, { adapter }) => total + adapter![i]!, 0);
-    const isWhole = Math.abs(sum - Math.round(sum)) < 1e-3 && sum > 0.5 && sum < rounds + 0.5;
-    if (!isWhole) return [...problems, `number ${i} sums to ${sum}: something was lost, or mixed in twice`];
+    if (Math.abs(sum - wanted[i % PEERS]!) > 1e-3)
+      return [
+        ...problems,
+        `number ${i} sums to ${sum}, not ${wanted[i % PEERS]}: something was lost, or mixed in twice`,
+      ];
   }
   return problems;
 }
@@ -244,6 +296,6 @@ async function until(holds: () => boolean, what: string): Promise<void> {
   const end = performance.now() + WAIT_MS;
   while (!holds()) {
     if (performance.now() > end) throw new Error(`waited ${WAIT_MS / 1000} s in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await sleep(20);
   }
 }

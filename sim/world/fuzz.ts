@@ -3,7 +3,7 @@ import { checkSettings } from '../../node/train/run.ts';
 import { CODEC_NAMES } from '../../protocol/codec.ts';
 import { SCHEDULE_NAMES } from '../../protocol/neighbours.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
-import { LIARS, liarCount, type Lies } from './faults.ts';
+import { LIARS, type Lies, liarCount } from './faults.ts';
 import type { Latency } from './latency.ts';
 import { DEFAULTS, type ScenarioRun, SIMULATED } from './scenario.ts';
 import { simulate } from './simulate.ts';
@@ -114,9 +114,9 @@ export async function judge(run: ScenarioRun, step?: WorldOptions['step']): Prom
   const { peers, spoiltSnapshots } = run.scenario;
   if (result.problem) return result.problem;
   if (result.finished < peers) return `${peers - result.finished} of ${peers} peers did not finish`;
-  if (result.abandoned > 0) return `${result.abandoned} exchanges were given up`;
-  // A new peer in the place of one takes its part of the mean along and leaves what was open undecided; so may a lie.
+  // A new peer in the place of one takes its part of the mean along and leaves what was open undecided; so may a liar.
   const isWhole = spoiltSnapshots === 0 && liarCount(run.scenario) === 0;
+  if (isWhole && result.abandoned > 0) return `${result.abandoned} exchanges were given up`;
   if (spoiltSnapshots === 0 && result.undecided > 0) return `${result.undecided} exchanges are undecided`;
   if (isWhole && !(result.drift! <= MAX_DRIFT))
     return `the mean moved by ${result.drift!.toExponential(1)} of the first disagreement`;

@@ -1,25 +1,36 @@
-/** @file Real processes killed at every point of a round; and a disk that forgets is noticed. */
+/** @file Real processes killed at every point of a round, or standing still; and a disk that forgets is noticed. */
 import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { POINT_NAMES } from '../../scripts/chaos/points.ts';
-import { runChaos, runSwarms } from '../../scripts/chaos/swarm.ts';
+import { POINT_NAMES, type PointName } from '../../scripts/chaos/points.ts';
+import { type Blow, runChaos, runSwarms } from '../../scripts/chaos/swarm.ts';
 import { temporaryFolder } from '../support.ts';
 
 const SEED = process.env.SEED ?? '1';
 const REPLAY = `replay with SEED=${SEED} npm test -- chaos`;
 
-test('killed -9 at each of twelve points of a round, a peer comes back to what it saved, and nothing is mixed in twice', async () => {
+const kills = (points: readonly PointName[]): Blow[] => points.map((point) => ({ type: 'kill', point }));
+
+test('killed -9 at each of twelve points of a round, a peer comes back to what it saved, and the sums are what was trained', async () => {
   const root = temporaryFolder();
   const folder = (swarm: number): string => join(root, String(swarm));
-  const { kills, problems } = await runSwarms({ folder, seed: SEED, points: POINT_NAMES, rounds: 80 });
+  const { struck, problems } = await runSwarms({ folder, seed: SEED, blows: kills(POINT_NAMES), rounds: 70 });
   assert.equal(problems, [], REPLAY);
-  assert.equal(
-    kills.map((kill) => kill.point),
-    POINT_NAMES,
-    REPLAY,
-  );
+  assert.is(struck.length, POINT_NAMES.length, REPLAY);
+});
+
+test('one after the other stands still for longer than rounds wait, and every sum is exact', async () => {
+  const blows = Array.from({ length: 3 }, () => ({ type: 'freeze', ms: 1500 }) as const);
+  const { struck, problems } = await runChaos({
+    folder: temporaryFolder(),
+    seed: SEED,
+    blows,
+    rounds: 60,
+    deadlineMs: 300,
+  });
+  assert.equal(problems, [], REPLAY);
+  assert.is(struck.length, blows.length, REPLAY);
 });
 
 test('a peer whose disk goes back to an older snapshot is noticed', async () => {
@@ -27,7 +38,7 @@ test('a peer whose disk goes back to an older snapshot is noticed', async () => 
   const { problems } = await runChaos({
     folder: temporaryFolder(),
     seed: SEED,
-    points: ['it trains', 'it trains', 'it trains', 'it trains', 'it trains'],
+    blows: kills(['it trains', 'it trains', 'it trains', 'it trains', 'it trains']),
     rounds: 40,
     whileDown: (folder) => {
       const [file, copy] = [join(folder, 'snapshot.bin'), join(folder, 'older.bin')];
