@@ -21,6 +21,7 @@ import { multiaddr } from '@multiformats/multiaddr';
 import * as lengthPrefixed from 'it-length-prefixed';
 import { pipe } from 'it-pipe';
 import { createLibp2p } from 'libp2p';
+import { PROTOCOL_VERSION } from '../protocol/frame.ts';
 import { codeOf, messageOf, UserError } from './errors.ts';
 import { type Channel, createLine, type Line } from './line.ts';
 
@@ -67,9 +68,9 @@ const MAX_OUTBOUND_STREAMS = 256;
 const SCORE_TICK_MS = 1000;
 const REJECT_HALF_LIFE_MS = 10 * 60_000;
 
-const frameProtocol = (runId: string): string => `/lorikeet/1/${runId}/frame`;
-const runProtocol = (runId: string): string => `/lorikeet/1/${runId}/run`;
-const topicOf = (runId: string): string => `lorikeet/1/${runId}`;
+const frameProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/frame`;
+const runProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/run`;
+const topicOf = (runId: string): string => `lorikeet/${PROTOCOL_VERSION}/${runId}`;
 
 /** A new Ed25519 key; the same for the same 32 bytes of seed, where they are given (for demonstrations only). */
 export async function generateKey(seed?: Uint8Array): Promise<Uint8Array> {

@@ -78,7 +78,7 @@ test('a host that sends garbage, oversized, stale, unfit and wrong-run frames is
   });
   const connection = await hostile.dial(multiaddr(victim.runtime.host.addresses()[0]!));
   const send = async (bytes: Uint8Array, cap = 1e9): Promise<void> => {
-    const stream = await connection.newStream(`/lorikeet/1/${RUN}/frame`);
+    const stream = await connection.newStream(`/lorikeet/2/${RUN}/frame`);
     await pipe([bytes], (source) => lengthPrefixed.encode(source, { maxDataLength: cap }), stream.sink).catch(() => {});
     await stream.close().catch(() => {});
   };
