@@ -3,8 +3,9 @@ import { CODECS, type CodecName, decode } from '../../protocol/codec.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { decodeFrame, encodeFrame } from '../../protocol/frame.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
+import { quickHash } from './digest.ts';
 import type { Scenario } from './scenario.ts';
-import { quickHash, type World } from './world.ts';
+import type { World } from './world.ts';
 
 /** How many of each befall peers drawn at random, one after the other. */
 export interface Faults {

@@ -6,7 +6,8 @@ import { MAX_MEMBERS } from '../../protocol/membership.ts';
 import { normLimit } from '../../protocol/peer.ts';
 import type { Snapshot } from '../../protocol/snapshot.ts';
 import { norm } from '../../protocol/vector.ts';
-import { quickHash, type Seat } from './world.ts';
+import { quickHash } from './digest.ts';
+import type { Seat } from './world.ts';
 
 /** Parcels a peer may hold for rounds to come (protocol/receive.ts), and one for each open edge. */
 const MAX_HELD = 256;

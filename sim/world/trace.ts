@@ -3,7 +3,8 @@ import type { CodecName } from '../../protocol/codec.ts';
 import type { Effect, Event } from '../../protocol/events.ts';
 import { decodeFrame } from '../../protocol/frame.ts';
 import type { Peer } from '../../protocol/peer.ts';
-import { quickHash, type Seat } from './world.ts';
+import { quickHash } from './digest.ts';
+import type { Seat } from './world.ts';
 
 export const TRACE_HEAD = ['ms', 'peer', 'event', 'about', 'phase', 'round', 'open', 'effects'].join('\t');
 

@@ -6,12 +6,12 @@
 import type { CodecName } from '../../protocol/codec.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import type { Effect, Event, Metric, TimerName } from '../../protocol/events.ts';
-import { HASH_BYTES, type Hash } from '../../protocol/frame.ts';
 import type { FactorPair } from '../../protocol/mixing.ts';
 import { createPeer, type Peer, restorePeer } from '../../protocol/peer.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../protocol/snapshot.ts';
 import { step } from '../../protocol/step.ts';
+import { headOf, quickHash, turn } from './digest.ts';
 import { createHeap } from './heap.ts';
 import { createNetwork, type NetworkModel } from './network.ts';
 
@@ -100,33 +100,6 @@ interface Happening {
   readonly id?: string;
   /** A dial that is failing; should the two be able to connect by then, it has not. */
   readonly isDial?: true;
-}
-
-/** A quick digest for virtual time, good until the next: not for security. Four lanes over words of four bytes. */
-export const quickHash: Hash = (bytes) => {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let [a, b, c, d] = [0x811c9dc5, 0x811c9dc4, 0x811c9dc7, 0x811c9dc6];
-  const words = bytes.length & ~15;
-  for (let i = 0; i < words; i += 16) {
-    a = turn(a, view.getInt32(i, true));
-    b = turn(b, view.getInt32(i + 4, true));
-    c = turn(c, view.getInt32(i + 8, true));
-    d = turn(d, view.getInt32(i + 12, true));
-  }
-  for (let i = words; i < bytes.length; i++) a = turn(a, bytes[i]!);
-  DIGEST_WORDS[0] = a ^ bytes.length;
-  DIGEST_WORDS[1] = b ^ a;
-  DIGEST_WORDS[2] = c ^ b;
-  DIGEST_WORDS[3] = d ^ c;
-  return DIGEST;
-};
-
-const DIGEST = new Uint8Array(HASH_BYTES);
-const DIGEST_WORDS = new Int32Array(DIGEST.buffer);
-
-function turn(h: number, word: number): number {
-  const mixed = Math.imul(h ^ word, 0x01000193);
-  return mixed ^ (mixed >>> 15);
 }
 
 const EVENTS_A_PAUSE = 2048;
@@ -399,11 +372,4 @@ export function createWorld(options: WorldOptions): World {
       start(index);
     },
   };
-}
-
-/** The digest a frame begins with, in 32 bits. */
-function headOf(bytes: Uint8Array): number {
-  let h = bytes.length;
-  for (let i = 0; i < Math.min(bytes.length, HASH_BYTES); i += 2) h = turn(h, bytes[i]! | (bytes[i + 1]! << 8));
-  return h;
 }

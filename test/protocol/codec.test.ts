@@ -14,7 +14,7 @@ import {
 } from '../../protocol/frame.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../protocol/snapshot.ts';
-import { quickHash } from '../../sim/world/world.ts';
+import { quickHash } from '../../sim/world/digest.ts';
 import { settingsWith } from '../support.ts';
 
 const SEED = process.env.SEED ?? '1';

@@ -7,7 +7,7 @@ import { openExchange } from '../../protocol/exchange.ts';
 import { decodeFrame, encodeFrame, type Message } from '../../protocol/frame.ts';
 import { createPeer, restorePeer, snapshotOf } from '../../protocol/peer.ts';
 import { step } from '../../protocol/step.ts';
-import { quickHash } from '../../sim/world/world.ts';
+import { quickHash } from '../../sim/world/digest.ts';
 import { settingsWith } from '../support.ts';
 
 const RUN = '00112233445566778899aabbccddeeff';

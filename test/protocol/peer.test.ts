@@ -8,7 +8,7 @@ import { catchUp } from '../../protocol/membership.ts';
 import { edgeWeight, mix } from '../../protocol/mixing.ts';
 import { createPeer, type Peer, snapshotOf } from '../../protocol/peer.ts';
 import { step } from '../../protocol/step.ts';
-import { quickHash } from '../../sim/world/world.ts';
+import { quickHash } from '../../sim/world/digest.ts';
 import { settingsWith, sourceOf } from '../support.ts';
 
 const RUN = '00112233445566778899aabbccddeeff';

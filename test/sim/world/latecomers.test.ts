@@ -6,9 +6,9 @@ import { encodeFrame } from '../../../protocol/frame.ts';
 import { createPeer } from '../../../protocol/peer.ts';
 import { step } from '../../../protocol/step.ts';
 import { distance, mean, norm } from '../../../protocol/vector.ts';
+import { quickHash } from '../../../sim/world/digest.ts';
 import { readScenario } from '../../../sim/world/scenario.ts';
 import { simulate } from '../../../sim/world/simulate.ts';
-import { quickHash } from '../../../sim/world/world.ts';
 import { settingsWith } from '../../support.ts';
 
 const SEED = process.env.SEED ?? '1';

@@ -6,8 +6,8 @@ import { decodeFrame, encodeFrame, type Message } from '../../../protocol/frame.
 import type { Context } from '../../../protocol/outbox.ts';
 import { type Peer, snapshotOf } from '../../../protocol/peer.ts';
 import { step } from '../../../protocol/step.ts';
+import { quickHash } from '../../../sim/world/digest.ts';
 import { fuzzOnce } from '../../../sim/world/fuzz.ts';
-import { quickHash } from '../../../sim/world/world.ts';
 
 /** A peer that decides wrongly: what it does instead of `step`. */
 type Mutant = (peer: Peer, event: Event, context: Context) => Effect[];
