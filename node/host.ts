@@ -86,6 +86,16 @@ export function idOfKey(key: Uint8Array): string | null {
   }
 }
 
+/** Whether there can be such a peer: the id of an Ed25519 key, and addresses that can be read and are of nobody else. */
+export function isPlace(id: string, addresses: readonly string[]): boolean {
+  try {
+    if (peerIdFromString(id).type !== 'Ed25519') return false;
+    return addresses.every((address) => address !== '' && [null, id].includes(multiaddr(address).getPeerId()));
+  } catch {
+    return false;
+  }
+}
+
 /** Starts listening. Throws a UserError where an address cannot be had. */
 export async function createHost(options: HostOptions): Promise<Host> {
   const { runId } = options;

@@ -5,7 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { wantedOf } from '../protocol/config.ts';
 import { SETTINGS, type Setting } from '../protocol/settings.ts';
 import { DEMO_SETTINGS } from './commands/flags.ts';
-import { EXIT, UserError } from './errors.ts';
+import { EXIT, messageOf, UserError } from './errors.ts';
 import { shapeHelp } from './help.ts';
 import { packageVersion } from './model/base.ts';
 import { nearest } from './nearest.ts';
@@ -188,7 +188,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Prints what went wrong in one line (a bug: with its stack) and gives the exit code. */
+/** Prints what went wrong in one line and gives the exit code. */
 function report(error: unknown, program: Command): number {
   if (error instanceof UserError) {
     console.error(`lorikeet: ${error.message}`);
@@ -205,7 +205,10 @@ function report(error: unknown, program: Command): number {
     return EXIT.usage;
   }
   if ((error as Error | null)?.name === 'AbortError') return EXIT.interrupted;
-  console.error(error);
+  // One line; the stack for who asks for it.
+  const said = `lorikeet: a bug: ${messageOf(error).split('\n')[0]}; what was saved is kept`;
+  const stack = process.env.LORIKEET_STACK && error instanceof Error ? `\n${error.stack}` : '';
+  console.error(`${said}${stack || '; LORIKEET_STACK=1 shows where'}`);
   return EXIT.bug;
 }
 

@@ -5,7 +5,7 @@ import { decodeFrame, frameRound, maxFrameBytes, type Refusal } from '../protoco
 import type { Peer } from '../protocol/peer.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
 import { step } from '../protocol/step.ts';
-import { createHost, type Host } from './host.ts';
+import { createHost, type Host, isPlace } from './host.ts';
 import { sha256 } from './train/run.ts';
 
 export interface RuntimeOptions {
@@ -69,20 +69,25 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     state = 'stopped';
     for (const timer of timers.values()) clearTimeout(timer);
   };
+  /** What nobody foresaw stops the peer as a whole, at the state that was saved last. */
+  const die = (error: unknown): void => {
+    if (state === 'stopped') return;
+    halt();
+    fail(error);
+  };
   const pump = async (): Promise<void> => {
     pumping = true;
     try {
       for (let event = queue.shift(); event && state === 'running'; event = queue.shift()) {
         options.onEvent?.(event);
-        for (const effect of step(peer, event, { now: clock(), hash: sha256 })) {
+        for (const effect of step(peer, event, { now: clock(), hash: sha256, isPlace })) {
           options.onEffect?.('before', effect);
           await carryOut(effect);
           options.onEffect?.('after', effect);
         }
       }
     } catch (error) {
-      halt();
-      fail(error);
+      die(error);
     } finally {
       pumping = false; // in the same turn as the last look at the queue, so no event is left lying
     }
@@ -109,14 +114,9 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         return options.save(effect.snapshot);
       case 'train':
         if (state === 'stopped') return;
-        options.train(effect.round, effect.adapter, effect.steps).then(
-          ({ adapter, stats }) => push({ type: 'trained', round: effect.round, adapter, stats }),
-          (error) => {
-            if (state === 'stopped') return;
-            halt();
-            fail(error);
-          },
-        );
+        options
+          .train(effect.round, effect.adapter, effect.steps)
+          .then(({ adapter, stats }) => push({ type: 'trained', round: effect.round, adapter, stats }), die);
         return;
       case 'send':
         sendOnce(effect.to, effect.bytes);
@@ -138,7 +138,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         host
           .dial(effect.addresses)
           .catch(() => {})
-          .then(() => push({ type: 'peer', id: effect.id, up: host.isConnected(effect.id) }));
+          .then(() => push({ type: 'peer', id: effect.id, up: host.isConnected(effect.id) }))
+          .catch(die);
         return;
       case 'drop':
         host.ban(effect.id).catch(() => {}); // it is heard no more from now on
@@ -163,8 +164,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     count(bytes);
     host
       .send(to, bytes)
-      .catch(fail)
-      .finally(() => onTheWay.delete(key));
+      .finally(() => onTheWay.delete(key))
+      .catch(die);
   };
   const count = (bytes: Uint8Array): void => {
     traffic.sentBytes += bytes.length;

@@ -254,5 +254,7 @@ export function writeAddresses(writer: Writer, addresses: readonly string[]): vo
 export function readAddresses(reader: Reader): string[] {
   const count = reader.u8();
   if (count > MAX_ADDRESSES) reader.failed = true;
-  return Array.from({ length: reader.failed ? 0 : count }, () => reader.ascii().slice(0, MAX_ADDRESS_CHARACTERS));
+  const addresses = Array.from({ length: reader.failed ? 0 : count }, () => reader.ascii());
+  if (addresses.some(({ length }) => length > MAX_ADDRESS_CHARACTERS)) reader.failed = true;
+  return addresses;
 }

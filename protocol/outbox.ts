@@ -6,10 +6,12 @@ import { encodeFrame, type Hash, type MemberState, type Message } from './frame.
 import { type Member, memberOf } from './membership.ts';
 import { type Peer, snapshotOf } from './peer.ts';
 
-/** What the driver lends: the time in ms and a digest. */
+/** What the driver lends: the time in ms, a digest, and what it knows of its network. */
 export interface Context {
   readonly now: number;
   readonly hash: Hash;
+  /** Whether there can be such a peer at these addresses; by default any text may name one. */
+  readonly isPlace?: (id: string, addresses: readonly string[]) => boolean;
 }
 
 /** Frames a start leaves room for before the next start's sequence numbers begin. */
@@ -20,13 +22,15 @@ export class Outbox {
   readonly effects: Effect[] = [];
   readonly now: number;
   readonly hash: Hash;
+  readonly isPlace: NonNullable<Context['isPlace']>;
   private readonly peer: Peer;
   private last: { readonly message: Message; readonly bytes: Uint8Array } | null = null;
 
-  constructor(peer: Peer, { now, hash }: Context) {
+  constructor(peer: Peer, { now, hash, isPlace = () => true }: Context) {
     this.peer = peer;
     this.now = now;
     this.hash = hash;
+    this.isPlace = isPlace;
   }
 
   send(to: string, message: Message): void {

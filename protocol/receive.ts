@@ -3,7 +3,7 @@
 import { acknowledged, askedOut, closeOlder, dropEdge, isPast } from './agreement.ts';
 import { CODECS, type CodecName } from './codec.ts';
 import { edgeOf, hold, isHeld } from './exchange.ts';
-import { decodeFrame, type Message, type Of, type Refusal } from './frame.ts';
+import { type Acquaintance, decodeFrame, type Message, type Of, type Refusal } from './frame.ts';
 import { answer } from './latecomer.ts';
 import { hear, hearsayOf, type Member, memberOf } from './membership.ts';
 import { dial, type Outbox, sendData } from './outbox.ts';
@@ -37,6 +37,8 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
   const decoded = decodeFrame(bytes, { runId: peer.runId, count: peer.adapter.length, codec }, out.hash);
   if (!decoded.ok) return refuse(peer, from, decoded.code, out);
   const { message, sequence } = decoded.frame;
+  if (!placesOf(message, from).every(({ id, addresses }) => out.isPlace(id, addresses)))
+    return refuse(peer, from, 'malformed', out);
   if (message.round > totalRounds(peer.settings)) return refuse(peer, from, 'beyond-the-run', out);
   const member = memberOf(peer, from, out.now);
   if (!member) return refuse(peer, from, 'too-many-members', out);
@@ -69,6 +71,12 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
     case 'adapter':
       return answered(peer, from, message, out);
   }
+}
+
+/** The peers and addresses a message speaks of; one that cannot be is refused here, before anybody dials it. */
+function placesOf(message: Message, from: string): readonly Acquaintance[] {
+  if (message.type === 'peers') return message.peers;
+  return message.type === 'announce' ? [{ id: from, addresses: message.addresses }] : [];
 }
 
 /** Counts a refusal; drops who has earned too many. */

@@ -48,12 +48,24 @@ export function interruptSignal(onInterrupt: () => void): { signal: AbortSignal;
     controller.abort();
   };
   for (const name of SIGNALS) process.on(name, handle);
+  // What nobody foresaw, wherever it was thrown, ends what is at work as a whole: `throwIfCrashed` tells it from a wish to stop.
+  const crash = (error: Error): void => {
+    if (!controller.signal.aborted) controller.abort(error);
+  };
+  process.on('uncaughtException', crash);
   const forget = onPipeClosed(() => controller.abort());
   return {
     signal: controller.signal,
     dispose: () => {
       for (const name of SIGNALS) process.off(name, handle);
+      process.off('uncaughtException', crash);
       forget();
     },
   };
+}
+
+/** Throws the error that nobody foresaw, where that is why a signal was aborted. */
+export function throwIfCrashed(signal: AbortSignal): void {
+  const reason: unknown = signal.reason;
+  if (reason instanceof Error && reason.name !== 'AbortError') throw reason;
 }

@@ -12,7 +12,7 @@ import { type Example, type Row, readRows, splitRows } from '../train/data.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords } from '../train/learner.ts';
 import { calibrateRun, type Run } from '../train/run.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
-import { deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
+import { deviceFlags, type Flags, integerFlag, interruptSignal, throwIfCrashed } from './flags.ts';
 import { showView } from './view.ts';
 
 /** What a peer's command line says, read and checked before anything is started or written. */
@@ -112,6 +112,7 @@ async function takePart(flags: Flags, { display, path, saved, folder }: Prepared
     if (!over) await participant.stop();
     display.close();
     if (!over) {
+      throwIfCrashed(signal);
       display.note(`stopped at round ${participant.view.round}; the same command goes on from there (${folder})`);
       process.exitCode = EXIT.interrupted;
       return;

@@ -10,7 +10,7 @@ import { createLibp2p } from 'libp2p';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { fetchRun, generateKey, idOfKey } from '../../node/host.ts';
-import { createRuntime, type Runtime } from '../../node/runtime.ts';
+import { createRuntime, type Runtime, type RuntimeOptions } from '../../node/runtime.ts';
 import { sha256 } from '../../node/train/run.ts';
 import { CODECS } from '../../protocol/codec.ts';
 import { encodeFrame, type Message, maxFrameBytes, type Refusal } from '../../protocol/frame.ts';
@@ -28,7 +28,11 @@ interface Node {
   readonly refusals: { id: string; code: Refusal }[];
 }
 
-async function startNode(given: Record<string, unknown>, adapter: Float32Array): Promise<Node> {
+async function startNode(
+  given: Record<string, unknown>,
+  adapter: Float32Array,
+  more: Partial<RuntimeOptions> = {},
+): Promise<Node> {
   const key = await generateKey();
   const settings = settingsWith({ codec: 'f32', announceMs: 500, retryMs: 2000, roundDeadlineMs: 20_000, ...given });
   const peer = createPeer({ id: idOfKey(key)!, runId: RUN, settings, adapter });
@@ -41,9 +45,14 @@ async function startNode(given: Record<string, unknown>, adapter: Float32Array):
     save: async () => {},
     train: async (_round, x) => ({ adapter: x, stats: { loss: 0 } }),
     onRefuse: (id, code) => refusals.push({ id, code }),
+    ...more,
   });
   return { peer, runtime, refusals };
 }
+
+const peersAt = (id: string, addresses: readonly string[] = []): Message => {
+  return { type: 'peers', round: 0, peers: [{ id, addresses }] };
+};
 
 /** Waits until a condition holds; the file's deadline ends a wait that never does. */
 async function until(condition: () => boolean): Promise<void> {
@@ -105,6 +114,23 @@ test('a host that sends garbage, oversized, stale, unfit and wrong-run frames is
     ['bad-hash', Uint8Array.from(frame(data(new Float32Array(COUNT))), (b, i) => (i === 100 ? b ^ 1 : b))],
     ['beyond-the-run', frame({ type: 'have', round: 4_000_000 })],
   ];
+  // Peers and places that cannot be, which libp2p would throw at.
+  const someone = idOfKey(await generateKey())!;
+  const places: Message[] = [
+    ...['nobody', '', '__proto__', `${someone}x`, 'QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N'].map((id) =>
+      peersAt(id),
+    ),
+    peersAt(someone, ['/ip4/999.0.0.1/tcp/1']),
+    peersAt(someone, [`/ip4/127.0.0.1/tcp/1/p2p/${hostile.peerId}`]),
+    { type: 'announce', round: 0, state: 'joined', addresses: ['somewhere'] },
+    { type: 'announce', round: 0, state: 'joined', addresses: [`/ip4/127.0.0.1/tcp/1/p2p/${someone}`] },
+  ];
+  for (const [i, message] of places.entries()) {
+    await send(frame(message));
+    await until(() => (refused.malformed ?? 0) > i);
+  }
+  assert.is(victim.peer.members.size, 1, 'nobody but the sender is a member');
+  for (const id of Object.keys(victim.peer.strikes)) delete victim.peer.strikes[id]; // it has more to say
   for (const [code, bytes] of expectations) {
     await send(bytes);
     await until(() => (refused[code] ?? 0) > 0);
@@ -127,6 +153,32 @@ test('a host that sends garbage, oversized, stale, unfit and wrong-run frames is
   await victim.runtime.stop();
   await hostile.stop();
 });
+
+for (const [where, broken] of Object.entries({
+  'a save': { save: () => Promise.reject(new Error('it broke')) },
+  'a report': {
+    onMetric: () => {
+      throw new Error('it broke');
+    },
+  },
+  training: { train: () => Promise.reject(new Error('it broke')) },
+})) {
+  test(`an error in ${where} that nobody foresaw stops the peer as a whole`, async () => {
+    const [node, other] = [
+      await startNode({ minPeers: 2 }, new Float32Array(COUNT), broken),
+      await startNode({ minPeers: 2 }, new Float32Array(COUNT)),
+    ];
+    await other.runtime.host.dial(node.runtime.host.addresses());
+    const message = await node.runtime.finished.then(
+      () => 'nothing',
+      (error: Error) => error.message,
+    );
+    assert.is(message, 'it broke');
+    const { round } = node.peer;
+    await Promise.all([node.runtime.stop(), other.runtime.stop()]);
+    assert.is(node.peer.round, round, 'it goes on with nothing');
+  });
+}
 
 test('an invite to another run, or to nobody, is told apart', async () => {
   const node = await startNode({ minPeers: 2 }, new Float32Array(COUNT));
