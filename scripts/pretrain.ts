@@ -11,7 +11,7 @@ import { interruptSignal } from '../node/commands/flags.ts';
 import { createDisplay, type Display, percent } from '../node/display.ts';
 import { EXIT, UserError } from '../node/errors.ts';
 import { type Base, BUNDLED, openBase } from '../node/model/base.ts';
-import { openTokenizer } from '../node/train/task.ts';
+import { openTokenizer } from '../node/train/tokenizer.ts';
 import { createPrng } from '../protocol/prng.ts';
 import { lineChart } from '../sim/report/chart.ts';
 import { type Arguments, readArguments, refuse, type Usage } from './arguments.ts';
@@ -136,7 +136,7 @@ interface Corpora {
 async function readCorpora(options: Options, base: Base, display: Display, signal: AbortSignal): Promise<Corpora> {
   const tokenizer = openTokenizer(base.folder);
   const id = (name: string): number =>
-    tokenizer.token_to_id(name) ??
+    tokenizer.idOf(name) ??
     (() => {
       throw new UserError('usage', `${base.folder}: the tokenizer has no ${name} token; wanted one of a BERT`);
     })();

@@ -4,6 +4,8 @@
 export interface Sequence {
   readonly ids: readonly number[];
   readonly positions: readonly number[];
+  /** Whether some of its text was left out for want of room. */
+  readonly cut?: boolean;
 }
 
 /** What one scored row should say: a distribution over the label words, its weight in the loss, its temperature. */

@@ -5,6 +5,7 @@ import type { AdamWSettings } from '../model/adamw.ts';
 import type { ModelTensor } from '../model/tensors.ts';
 import { packBatch, type Sequence, type Target, type TrainBatch, withTargets } from './batch.ts';
 import type { Example } from './data.ts';
+import { encodeElsewhere } from './encoder.ts';
 import type { LabelWords, TrainResult } from './engine.ts';
 import { trainedFactors, trainedMask } from './factors.ts';
 import type { Task } from './task.ts';
@@ -27,14 +28,9 @@ export interface Accuracy {
   readonly share: number;
 }
 
-/** Texts tokenised between other work: the main thread is given back after each slice. */
-export async function encodeTexts(task: Task, texts: readonly string[], prompt = 0): Promise<Sequence[]> {
-  const sequences: Sequence[] = [];
-  for (let at = 0; at < texts.length; at += 256) {
-    for (const text of texts.slice(at, at + 256)) sequences.push(task.encode(text, prompt));
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return sequences;
+/** Texts in a prompt of the task, tokenised on a thread of its own. */
+export function encodeTexts(task: Task, texts: readonly string[], prompt = 0): Promise<Sequence[]> {
+  return encodeElsewhere(task, texts, prompt);
 }
 
 export async function encodeExamples(task: Task, examples: readonly Example[]): Promise<EncodedExample[]> {

@@ -6,7 +6,7 @@
 import type { RunSettings } from '../../protocol/config.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import type { Sequence, Target } from './batch.ts';
-import type { EncodedExample } from './learner.ts';
+import { type EncodedExample, encodeTexts } from './learner.ts';
 import type { Run } from './run.ts';
 import type { Trainer } from './trainer.ts';
 
@@ -75,8 +75,8 @@ export async function relabel(options: RelabelOptions): Promise<PseudoSet> {
   const taken = new Set(kept.map((e) => e.index));
   const open = unlabelled.map((_, i) => i).filter((i) => !taken.has(i));
   const asked = prng.shuffle(open).slice(0, Math.max(run.settings.pseudoScored, size));
-  const logits = await scorePatterns(options, asked);
-  const scored = asked.map((index, i) => label(options, index, logits[i]!));
+  const { logits, sequences } = await scorePatterns(options, asked);
+  const scored = asked.map((index, i) => label(options, index, { logits: logits[i]!, sequence: sequences[i]! }));
   const ratio = classRatio(gold, run.task.classes.length);
   const drawn = drawByConfidence(scored, ratio, size - kept.length, prng, run.settings.pseudoSharpness);
   const examples = [...kept, ...drawn];
@@ -90,26 +90,28 @@ export async function relabel(options: RelabelOptions): Promise<PseudoSet> {
   };
 }
 
-/** Calibrated logits of the label words, averaged over the run's prompt patterns. */
+/** Calibrated logits of the label words, averaged over the run's prompt patterns; and the texts in the first of them. */
 async function scorePatterns(
   { run, trainer, vector, unlabelled }: RelabelOptions,
   asked: readonly number[],
-): Promise<Float64Array[]> {
-  const sums = asked.map(() => new Float64Array(run.task.classes.length));
+): Promise<{ logits: Float64Array[]; sequences: readonly Sequence[] }> {
+  const logits = asked.map(() => new Float64Array(run.task.classes.length));
+  const texts = asked.map((index) => unlabelled[index]!.text);
+  const first = await encodeTexts(run.task, texts);
   for (const [pattern, labels] of run.patternLabels.entries()) {
-    const sequences = asked.map((index) => run.task.encode(unlabelled[index]!.text, pattern));
+    const sequences = pattern === 0 ? first : await encodeTexts(run.task, texts, pattern);
     const rows = await trainer.score({ vector, sequences, labels, padId: run.task.padId });
     for (const [i, row] of rows.entries())
-      for (let k = 0; k < row.length; k++) sums[i]![k]! += row[k]! / run.patternLabels.length;
+      for (let k = 0; k < row.length; k++) logits[i]![k]! += row[k]! / run.patternLabels.length;
   }
-  return sums;
+  return { logits, sequences: first };
 }
 
 /** One text with its label: soft at the run's temperature (loss weighted by T^2, Hinton et al. 2015), or the hard one. */
 function label(
-  { run, unlabelled }: RelabelOptions,
+  { run }: RelabelOptions,
   index: number,
-  logits: Float64Array,
+  { logits, sequence }: { logits: Float64Array; sequence: Sequence },
 ): PseudoExample & { confidence: number } {
   const { softLabels, temperature, confidenceWeight } = run.settings;
   const certain = softmax(logits, 1);
@@ -120,7 +122,7 @@ function label(
     softLabels === 'hard'
       ? { distribution: certain.map((_, k) => (k === y ? 1 : 0)), weight, temperature: 1 }
       : { distribution: softmax(logits, temperature), weight: weight * temperature ** 2, temperature };
-  return { index, y, sequence: run.task.encode(unlabelled[index]!.text), target, confidence };
+  return { index, y, sequence, target, confidence };
 }
 
 export function softmax(logits: ArrayLike<number>, temperature: number): number[] {

@@ -1,9 +1,7 @@
 /** @file A task: a cloze prompt and a word for each class. Schick and Schuetze 2021, arXiv:2001.07676 (PET). */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Tokenizer } from '@huggingface/tokenizers';
-import { messageOf, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import type { Sequence } from './batch.ts';
+import { openTokenizer, type TextTokenizer } from './tokenizer.ts';
 
 export interface TaskSpec {
   /** Holds `{text}` and `{mask}`, once each. */
@@ -16,68 +14,116 @@ export interface TaskSpec {
   readonly maxTokens: number;
 }
 
+/** What a task is made of, so that another thread can make the same. */
+export interface TaskSource {
+  readonly folder: string;
+  readonly spec: TaskSpec;
+  /** Of the base. */
+  readonly maxPositions: number;
+}
+
 export interface Task {
+  readonly source: TaskSource;
   readonly classes: readonly string[];
   readonly words: readonly string[];
   /** Token ids of the words. */
   readonly labelIds: readonly number[];
   readonly padId: number;
+  readonly unknownId: number;
   /** The prompt and the patterns after it. */
   readonly prompts: readonly string[];
   /** A prompt (by number; 0: the first) around a text, the text cut so that everything fits. */
   encode(text: string, prompt?: number): Sequence;
   /** The class a label names: by its name, or by its number from 0; null for neither. */
   classOf(label: string): number | null;
+  /** Tokens as the vocabulary writes them, with spaces between. */
+  show(ids: readonly number[]): string;
 }
 
-/** Opens the tokenizer of a model folder. Throws a UserError naming a word that is no single token, or a bad prompt. */
+/** Opens the tokenizer of a model folder. Throws a UserError naming the words that are no single token, or a bad prompt. */
 export function createTask(folder: string, spec: TaskSpec, maxPositions: number): Task {
   const tokenizer = openTokenizer(folder);
   const special = (name: string): number => {
-    const id = tokenizer.token_to_id(name);
+    const id = tokenizer.idOf(name);
     if (id === undefined)
       throw new UserError('usage', `${folder}: the tokenizer has no ${name} token; wanted one of a BERT`);
     return id;
   };
   const [cls, sep, mask, padId] = [special('[CLS]'), special('[SEP]'), special('[MASK]'), special('[PAD]')];
-  const plain = (text: string): number[] => tokenizer.encode(text, { add_special_tokens: false }).ids;
+  const unknownId = special('[UNK]');
   const labels = spec.labels.split(',').map((pair) => pair.split('=').map((part) => part.trim()) as [string, string]);
-  const labelIds = labels.map(([, word]) => {
-    const ids = plain(word);
-    if (ids.length === 1 && ids[0] !== tokenizer.token_to_id('[UNK]')) return ids[0]!;
-    throw new UserError(
-      'usage',
-      `labels: "${word}" is ${ids.length} tokens of this base's vocabulary; wanted a word that is one token`,
-    );
-  });
-  for (const part of [0, 1] as const) {
-    const twice = labels.map((pair) => pair[part]).find((name, i, all) => all.indexOf(name) !== i);
-    if (twice !== undefined)
-      throw new UserError('usage', `labels: "${twice}" stands twice; wanted classes and words that differ`);
-  }
+  const labelIds = readLabelWords(folder, tokenizer, labels, unknownId);
   if (spec.maxTokens > maxPositions)
     throw new UserError('usage', `maxTokens: got ${spec.maxTokens}; this base holds ${maxPositions} at most`);
   const prompts = [spec.prompt, ...spec.patterns.split('|')].map((p) => p.trim()).filter((p) => p !== '');
-  const encoders = prompts.map((prompt) => promptEncoder(prompt, { plain, cls, sep, mask, limit: spec.maxTokens }));
+  const encoders = prompts.map((prompt) => promptEncoder(prompt, { tokenizer, cls, sep, mask, limit: spec.maxTokens }));
+  const { prompt, patterns, labels: pairs, maxTokens } = spec;
   const classes = labels.map(([name]) => name);
   return {
+    source: { folder, spec: { prompt, patterns, labels: pairs, maxTokens }, maxPositions },
     classes,
     words: labels.map(([, word]) => word),
     labelIds,
     padId,
+    unknownId,
     prompts,
-    encode: (text, prompt = 0) => encoders[prompt]!(text),
+    encode: (text, which = 0) => encoders[which]!(text),
     classOf: (label) => {
       const byName = classes.indexOf(label);
       if (byName >= 0) return byName;
       const number = /^\d+$/.test(label) ? Number(label) : -1;
       return number >= 0 && number < classes.length ? number : null;
     },
+    show: (ids) => ids.map((id) => tokenizer.tokenOf(id)).join(' '),
   };
 }
 
+/** The id of each label word. Throws a UserError that names every word that is no single token, or one token twice. */
+function readLabelWords(
+  folder: string,
+  tokenizer: TextTokenizer,
+  labels: readonly (readonly [name: string, word: string])[],
+  unknownId: number,
+): number[] {
+  const classTwice = labels.map(([name]) => name).find((name, i, all) => all.indexOf(name) !== i);
+  if (classTwice !== undefined)
+    throw new UserError('usage', `labels: "${classTwice}" stands twice; wanted classes and words that differ`);
+  const pieces = labels.map(([, word]) => tokenizer.encode(word));
+  const bad = labels.flatMap(([, word], i) =>
+    pieces[i]!.length === 1 && pieces[i]![0] !== unknownId ? [] : [{ word, pieces: pieces[i]! }],
+  );
+  if (bad.length > 0) throw new UserError('usage', `labels: ${badWords(folder, tokenizer, bad, unknownId)}`);
+  const ids = pieces.map((piece) => piece[0]!);
+  const second = ids.findIndex((id, i) => ids.indexOf(id) !== i);
+  if (second >= 0) {
+    const [one, other] = [labels[ids.indexOf(ids[second]!)]![1], labels[second]![1]];
+    throw new UserError(
+      'usage',
+      one === other
+        ? `labels: "${one}" stands twice; wanted classes and words that differ`
+        : `labels: "${one}" and "${other}" are the same token of this base, "${tokenizer.tokenOf(ids[second]!)}"; wanted words that the base can tell apart`,
+    );
+  }
+  return ids;
+}
+
+function badWords(
+  _folder: string,
+  _tokenizer: TextTokenizer,
+  bad: readonly { word: string; pieces: readonly number[] }[],
+  unknownId: number,
+): string {
+  const named = bad.map(({ word, pieces }) => {
+    const what = pieces.includes(unknownId)
+      ? "is unknown to this base's vocabulary"
+      : `is ${pieces.length} tokens of this base's vocabulary`;
+    return `"${word}" ${what}`;
+  });
+  return `${named.join('; ')}; wanted a word that is one token`;
+}
+
 interface PromptTokens {
-  readonly plain: (text: string) => number[];
+  readonly tokenizer: TextTokenizer;
   readonly cls: number;
   readonly sep: number;
   readonly mask: number;
@@ -85,31 +131,31 @@ interface PromptTokens {
 }
 
 /** Encodes texts into one prompt. Throws a UserError on a prompt without its {text} and {mask}, or with no room for a text. */
-function promptEncoder(prompt: string, { plain, cls, sep, mask, limit }: PromptTokens): (text: string) => Sequence {
+function promptEncoder(prompt: string, { tokenizer, cls, sep, mask, limit }: PromptTokens): (text: string) => Sequence {
   const parts = prompt.split(/(\{text\}|\{mask\})/);
-  const fixed = parts.map((part) => (part === '{text}' ? null : part === '{mask}' ? [mask] : plain(part.trim())));
-  if (fixed.filter((ids) => ids === null).length !== 1 || fixed.filter((ids) => ids?.[0] === mask).length !== 1) {
+  const [texts, masks] = ['{text}', '{mask}'].map((place) => parts.filter((part) => part === place).length);
+  const fixed = parts.map((part) =>
+    part === '{text}' ? [] : part === '{mask}' ? [mask] : tokenizer.encodePrompt(part.trim()),
+  );
+  if (texts !== 1 || masks !== 1 || fixed.flat().filter((id) => id === mask).length !== 1)
     throw new UserError('usage', `prompt: got "${prompt}"; wanted one {text} and one {mask}`);
-  }
-  const overhead = 2 + fixed.reduce((sum, ids) => sum + (ids?.length ?? 0), 0);
+  const overhead = 2 + fixed.flat().length;
   const room = limit - overhead;
   if (room < 1)
     throw new UserError('usage', `maxTokens: ${limit} leaves no room for a text; "${prompt}" alone takes ${overhead}`);
+  const [textAt, maskAt] = [parts.indexOf('{text}'), parts.indexOf('{mask}')];
+  const [before, after] = [
+    [cls, ...fixed.slice(0, textAt).flat()],
+    [...fixed.slice(textAt).flat(), sep],
+  ];
+  const maskIndex = 1 + fixed.slice(0, maskAt).flat().length;
   return (text) => {
-    const ids = [cls, ...fixed.flatMap((part) => part ?? plain(text).slice(0, room)), sep];
-    return { ids, positions: [ids.indexOf(mask)] };
+    const all = tokenizer.encodeHead(text, room + 1);
+    const own = all.slice(0, room);
+    return {
+      ids: [...before, ...own, ...after],
+      positions: [maskAt < textAt ? maskIndex : maskIndex + own.length],
+      cut: all.length > room,
+    };
   };
-}
-
-/** Throws a UserError where the folder holds no tokenizer. */
-export function openTokenizer(folder: string): Tokenizer {
-  const read = (name: string): object => JSON.parse(readFileSync(join(folder, name), 'utf8'));
-  try {
-    return new Tokenizer(read('tokenizer.json'), read('tokenizer_config.json'));
-  } catch (error) {
-    throw new UserError(
-      'usage',
-      `${folder}: no tokenizer can be read (${messageOf(error)}); wanted tokenizer.json and tokenizer_config.json`,
-    );
-  }
 }

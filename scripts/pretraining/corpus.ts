@@ -1,6 +1,6 @@
 /** @file Text for masked language modelling: documents as one stream of tokens, cut into blocks, some of whose words are masked. */
-import type { Tokenizer } from '@huggingface/tokenizers';
 import { readRows, readText } from '../../node/train/data.ts';
+import type { TextTokenizer } from '../../node/train/tokenizer.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 
 export interface SpecialTokens {
@@ -35,7 +35,7 @@ export function readDocuments(path: string): string[] {
 
 /** Documents in shuffled order as one stream with [SEP] between them, of `limit` tokens at most. Ctrl-C is heard in between. */
 export async function tokenise(
-  tokenizer: Tokenizer,
+  tokenizer: TextTokenizer,
   documents: readonly string[],
   {
     sep,
@@ -56,7 +56,7 @@ export async function tokenise(
   let length = 0;
   for (const [i, text] of order.entries()) {
     if (length >= limit) break;
-    const { ids } = tokenizer.encode(text, { add_special_tokens: false });
+    const ids = tokenizer.encode(text);
     if (length + ids.length + 1 > stream.length) {
       const longer = new Int32Array(2 * (stream.length + ids.length));
       longer.set(stream);
