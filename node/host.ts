@@ -14,7 +14,14 @@ import {
   privateKeyToProtobuf,
 } from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
-import { type IncomingStreamData, type PrivateKey, type Stream, TopicValidatorResult } from '@libp2p/interface';
+import {
+  type Connection,
+  type IncomingStreamData,
+  type Libp2p,
+  type PrivateKey,
+  type Stream,
+  TopicValidatorResult,
+} from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { tcp } from '@libp2p/tcp';
 import { multiaddr } from '@multiformats/multiaddr';
@@ -24,6 +31,7 @@ import { createLibp2p } from 'libp2p';
 import { PROTOCOL_VERSION } from '../protocol/frame.ts';
 import { codeOf, messageOf, UserError } from './errors.ts';
 import { type Channel, createLine, type Line } from './line.ts';
+import { race } from './race.ts';
 
 export interface HostOptions {
   /** An Ed25519 key as `generateKey` gives it. */
@@ -104,9 +112,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const banned = new Set<string>();
   const lines = new Map<string, Line>();
   const stopping = new AbortController();
-  const dialSignal = (signal?: AbortSignal): AbortSignal =>
-    anySignal(signal, stopping.signal, AbortSignal.timeout(DIAL_DEADLINE_MS));
   const pubsub = node.services.pubsub;
+  const isConnected = (id: string): boolean => node.getConnections(peerIdFromString(id)).length > 0;
 
   node.addEventListener('peer:connect', ({ detail }) => {
     if (banned.has(detail.toString())) node.hangUp(detail).catch(() => {});
@@ -144,13 +151,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
   return {
     id: node.peerId.toString(),
     addresses: () => node.getMultiaddrs().map(String),
-    isConnected: (id) => node.getConnections(peerIdFromString(id)).length > 0,
+    isConnected,
     dial: async (addresses, signal) => {
       if (addresses.some((a) => banned.has(a.split('/p2p/')[1] ?? ''))) throw new Error('banned');
-      const connection = await node.dial(
-        addresses.map((a) => multiaddr(a)),
-        { signal: dialSignal(signal) },
-      );
+      const connected = addresses.map(idIn).find((id) => id !== null && isConnected(id));
+      if (connected) return connected;
+      const both = AbortSignal.any(signal ? [signal, stopping.signal] : [stopping.signal]);
+      const connection = await raceTo(node, addresses, both, async (found) => found);
       return connection.remotePeer.toString();
     },
     send: async (to, bytes) => {
@@ -160,7 +167,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
         createLine({
           open: async () => {
             const id = peerIdFromString(to);
-            const stream = await node.dialProtocol(id, frameProtocol(runId), { signal: dialSignal() });
+            const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(DIAL_DEADLINE_MS)]);
+            const stream = await node.dialProtocol(id, frameProtocol(runId), { signal });
             return channelOf(stream, options.maxFrameBytes);
           },
           deadlineMs: SEND_DEADLINE_MS,
@@ -198,41 +206,89 @@ export async function fetchRun(options: {
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
   });
-  const signal = AbortSignal.timeout(DIAL_DEADLINE_MS);
   try {
-    const connection = await node
-      .dial(
-        options.addresses.map((a) => multiaddr(a)),
-        { signal },
-      )
-      .catch((error) => {
-        throw new UserError(
-          'unreachable',
-          `invite: nobody answers at ${options.addresses.join(', ')} (${messageOf(error).split('\n')[0]}); is the peer running, and the address right?`,
-        );
-      });
-    signal.throwIfAborted();
-    const stream = await connection.newStream(runProtocol(options.runId), { signal }).catch((error) => {
-      throw new UserError(
-        'incompatible',
-        `invite: ${connection.remotePeer} answers, but not for run ${options.runId} (${messageOf(error).split('\n')[0]}); ask for a fresh invite`,
-      );
-    });
-    signal.addEventListener('abort', () => stream.abort(new Error('deadline')), { once: true });
-    try {
-      for await (const message of lengthPrefixed.decode(stream.source, { maxDataLength: MAX_RUN_BYTES })) {
-        return new TextDecoder().decode(message.subarray());
-      }
-    } catch {
-      // cut off or too slow: said below
-    }
+    return await raceTo(node, options.addresses, undefined, (connection, signal) =>
+      askForRun(connection, options.runId, signal),
+    );
+  } catch (error) {
+    // Who answered, and then said something else, is the one to name.
+    const errors = error instanceof AggregateError ? error.errors : [error];
+    const telling = errors.find((e) => e instanceof UserError);
+    if (telling) throw telling;
+    const reasons = options.addresses.map((address, i) => `${address} (${reasonOf(errors[i] ?? errors[0])})`);
     throw new UserError(
       'unreachable',
-      'invite: the peer did not describe its run in time; try again, or ask for a fresh invite',
+      `invite: nobody answers at ${reasons.join(', ')}; is the peer running, and the address right?`,
     );
   } finally {
     await node.stop();
   }
+}
+
+/** What went wrong with a dial, in few words. */
+function reasonOf(error: unknown): string {
+  const name = (error as Error | null)?.name;
+  return name === 'TimeoutError' || name === 'AbortError' ? 'no answer in time' : messageOf(error).split('\n')[0]!;
+}
+
+async function askForRun(connection: Connection, runId: string, signal: AbortSignal): Promise<string> {
+  const stream = await connection.newStream(runProtocol(runId), { signal }).catch((error) => {
+    signal.throwIfAborted();
+    throw new UserError(
+      'incompatible',
+      `invite: ${connection.remotePeer} answers, but not for run ${runId} (${messageOf(error).split('\n')[0]}); ask for a fresh invite`,
+    );
+  });
+  signal.addEventListener('abort', () => stream.abort(new Error('deadline')), { once: true });
+  try {
+    for await (const message of lengthPrefixed.decode(stream.source, { maxDataLength: MAX_RUN_BYTES })) {
+      return new TextDecoder().decode(message.subarray());
+    }
+  } catch {
+    // cut off or too slow: said below
+  }
+  throw new UserError(
+    'unreachable',
+    'invite: the peer did not describe its run in time; try again, or ask for a fresh invite',
+  );
+}
+
+/** The id an address ends with, if any. */
+function idIn(address: string): string | null {
+  return multiaddr(address).getPeerId();
+}
+
+/**
+ * Connects by whichever address gets there first, and does what is wanted with that connection; loopback comes last, since on
+ * another machine it leads to somebody else. Throws an AggregateError with a reason for each address, in their order.
+ */
+async function raceTo<T>(
+  node: Pick<Libp2p, 'dial'>,
+  addresses: readonly string[],
+  signal: AbortSignal | undefined,
+  use: (connection: Connection, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const isLoopback = (address: string): boolean => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address);
+  const order = [...addresses.keys()].sort(
+    (a, b) => Number(isLoopback(addresses[a]!)) - Number(isLoopback(addresses[b]!)),
+  );
+  const attempts = order.map((i) => async (own: AbortSignal): Promise<T> => {
+    const [address, id] = [multiaddr(addresses[i]!), idIn(addresses[i]!)];
+    // Without its id, or libp2p would put all addresses of a peer into one dial, one after the other.
+    const connection = await node.dial(id === null ? address : address.decapsulate(`/p2p/${id}`), { signal: own });
+    if (id !== null && connection.remotePeer.toString() !== id) {
+      await connection.close().catch(() => {});
+      throw new Error(`${connection.remotePeer} answers there`);
+    }
+    return use(connection, own);
+  });
+  return race(attempts, { deadlineMs: DIAL_DEADLINE_MS, ...(signal ? { signal } : {}) }).catch((error) => {
+    if (!(error instanceof AggregateError)) throw error;
+    throw new AggregateError(
+      addresses.map((_, i) => error.errors[order.indexOf(i)]),
+      error.message,
+    );
+  });
 }
 
 /** Frames out over a stream, each with its length before it. */
@@ -291,7 +347,9 @@ async function startNode(options: HostOptions, privateKey: PrivateKey) {
     fallbackToFloodsub: false,
     emitSelf: false,
     scoreParams: {
-      IPColocationFactorWhitelist: new Set(['127.0.0.1', '::1']),
+      // Many peers share one address: a lab, a server, a household, containers behind a bridge. Keys cost nothing, so an
+      // address tells no liar from them.
+      IPColocationFactorWeight: 0,
       topics: {
         [topic]: createTopicScoreParams({
           topicWeight: 1,
@@ -320,8 +378,4 @@ async function startNode(options: HostOptions, privateKey: PrivateKey) {
       `${options.listen.join(', ')}: cannot listen there (in use, or no address of this machine); choose another --port or --host`,
     );
   }
-}
-
-function anySignal(...signals: (AbortSignal | undefined)[]): AbortSignal {
-  return AbortSignal.any(signals.filter((s) => s !== undefined));
 }

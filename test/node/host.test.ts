@@ -1,5 +1,6 @@
 /** @file Real hosts on loopback: they agree on the mean of where they began, and refuse and count what is hostile. */
 import '../../node/polyfill.ts';
+import { type AddressInfo, createServer } from 'node:net';
 import { noise } from '@chainsafe/libp2p-noise';
 import { yamux } from '@chainsafe/libp2p-yamux';
 import { tcp } from '@libp2p/tcp';
@@ -179,6 +180,29 @@ for (const [where, broken] of Object.entries({
     assert.is(node.peer.round, round, 'it goes on with nothing');
   });
 }
+
+test('dead and silent addresses before the good one, and somebody else at one of them, keep nobody out', async () => {
+  const node = await startNode({ minPeers: 2 }, new Float32Array(COUNT));
+  const stranger = await startNode({ minPeers: 2 }, new Float32Array(COUNT));
+  const silent = createServer(() => {}); // accepts, and never speaks
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const at = (port: number): string => `/ip4/127.0.0.1/tcp/${port}/p2p/${node.peer.id}`;
+  const strangersPort = Number(/tcp\/(\d+)/.exec(stranger.runtime.host.addresses()[0]!)![1]);
+  const { port } = silent.address() as AddressInfo;
+  const bad = [at(1), at(port), at(strangersPort), at(2)];
+  const addresses = [...bad, ...node.runtime.host.addresses()];
+  const described = await fetchRun({ key: await generateKey(), addresses, runId: RUN });
+  assert.is(JSON.parse(described).minPeers, 2);
+  const joiner = await startNode({ minPeers: 2 }, new Float32Array(COUNT));
+  assert.is(await joiner.runtime.host.dial(addresses), node.peer.id);
+  assert.is(await joiner.runtime.host.dial(addresses), node.peer.id, 'connected already');
+  const reasons = await fetchRun({ key: await generateKey(), addresses: [at(1), at(strangersPort)], runId: RUN }).catch(
+    (error) => error.message,
+  );
+  assert.match(reasons, new RegExp(`tcp/1/.*ECONNREFUSED.*tcp/${strangersPort}/.*${stranger.peer.id} answers there`));
+  silent.close();
+  await Promise.all([node, stranger, joiner].map(({ runtime }) => runtime.stop()));
+});
 
 test('an invite to another run, or to nobody, is told apart', async () => {
   const node = await startNode({ minPeers: 2 }, new Float32Array(COUNT));

@@ -1,0 +1,48 @@
+/**
+ * @file Several ways to the same thing, raced: each begins a little after the one before it, or as soon as that has failed;
+ * the first that gets there ends the others. As happy eyeballs does (RFC 8305), so that a dead address costs little.
+ */
+
+/** From the beginning of one attempt to that of the next, while none has failed. */
+const STAGGER_MS = 250;
+
+/**
+ * The result of the first attempt that succeeds; the others are aborted. Each has a deadline of its own. Rejects with all
+ * errors, in order, where none succeeds, or when the signal aborts.
+ */
+export async function race<T>(
+  attempts: readonly ((signal: AbortSignal) => Promise<T>)[],
+  { deadlineMs, signal }: { deadlineMs: number; signal?: AbortSignal },
+): Promise<T> {
+  const over = new AbortController();
+  const errors: unknown[] = new Array(attempts.length);
+  const outer = signal ? [signal, over.signal] : [over.signal];
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  let [begun, failed] = [0, 0];
+  let timer: NodeJS.Timeout | undefined;
+  const begin = (): void => {
+    clearTimeout(timer);
+    const nth = begun++;
+    const attempt = attempts[nth];
+    if (!attempt) return;
+    timer = setTimeout(begin, STAGGER_MS);
+    attempt(AbortSignal.any([...outer, AbortSignal.timeout(deadlineMs)])).then(resolve, (error) => {
+      errors[nth] = error;
+      failed += 1;
+      if (failed === attempts.length) reject(new AggregateError(errors, 'every attempt failed'));
+      else if (!over.signal.aborted) begin();
+    });
+  };
+  const stop = (): void => reject(signal!.reason);
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    signal?.throwIfAborted();
+    if (attempts.length === 0) throw new AggregateError([], 'there is nothing to try');
+    begin();
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+    over.abort();
+  }
+}
