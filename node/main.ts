@@ -3,7 +3,8 @@
 import './polyfill.ts';
 import { Command, CommanderError } from 'commander';
 import { wantedOf } from '../protocol/config.ts';
-import { SETTINGS, type Setting } from '../protocol/settings.ts';
+import type { Setting } from '../protocol/setting.ts';
+import { SETTINGS } from '../protocol/settings.ts';
 import { DEMO_SETTINGS } from './commands/flags.ts';
 import { EXIT, messageOf, UserError } from './errors.ts';
 import { shapeHelp } from './help.ts';

@@ -1,5 +1,7 @@
 /** @file Reads, checks and hashes settings by the table in settings.ts. */
-import { SETTINGS, type Setting } from './settings.ts';
+
+import type { Setting } from './setting.ts';
+import { SETTINGS } from './settings.ts';
 
 export type SettingName = keyof typeof SETTINGS;
 export type RunSettings = {

@@ -6,7 +6,7 @@
 import { CODECS, type CodecName, decode } from './codec.ts';
 import type { Member } from './membership.ts';
 import { type Outbox, save } from './outbox.ts';
-import { normLimit, type Peer } from './peer.ts';
+import { normLimit, type Peer, type Question } from './peer.ts';
 import { hash32 } from './prng.ts';
 import { distance, norm } from './vector.ts';
 
@@ -14,15 +14,6 @@ import { distance, norm } from './vector.ts';
 const ASKED = 4;
 /** Two adapters agree when they are no further apart than this share of the larger one's norm. */
 const AGREEMENT = 0.5;
-
-/** What a peer that skips rounds waits for. */
-export interface Question {
-  /** The round it goes on with. */
-  readonly round: number;
-  readonly asked: string[];
-  /** Packed adapters, by who sent them. */
-  readonly answers: Record<string, { readonly round: number; readonly payload: Uint8Array }>;
-}
 
 /** Whom to ask: some of those that are as far as `round`, drawn; none where the run has it otherwise. */
 export function askable({ id: self, settings, members }: Peer, round: number): string[] {

@@ -4,6 +4,7 @@
  */
 import type { RunSettings } from './config.ts';
 import { createPrng, hash32, type Prng } from './prng.ts';
+import type { ScheduleName } from './schedules.ts';
 
 /** Two members that are neighbours, by their places in the sorted list. */
 export type Edge = readonly [number, number];
@@ -22,7 +23,7 @@ interface Place {
 /** A graph as its edges; an edge may stand twice or join a member to itself, which counts for nothing. */
 type Schedule = (place: Place) => Edge[];
 
-const SCHEDULES = {
+const SCHEDULES: Readonly<Record<ScheduleName, Schedule>> = {
   /**
    * degree / 2 random Hamiltonian cycles: close to a uniform random regular graph (Kim and Wormald 2001), and a member
    * that only one of two views knows changes only the edges next to it.
@@ -94,10 +95,7 @@ const SCHEDULES = {
       .split(',')
       .map((edge): Edge => edge.split('-').map(Number) as [number, number])
       .filter(([a, b]) => a < n && b < n),
-} as const satisfies Record<string, Schedule>;
-
-export type ScheduleName = keyof typeof SCHEDULES;
-export const SCHEDULE_NAMES = Object.keys(SCHEDULES) as readonly ScheduleName[];
+};
 
 const REWIRED = 0.1;
 /** Up to this many members mix all with all under the default schedule. */

@@ -2,13 +2,21 @@
 import type { RunSettings } from './config.ts';
 import type { Edge, Exchange, Inbox } from './exchange.ts';
 import type { Refusal } from './frame.ts';
-import type { Question } from './latecomer.ts';
 import { acquaintancesOf, type Members, memberOf } from './membership.ts';
 import type { FactorPair } from './mixing.ts';
 import type { Phase, Snapshot } from './snapshot.ts';
 
 /** Acquaintances kept in a snapshot. */
 const MAX_REMEMBERED = 64;
+
+/** What a peer that skips rounds waits for. */
+export interface Question {
+  /** The round it goes on with. */
+  readonly round: number;
+  readonly asked: string[];
+  /** Packed adapters, by who sent them. */
+  readonly answers: Record<string, { readonly round: number; readonly payload: Uint8Array }>;
+}
 
 export interface Peer {
   readonly id: string;

@@ -1,36 +1,7 @@
 /** @file The one table of a run's settings. Command-line help, validation, documentation and the run id come from it. */
 import { CODEC_NAMES } from './codec.ts';
-import { SCHEDULE_NAMES } from './neighbours.ts';
-
-interface Common {
-  /** One line, as help shows it. */
-  readonly about: string;
-  /** Why this default. */
-  readonly why: string;
-  /** Whether a change alters what is computed, and so the run id. */
-  readonly arithmetic: boolean;
-}
-interface NumberSetting extends Common {
-  readonly type: 'integer' | 'number';
-  readonly default: number;
-  readonly min: number;
-  readonly max: number;
-  readonly unit?: string;
-  /** What 0 means, where it is special. */
-  readonly zero?: string;
-}
-interface TextSetting extends Common {
-  readonly type: 'text';
-  readonly default: string;
-  readonly pattern?: RegExp;
-  readonly wanted?: string;
-}
-interface ChoiceSetting extends Common {
-  readonly type: 'choice';
-  readonly default: string;
-  readonly choices: readonly string[];
-}
-export type Setting = NumberSetting | TextSetting | ChoiceSetting;
+import { SCHEDULE_NAMES } from './schedules.ts';
+import { choice, integer, number, type Setting, text } from './setting.ts';
 
 const LABELS = /^[^=,]+=[^=,\s]+(,[^=,]+=[^=,\s]+)+$/;
 const EDGES = /^(\d{1,6}-\d{1,6}(,\d{1,6}-\d{1,6})*)?$/;
@@ -338,46 +309,3 @@ export const SETTINGS = {
   ),
   maxOpenRounds: integer(4, 1, 64, 'rounds whose exchanges may be unfinished at once', 'bounds memory and disk', false),
 } as const satisfies Record<string, Setting>;
-
-function text(
-  value: string,
-  about: string,
-  why: string,
-  arithmetic: boolean,
-  pattern?: RegExp,
-  wanted?: string,
-): TextSetting & { default: string } {
-  return {
-    type: 'text',
-    default: value,
-    about,
-    why,
-    arithmetic,
-    ...(pattern ? { pattern } : {}),
-    ...(wanted ? { wanted } : {}),
-  };
-}
-type NumberRow = [
-  value: number,
-  min: number,
-  max: number,
-  about: string,
-  why: string,
-  arithmetic: boolean,
-  more?: { unit?: string; zero?: string },
-];
-function integer(...row: NumberRow): NumberSetting {
-  return { ...number(...row), type: 'integer' };
-}
-function number(...[value, min, max, about, why, arithmetic, more]: NumberRow): NumberSetting {
-  return { type: 'number', default: value, min, max, about, why, arithmetic, ...more };
-}
-function choice(
-  value: string,
-  choices: readonly string[],
-  about: string,
-  why: string,
-  arithmetic: boolean,
-): ChoiceSetting {
-  return { type: 'choice', default: value, choices, about, why, arithmetic };
-}

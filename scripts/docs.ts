@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { wantedOf } from '../protocol/config.ts';
-import { SETTINGS, type Setting } from '../protocol/settings.ts';
+import type { Setting } from '../protocol/setting.ts';
+import { SETTINGS } from '../protocol/settings.ts';
 import { readArguments } from './arguments.ts';
 
 /** Settings the first peer of a run fills in. */

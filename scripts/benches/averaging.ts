@@ -1,6 +1,7 @@
 /** @file `bench -- averaging`: ways to average under loss, compared: the mean's drift, rounds, what is sent and kept. */
-import { drawGraph, type ScheduleName } from '../../protocol/neighbours.ts';
+import { drawGraph } from '../../protocol/neighbours.ts';
 import { createPrng } from '../../protocol/prng.ts';
+import type { ScheduleName } from '../../protocol/schedules.ts';
 import { AVERAGINGS, type Measured, measureAveraging } from './averaging-rules.ts';
 import { median } from './measure.ts';
 

@@ -1,8 +1,8 @@
 /** @file Worlds drawn from a seed, each with its own peers, graph, codec and faults, and what must hold of every one. */
 import { checkSettings } from '../../node/train/run.ts';
 import { CODEC_NAMES } from '../../protocol/codec.ts';
-import { SCHEDULE_NAMES } from '../../protocol/neighbours.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
+import { SCHEDULE_NAMES } from '../../protocol/schedules.ts';
 import { LIARS, type Lies, liarCount } from './faults.ts';
 import type { Latency } from './latency.ts';
 import { DEFAULTS, type ScenarioRun, SIMULATED } from './scenario.ts';

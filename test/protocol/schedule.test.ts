@@ -2,8 +2,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { canonicalSettings, parseSettings } from '../../protocol/config.ts';
-import { drawNeighbours, SCHEDULE_NAMES } from '../../protocol/neighbours.ts';
+import { drawNeighbours } from '../../protocol/neighbours.ts';
 import { createPrng, hash32 } from '../../protocol/prng.ts';
+import { SCHEDULE_NAMES } from '../../protocol/schedules.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
 import { settingsWith } from '../support.ts';
 

@@ -1,7 +1,8 @@
 /** @file Graphs of peers: what each schedule draws, how long its ways are, how fast averaging over it goes. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Draw, drawGraph, type ScheduleName } from '../../../protocol/neighbours.ts';
+import { type Draw, drawGraph } from '../../../protocol/neighbours.ts';
+import type { ScheduleName } from '../../../protocol/schedules.ts';
 import { boundOf, contraction, diameter, mixOnce, roundsToConsensus } from '../../../sim/world/graph.ts';
 
 const draw = (schedule: ScheduleName, n: number, more: Partial<Draw> = {}): Draw => ({
