@@ -45,7 +45,8 @@ export interface Exchanged {
 }
 
 export type Metric =
-  | { readonly type: 'gathering'; readonly members: number; readonly wanted: number }
+  /** Waits for members, until `until` (ms; null: for ever). */
+  | { readonly type: 'gathering'; readonly members: number; readonly wanted: number; readonly until: number | null }
   | { readonly type: 'trained'; readonly round: number; readonly loss: number | null }
   | {
       readonly type: 'mixed';

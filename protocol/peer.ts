@@ -55,6 +55,10 @@ export interface Peer {
   done: boolean;
   /** What is asked of others before going on; null: nothing. */
   question: Question | null;
+  /** Whether it waits, between two rounds, for as many as the run wants. */
+  isPausing: boolean;
+  /** Whether it has waited in vain for as many as the run wants, and goes on with who is there until they are. */
+  goesAlone: boolean;
   /** What it was at when it stopped, until it goes on with that. */
   stoppedAt: Phase | null;
 }
@@ -130,6 +134,8 @@ export function restorePeer(options: {
     strikes: {},
     done: false,
     question: null,
+    isPausing: false,
+    goesAlone: false,
     stoppedAt: null,
   };
 }

@@ -25,6 +25,7 @@ import { isFiniteVector } from './vector.ts';
 
 /** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
 export function advance(peer: Peer, out: Outbox): void {
+  if (peer.goesAlone && view(peer, out.now).length >= peer.settings.minPeers) peer.goesAlone = false;
   if (peer.phase === 'gathering') gather(peer, out);
   if (peer.phase === 'asking' && isAnswered(peer, out)) enterRound(peer, out);
   while ((peer.phase === 'opening' && opened(peer, out)) || (peer.phase === 'exchanging' && closed(peer, out)));
@@ -38,16 +39,24 @@ function gather(peer: Peer, out: Outbox): void {
   const present = view(peer, out.now).length;
   // Once others are past the first round a quorum need not be waited for: some of it may have left.
   const underway = [...peer.members.values()].some((m) => m.round > 0 && m.sequence >= 0);
-  const returning = Number.isFinite(peer.deadlineAt);
-  const wanted = returning || underway ? Math.min(2, peer.settings.minPeers) : peer.settings.minPeers;
-  out.effects.push({ type: 'report', metric: { type: 'gathering', members: present, wanted } });
-  const isOver = present === 1 && [...peer.members.values()].some((m) => m.state === 'finished' && m.connected);
-  if (isOver && wanted > 1 && !returning) {
+  const { isPausing } = peer;
+  const returning = Number.isFinite(peer.deadlineAt) && !isPausing;
+  const isEnough = (returning || underway) && !isPausing;
+  const wanted = isEnough ? Math.min(2, peer.settings.minPeers) : peer.settings.minPeers;
+  const until = Number.isFinite(peer.deadlineAt) ? peer.deadlineAt : null;
+  out.effects.push({ type: 'report', metric: { type: 'gathering', members: present, wanted, until } });
+  const finished = [...peer.members.values()].filter((m) => m.state === 'finished');
+  const isOver = present === 1 && finished.some((m) => m.connected);
+  if (isOver && wanted > 1 && !returning && !isPausing) {
     // All others have finished, as it seems: a while for one that has not to be heard.
     peer.deadlineAt = out.now + peer.settings.rejoinMs;
     out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
   }
-  if (present < wanted && out.now < peer.deadlineAt) return;
+  const isVain = isPausing && finished.length > 0; // nobody is to come
+  if (present < wanted && out.now < peer.deadlineAt && !isVain) return;
+  // After a pause, or to go along with those that are under way; not because nobody has been found yet.
+  peer.goesAlone = present < peer.settings.minPeers && (isPausing || present >= wanted);
+  peer.isPausing = false;
   goOn(peer, out);
   out.announce();
 }
@@ -81,6 +90,7 @@ function others(peer: Peer, now: number): string[] {
 
 export function beginRound(peer: Peer, wanted: number, out: Outbox): void {
   peer.round = wanted;
+  if (isDeserted(peer, out.now)) return pause(peer, out);
   const over = roundIfOver(peer, wanted, out.now);
   const rounds = others(peer, out.now).map((id) => peer.members.get(id)!.round);
   const round = over ?? catchUp(wanted, rounds, peer.settings.rounds);
@@ -89,6 +99,25 @@ export function beginRound(peer: Peer, wanted: number, out: Outbox): void {
     if (ask(peer, round, out)) return;
   }
   enterRound(peer, out);
+}
+
+/** Whether fewer are here than the run wants, others may come, and they have not been waited for in vain already. */
+function isDeserted(peer: Peer, now: number): boolean {
+  const { settings, round, roster } = peer;
+  const isShort = roster === null && view(peer, now).length < settings.minPeers;
+  // Who is past training has nothing to learn by heart, and where somebody has finished nobody is to come.
+  const isEnding = round >= settings.rounds || [...peer.members.values()].some((m) => m.state === 'finished');
+  return isShort && !peer.goesAlone && settings.aloneAfterMs > 0 && !isEnding;
+}
+
+/** Waits between two rounds for as many as the run wants, for a while. */
+function pause(peer: Peer, out: Outbox): void {
+  peer.phase = 'gathering';
+  peer.isPausing = true;
+  peer.deadlineAt = out.now + peer.settings.aloneAfterMs;
+  save(peer);
+  out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
+  gather(peer, out);
 }
 
 /** The end, where all others have reached it and this peer is far from it but may have an adapter of theirs; else null. */

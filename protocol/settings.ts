@@ -22,6 +22,14 @@ export const SETTINGS = {
     /^([0-9a-f]{64})?$/,
     '64 hex digits',
   ),
+  nonce: text(
+    '',
+    'tells the run from another of the same settings; filled in by the first peer of a new one',
+    'a state of an older run must not meet a new one',
+    true,
+    /^[0-9a-f]{0,32}$/,
+    'up to 32 hex digits',
+  ),
   prompt: text(
     '{text} it was {mask} .',
     'cloze prompt around a text',
@@ -255,6 +263,15 @@ export const SETTINGS = {
   minPeers: integer(2, 1, 100_000, 'peers to wait for before round 0', 'one peer alone has nobody to mix with', false, {
     unit: 'peers',
   }),
+  aloneAfterMs: integer(
+    300_000,
+    0,
+    86_400_000,
+    'how long a peer with fewer than minPeers present pauses before it goes on with who is there',
+    'alone it only learns its own texts by heart, and drags along who comes back',
+    false,
+    { unit: 'ms', zero: 'goes on at once' },
+  ),
   roundDeadlineMs: integer(
     60_000,
     50,

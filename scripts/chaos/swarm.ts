@@ -134,6 +134,7 @@ function settingsOf(seed: string, rounds: number, roundDeadlineMs: number): RunS
     retryMs: 300,
     announceMs: 500,
     rejoinMs: 1500,
+    aloneAfterMs: 0,
   });
   if (!parsed.ok) throw new Error(parsed.problem);
   return parsed.settings;

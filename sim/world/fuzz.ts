@@ -57,6 +57,7 @@ export function drawRun(seed: string, lying: Lying = 'drawn'): ScenarioRun {
     degree: pick([2, 4, 6]),
     roundDeadlineMs: 300 + prng.below(4000),
     retryMs: 100 + prng.below(1000),
+    aloneAfterMs: some(0.3, () => 500 + prng.below(5000)),
     maxOpenRounds: 1 + prng.below(8),
     seed,
   };

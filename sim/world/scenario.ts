@@ -95,6 +95,7 @@ const QUICK = {
   roundDeadlineMs: 3000,
   retryMs: 300,
   announceMs: 1000,
+  aloneAfterMs: 0, // crashes are what many scenarios are about
   maxOpenRounds: 16,
 } as const;
 /** Of toys as well: nothing is rounded, and steps are long. */

@@ -6,7 +6,7 @@ import type { Effect, Event } from '../../protocol/events.ts';
 import { decodeFrame, encodeFrame, type Message } from '../../protocol/frame.ts';
 import { catchUp } from '../../protocol/membership.ts';
 import { edgeWeight, mix } from '../../protocol/mixing.ts';
-import { createPeer, type Peer, snapshotOf } from '../../protocol/peer.ts';
+import { createPeer, type Peer, restorePeer, snapshotOf } from '../../protocol/peer.ts';
 import { step } from '../../protocol/step.ts';
 import { quickHash } from '../../sim/world/digest.ts';
 import { settingsWith, sourceOf } from '../support.ts';
@@ -270,6 +270,68 @@ test('a newcomer to a run under way does not wait for a quorum that is gone', ()
   assert.is(b.peer.phase, 'gathering');
   b.meet('c', 3);
   assert.is(b.peer.phase, 'training');
+});
+
+/** The two ends of a round with `b`, which then leaves. */
+function deserted(more: Record<string, unknown> = {}) {
+  const b = bench({ aloneAfterMs: 9000, ...more });
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.train([2, 0, 0]);
+  b.frame('b', { type: 'announce', round: 0, state: 'left', addresses: [] });
+  return b;
+}
+
+test('a peer that is left alone pauses, says until when, and goes on once somebody is back', () => {
+  const b = deserted();
+  assert.is(b.peer.round, 1);
+  assert.is(b.peer.phase, 'gathering');
+  const waits = b.effects({ type: 'timer', name: 'round' }).find((e) => e.type === 'report');
+  assert.equal(waits, { type: 'report', metric: { type: 'gathering', members: 1, wanted: 2, until: 10_000 } });
+  assert.equal(types(b.meet('b', 1)), ['save', 'train', 'publish']);
+});
+
+test('nobody comes: after a while it goes on alone, and does not pause again until it has had company', () => {
+  const b = deserted();
+  b.wait(9000);
+  b.effects({ type: 'timer', name: 'round' });
+  for (const round of [1, 2]) {
+    assert.is(b.peer.round, round);
+    assert.is(b.peer.phase, 'training');
+    b.train([3, 0, 0]);
+  }
+  b.meet('b', 3);
+  b.frame('b', { type: 'nack', round: 0 }); // what was open when it left
+  b.train([3, 0, 0]);
+  b.frame('b', { type: 'announce', round: 3, state: 'left', addresses: [] });
+  assert.is(b.peer.phase, 'gathering');
+});
+
+test('told not to pause, or where others have finished, it goes on at once', () => {
+  assert.is(deserted({ aloneAfterMs: 0 }).peer.phase, 'training');
+  const b = bench({ aloneAfterMs: 9000 });
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.train([2, 0, 0]);
+  b.frame('b', data(0, [4, 0, 2]));
+  b.frame('b', { type: 'announce', round: 6, state: 'finished', addresses: [] });
+  b.train([2, 0, 0]);
+  assert.is(b.peer.phase, 'training');
+});
+
+test('who comes back and finds nobody pauses as well', () => {
+  const b = bench({ aloneAfterMs: 9000 });
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.train([2, 0, 0]);
+  b.frame('b', data(0, [4, 0, 2]));
+  const again = restorePeer({ id: 'a', settings: b.peer.settings, snapshot: snapshotOf(b.peer) });
+  const at = (now: number) => ({ now, hash: quickHash });
+  step(again, { type: 'start', addresses: [] }, at(50_000));
+  step(again, { type: 'timer', name: 'round' }, at(again.deadlineAt));
+  assert.is(again.phase, 'gathering');
+  step(again, { type: 'timer', name: 'round' }, at(again.deadlineAt));
+  assert.is(again.phase, 'training');
 });
 
 test('a sequence number goes up with every frame and every start', () => {

@@ -17,6 +17,7 @@ const QUICK = {
   retryMs: 300,
   announceMs: 1000,
   maxOpenRounds: 16,
+  aloneAfterMs: 0,
 };
 
 function worldOf(
