@@ -37,10 +37,10 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   ],
   check: ['lorikeet check --data mine.tsv', "lorikeet check --data mails.csv --labels 'billing=money,outage=network'"],
   eval: [
-    'lorikeet eval --adapter mine.lorikeet/adapter --data held-out.tsv',
+    'lorikeet eval --adapter mine.tsv.lorikeet/adapter --data held-out.tsv',
     'lorikeet eval --adapter shared --data held-out.tsv --json',
   ],
-  export: ['lorikeet export -o shared', 'lorikeet export --state mine.lorikeet -o shared'],
+  export: ['lorikeet export -o shared', 'lorikeet export --state mine.tsv.lorikeet -o shared'],
   experiment: [
     'lorikeet experiment sim/experiments/methods.yaml --seeds 1..3',
     'lorikeet experiment mine.yaml --set settings.rounds=3 --shard 2/4',

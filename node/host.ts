@@ -157,7 +157,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
       const connected = addresses.map(idIn).find((id) => id !== null && isConnected(id));
       if (connected) return connected;
       const both = AbortSignal.any(signal ? [signal, stopping.signal] : [stopping.signal]);
-      const connection = await raceTo(node, addresses, both, async (found) => found);
+      const connection = await raceTo(node, addresses, both, async (found) => found).catch((error) => {
+        throw new UserError('unreachable', `nobody answers at ${reasonsOf(addresses, error)}`);
+      });
       return connection.remotePeer.toString();
     },
     send: async (to, bytes) => {
@@ -215,14 +217,20 @@ export async function fetchRun(options: {
     const errors = error instanceof AggregateError ? error.errors : [error];
     const telling = errors.find((e) => e instanceof UserError);
     if (telling) throw telling;
-    const reasons = options.addresses.map((address, i) => `${address} (${reasonOf(errors[i] ?? errors[0])})`);
+    const reasons = reasonsOf(options.addresses, error);
     throw new UserError(
       'unreachable',
-      `invite: nobody answers at ${reasons.join(', ')}; is the peer running, and the address right?`,
+      `invite: nobody answers at ${reasons}; is the peer running, and the address right?`,
     );
   } finally {
     await node.stop();
   }
+}
+
+/** Why nobody answers at these addresses. */
+function reasonsOf(addresses: readonly string[], error: unknown): string {
+  const errors = error instanceof AggregateError ? error.errors : [error];
+  return addresses.map((address, i) => `${address} (${reasonOf(errors[i] ?? errors[0])})`).join(', ');
 }
 
 /** What went wrong with a dial, in few words. */

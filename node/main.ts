@@ -61,7 +61,13 @@ function withPeer(command: Command): Command {
       'your texts with optional labels: .tsv, .csv or .jsonl with a header naming text and label',
     )
     .option('--test <file>', 'labelled texts, never trained on, to compare base, alone and swarm at the end')
-    .option('--state <dir>', 'where key, settings and snapshots are kept; default: DATA.lorikeet')
+    .option('--state <dir>', 'where key, settings and snapshots are kept; default: DATA.lorikeet, beside the data')
+    .option('--continue', 'go on with a state although the data have changed since')
+    .option('--serve', 'when the run is over, go on answering those who come late')
+    .option(
+      '--wait <seconds>',
+      'longest wait for the first others; 0: for ever, as who starts a run does (default: 300)',
+    )
     .option('--port <number>', 'TCP port to listen on; 0: a free one, kept across restarts', '0')
     .option('--host <address>', 'address to listen on; 0.0.0.0 for other machines', '127.0.0.1');
 }

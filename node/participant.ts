@@ -1,6 +1,6 @@
 /** @file One peer of a run on this machine: its texts, its state, its share of the trainer, its place in the swarm. */
 import type { CodecName } from '../protocol/codec.ts';
-import type { Metric } from '../protocol/events.ts';
+import type { Exchanged, Metric } from '../protocol/events.ts';
 import type { Refusal } from '../protocol/frame.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { SETTINGS } from '../protocol/settings.ts';
@@ -26,10 +26,14 @@ export interface ParticipantOptions {
   readonly listen: readonly string[];
   /** Whom to dial first, and again while nobody is connected. */
   readonly bootstrap: readonly string[];
+  /** Rounds mixed with whom in earlier lives. */
+  readonly mixedWith?: Readonly<Record<string, number>>;
   /** Names the peer's shuffles; by default its id. */
   readonly name?: string;
   readonly onChange?: (view: ParticipantView) => void;
   readonly onNotice?: (line: string) => void;
+  /** Told, now and then, why nobody answers at the addresses to dial first. */
+  readonly onUnreachable?: (reason: string) => void;
 }
 
 /** What there is to see of a peer. */
@@ -58,6 +62,13 @@ export interface ParticipantView {
   coverage: number;
   precision: number | null;
   members: number;
+  /** Rounds mixed with whom. */
+  mixedWith: Record<string, number>;
+  /** Whose adapter it went on with when it came late; null: nobody's. */
+  adoptedFrom: string | null;
+  /** While it waits for members: how many there are to be, and until when (ms); null: for ever, or it does not wait. */
+  wanted: number;
+  until: number | null;
   sentBytes: number;
   refused: Partial<Record<Refusal, number>>;
 }
@@ -94,12 +105,14 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const peer = snapshot
     ? restorePeer({ id, settings, snapshot, factors })
     : createPeer({ id, runId, settings, adapter: run.wire.pack(run.initial), factors });
-  const view = createView(peer);
+  const view = { ...createView(peer), mixedWith: { ...options.mixedWith } };
   const changed = (): void => {
     view.round = peer.round;
     view.phase = peer.phase;
     view.refused = peer.refused;
-    view.members = [...peer.members.values()].filter((m) => m.sequence >= 0 && m.state === 'joined').length + 1;
+    view.members =
+      [...peer.members.values()].filter((m) => m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering'))
+        .length + 1;
     onChange?.(view);
   };
   let stopped = false;
@@ -187,6 +200,10 @@ function createView(peer: Peer): ParticipantView {
     coverage: 0,
     precision: null,
     members: 1,
+    mixedWith: {},
+    adoptedFrom: null,
+    wanted: 0,
+    until: null,
     sentBytes: 0,
     refused: {},
   };
@@ -195,6 +212,8 @@ function createView(peer: Peer): ParticipantView {
 function noteMetric(view: ParticipantView, metric: Metric, onNotice: ParticipantOptions['onNotice']): void {
   switch (metric.type) {
     case 'gathering':
+      view.wanted = metric.wanted;
+      view.until = metric.until;
       break;
     case 'trained':
       view.loss = metric.loss;
@@ -204,11 +223,13 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
       view.distance = metric.distance;
       view.crossTerm = metric.crossTerm;
       view.late += metric.late;
+      countMixed(view, metric.with);
       break;
     case 'skipped':
       onNotice?.(`the others are at round ${metric.to}: skipped from ${metric.from}`);
       break;
     case 'adopted':
+      view.adoptedFrom = metric.from;
       onNotice?.(`came late to round ${metric.round}: went on with the adapter of ${metric.from}`);
       break;
     case 'abandoned':
@@ -218,6 +239,8 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
       view.undecided = metric.with;
       break;
     case 'late':
+      countMixed(view, metric.with);
+      break;
     case 'cancelled':
     case 'crowded':
       break;
@@ -225,6 +248,10 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
       onNotice?.(`round ${metric.round}: training gave numbers that are not finite; kept the adapter from before`);
       break;
   }
+}
+
+function countMixed(view: ParticipantView, exchanged: readonly Exchanged[]): void {
+  for (const { id } of exchanged) view.mixedWith[id] = (view.mixedWith[id] ?? 0) + 1;
 }
 
 /** Scores development texts with the latest mixed adapter; skips adapters that come while one is being scored. */
@@ -257,7 +284,8 @@ function keepBootstrapped(
 ): () => void {
   if (options.bootstrap.length === 0) return () => {};
   const attempt = (): void => {
-    if (![...peer.members.values()].some((m) => m.connected)) dial(options.bootstrap).catch(() => {});
+    if ([...peer.members.values()].some((m) => m.connected)) return;
+    dial(options.bootstrap).catch((error) => options.onUnreachable?.(messageOf(error)));
   };
   attempt();
   const timer = setInterval(attempt, BOOTSTRAP_PAUSE_MS);

@@ -13,12 +13,22 @@ export interface Saved {
   readonly port: number;
   /** Addresses of the peer this one was invited by; none for the first. */
   readonly bootstrap: readonly string[];
+  /** Rounds mixed with whom, over all its lives. */
+  readonly mixedWith: Readonly<Record<string, number>>;
+}
+
+/** A 64-bit digest a row, sorted: tells what has changed without keeping the texts. */
+export interface RowDigests {
+  readonly words: BigUint64Array;
 }
 
 export interface Store {
   readonly folder: string;
   readRun(): Saved | null;
   writeRun(saved: Saved): Promise<void>;
+  /** Digests of the rows the state has learned from, sorted; null where it does not say. */
+  readTexts(): RowDigests | null;
+  writeTexts(digests: RowDigests): Promise<void>;
   /** The key, made by `create` the first time. */
   key(create: () => Promise<Uint8Array>): Promise<Uint8Array>;
   /** The last whole snapshot, or null. Throws a UserError if it is torn or of another run. */
@@ -28,7 +38,7 @@ export interface Store {
   release(): void;
 }
 
-const FILES = { run: 'run.json', key: 'key', snapshot: 'snapshot.bin', lock: 'lock' } as const;
+const FILES = { run: 'run.json', key: 'key', snapshot: 'snapshot.bin', texts: 'texts.bin', lock: 'lock' } as const;
 
 /** Locks this very process holds. */
 const held = new Set<string>();
@@ -57,6 +67,8 @@ export function openStore(folder: string): Store {
     folder,
     readRun: () => readRun(path('run')),
     writeRun: (saved) => write('run', `${JSON.stringify(saved, null, 2)}\n`),
+    readTexts: () => readTexts(path('texts')),
+    writeTexts: ({ words }) => write('texts', new Uint8Array(words.buffer, words.byteOffset, words.byteLength)),
     key: async (create) => {
       if (existsSync(path('key'))) return readFileSync(path('key'));
       const key = await create();
@@ -78,7 +90,7 @@ export function readRun(path: string): Saved | null {
     const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
     if (typeof saved?.settings !== 'object' || typeof saved.port !== 'number')
       throw new Error('settings or port are missing');
-    return { ...saved, settings: checkSettings(saved.settings, path) };
+    return { ...saved, mixedWith: saved.mixedWith ?? {}, settings: checkSettings(saved.settings, path) };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(
@@ -86,6 +98,39 @@ export function readRun(path: string): Saved | null {
       `${path}: not a run (${messageOf(error).split('\n')[0]}); remove the folder to start afresh`,
     );
   }
+}
+
+/** Digests of rows, as a state remembers them. */
+export function digestRows(rows: readonly { readonly text: string; readonly label: string | null }[]): RowDigests {
+  const words = rows.map(({ text, label }) => {
+    const digest = sha256(new TextEncoder().encode(JSON.stringify([text, label])));
+    return new DataView(digest.buffer, digest.byteOffset).getBigUint64(0);
+  });
+  return { words: BigUint64Array.from(words).sort() };
+}
+
+/** How many rows are new, and how many are gone. */
+export function compareRows(before: RowDigests, after: RowDigests): { added: number; removed: number } {
+  let [i, j, shared] = [0, 0, 0];
+  while (i < before.words.length && j < after.words.length) {
+    const [a, b] = [before.words[i]!, after.words[j]!];
+    if (a === b) shared += 1;
+    if (a <= b) i += 1;
+    if (b <= a) j += 1;
+  }
+  return { added: after.words.length - shared, removed: before.words.length - shared };
+}
+
+/** What a state folder says of the rows it learned from. For commands that only look. */
+export function peekTexts(folder: string): RowDigests | null {
+  return readTexts(join(folder, FILES.texts));
+}
+
+function readTexts(path: string): RowDigests | null {
+  if (!existsSync(path)) return null;
+  const bytes = Uint8Array.from(readFileSync(path)); // a buffer of its own, so aligned
+  if (bytes.length % 8 !== 0) throw new UserError('storage', `${path}: torn; remove the folder to start afresh`);
+  return { words: new BigUint64Array(bytes.buffer) };
 }
 
 /** Looks into a state folder without locking it. */

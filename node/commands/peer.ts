@@ -1,18 +1,19 @@
 /** @file What `up` and `join` share: one peer from its texts to its adapter, shown while it works, kept when interrupted. */
 import { isIP } from 'node:net';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { writeAdapter } from '../adapter.ts';
-import { bytesText, createDisplay, type Display, percent, table } from '../display.ts';
+import { createDisplay, type Display } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
 import { formatInvite } from '../invite.ts';
 import { type Participant, startParticipant } from '../participant.ts';
-import { openStore, readRun, type Saved, type Store } from '../store.ts';
-import { trainAlone } from '../train/alone.ts';
+import { compareRows, digestRows, openStore, peekStore, peekTexts, readRun, type Saved, type Store } from '../store.ts';
 import { type Example, type Row, readRows, splitRows } from '../train/data.ts';
-import { type EncodedExample, encodeExamples, evaluate, labelWords } from '../train/learner.ts';
-import { calibrateRun, type Run } from '../train/run.ts';
+import { encodeExamples } from '../train/learner.ts';
+import { calibrateRun, type Run, runIdOf } from '../train/run.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal, throwIfCrashed } from './flags.ts';
+import { createPatience } from './patience.ts';
+import { compare, printResult } from './result.ts';
 import { showView } from './view.ts';
 
 /** What a peer's command line says, read and checked before anything is started or written. */
@@ -32,18 +33,47 @@ export interface Texts {
   readonly test: readonly Example[];
 }
 
-/** Reads data and flags. Throws a UserError on the first that is wrong. */
+/** How long a joiner, or one that comes back, waits for others unless told otherwise (s); who starts a run waits for ever. */
+const WAIT_SECONDS = 300;
+/** Reads data and flags. Throws a UserError on the first that is wrong, or where the state is of other texts. */
 export function preparePeer(flags: Flags): Prepared {
   const path = String(flags.data);
   const rows = readRows(path);
   deviceFlags(flags);
   listenAddress(flags, 0);
-  const folder = flags.state === undefined ? defaultState(path) : String(flags.state);
-  return { rows, path, folder, saved: readRun(join(folder, 'run.json')), display: createDisplay() };
+  if (flags.wait !== undefined) integerFlag(flags, 'wait', 0, 1_000_000);
+  const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
+  const display = createDisplay();
+  const saved = readRun(join(folder, 'run.json'));
+  if (saved) checkTexts(flags, { rows, path, folder, display });
+  return { rows, path, folder, saved, display };
 }
 
-function defaultState(path: string): string {
-  return `${basename(path).replace(/(\.(tsv|csv|jsonl?|ndjson))?(\.gz)?$/, '')}.lorikeet`;
+/** A state belongs to the texts it has learned from; others are taken on purpose only. */
+function checkTexts(flags: Flags, { rows, path, folder, display }: Omit<Prepared, 'saved'>): void {
+  const before = peekTexts(folder);
+  if (!before) return;
+  const { added, removed } = compareRows(before, digestRows(rows));
+  if (added + removed === 0) return;
+  const shared = before.words.length - removed;
+  const change = `of ${before.words.length} rows it has learned from ${shared} ${shared === 1 ? 'is' : 'are'} in ${path}, and ${added} ${added === 1 ? 'is' : 'are'} new`;
+  if (!flags.continue)
+    throw new UserError(
+      'incompatible',
+      `${folder}: ${change}; --continue goes on with them, another --state begins anew`,
+    );
+  display.note(`${folder}: ${change}; going on with them`);
+}
+
+/** A run that is over is not begun again under the same name. */
+function refuseFinished(saved: Saved, folder: string): void {
+  const { snapshot } = peekStore(folder);
+  const runId = runIdOf(saved.settings);
+  if (snapshot(runId)?.phase !== 'finished') return;
+  throw new UserError(
+    'incompatible',
+    `${folder}: run ${runId} is over, its adapter is in ${join(folder, 'adapter')}; --serve answers those who come late, another --state begins a new run`,
+  );
 }
 
 /** Opens state and trainer, trains and mixes until the run is over or Ctrl-C. */
@@ -52,7 +82,8 @@ export async function runPeer(
   prepared: Prepared,
   { bare, texts, bootstrap }: { bare: Run; texts: Texts; bootstrap: readonly string[] },
 ): Promise<void> {
-  const { display, folder } = prepared;
+  const { display, folder, saved } = prepared;
+  if (saved && !flags.serve) refuseFinished(saved, folder);
   const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
   const store = openStore(folder);
   try {
@@ -80,7 +111,7 @@ interface Opened {
   readonly signal: AbortSignal;
 }
 
-async function takePart(flags: Flags, { display, path, saved, folder }: Prepared, opened: Opened): Promise<void> {
+async function takePart(flags: Flags, { display, path, rows, saved, folder }: Prepared, opened: Opened): Promise<void> {
   const { run, store, trainer, texts, bootstrap, signal } = opened;
   const port = saved?.port ?? 0;
   if (texts.labelled.length === 0) {
@@ -89,6 +120,8 @@ async function takePart(flags: Flags, { display, path, saved, folder }: Prepared
   const gold = await encodeExamples(run.task, texts.labelled);
   const test = await encodeExamples(run.task, texts.test);
   const show = showView(display);
+  const wait = flags.wait === undefined ? (saved || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
+  const patience = createPatience(wait);
   let announced = false;
   const participant = await startParticipant({
     run,
@@ -99,20 +132,36 @@ async function takePart(flags: Flags, { display, path, saved, folder }: Prepared
     development: [],
     listen: [listenAddress(flags, port)],
     bootstrap,
-    onChange: (view) => announced && show(view),
+    mixedWith: saved?.mixedWith ?? {},
+    onChange: (view) => {
+      patience.look(view);
+      if (announced) show(view);
+    },
     onNotice: display.note,
+    onUnreachable: patience.tell((reason) => display.note(`${reason}; trying again${patience.left()}`)),
   });
   try {
-    await store.writeRun({ settings: run.settings, port: portOf(participant.addresses()), bootstrap });
+    const writeRun = (): Promise<void> => {
+      const { mixedWith } = participant.view;
+      return store.writeRun({ settings: run.settings, port: portOf(participant.addresses()), bootstrap, mixedWith });
+    };
+    await writeRun();
+    await store.writeTexts(digestRows(rows));
     announce(display, participant, run, gold.length);
     announced = true;
     show(participant.view);
-    const over = await Promise.race([participant.finished.then(() => true), aborted(signal)]);
+    const over = await Promise.race([participant.finished.then(() => true), aborted(signal), patience.end]);
     announced = over;
     if (!over) await participant.stop();
+    await writeRun();
     display.close();
     if (!over) {
       throwIfCrashed(signal);
+      if (!signal.aborted)
+        throw new UserError(
+          'unreachable',
+          `nobody came in ${wait} s: ${participant.view.members} of ${participant.view.wanted} ${participant.view.wanted === 1 ? 'peer' : 'peers'} here; the state is kept in ${folder}, --wait waits longer`,
+        );
       display.note(`stopped at round ${participant.view.round}; the same command goes on from there (${folder})`);
       process.exitCode = EXIT.interrupted;
       return;
@@ -121,6 +170,11 @@ async function takePart(flags: Flags, { display, path, saved, folder }: Prepared
     await writeAdapter(adapter, { run, vector: participant.adapter() });
     const compared = test.length > 0 ? await compare(display, { run, trainer, gold, test, signal }, participant) : null;
     printResult(flags, { run, participant, adapter, accuracy: compared, tested: test.length });
+    const { mixedWith, adoptedFrom } = participant.view;
+    // Alone on purpose is another matter.
+    if (Object.keys(mixedWith).length === 0 && !adoptedFrom && run.settings.minPeers > 1)
+      process.exitCode = EXIT.unreachable;
+    if (flags.serve) await serve(display, participant, signal);
   } finally {
     await participant.stop();
   }
@@ -141,6 +195,12 @@ export function readTexts(flags: Flags, prepared: Prepared, run: Run): Texts {
   const test = splitRows(readRows(path), path, run.task).labelled;
   if (test.length === 0) throw new UserError('usage', `${path}: no row has a label; wanted labelled texts to test on`);
   return { ...own, test };
+}
+
+/** Answers those who come late until Ctrl-C. */
+async function serve(display: Display, participant: Participant, signal: AbortSignal): Promise<void> {
+  display.note(`serving the result to those who come late, at ${participant.addresses().join(', ')}; Ctrl-C ends it`);
+  await aborted(signal);
 }
 
 function startTrainer(flags: Flags, run: Run): Promise<Trainer> {
@@ -166,94 +226,6 @@ function announce(display: Display, participant: Participant, run: Run, labelled
   display.note(`peer ${participant.id}, run ${run.runId}, ${labelled} labelled texts`);
   display.note('others join with:');
   display.note(`  lorikeet join ${formatInvite({ addresses: participant.addresses(), runId: run.runId })} --data FILE`);
-}
-
-interface Comparison {
-  readonly baseZeroShot: number;
-  readonly base: number;
-  readonly alone: number;
-  readonly swarm: number;
-}
-
-/** Does joining help? Base, alone (own labels, as many steps), swarm, on texts nobody here trained on. */
-async function compare(
-  display: Display,
-  context: {
-    run: Run;
-    trainer: Trainer;
-    gold: readonly EncodedExample[];
-    test: readonly EncodedExample[];
-    signal: AbortSignal;
-  },
-  participant: Participant,
-): Promise<Comparison> {
-  const { run, trainer, gold, test, signal } = context;
-  const { task, labels } = run;
-  const alone = await trainAlone({
-    run,
-    trainer,
-    examples: gold,
-    peer: participant.id,
-    signal,
-    onProgress: (done, total) => display.progress('training alone, to compare', done, total),
-  });
-  const score = async (label: string, vector: Float32Array, words = labels): Promise<number> =>
-    (
-      await evaluate(
-        {
-          trainer,
-          task,
-          labels: words,
-          vector,
-          signal,
-          onProgress: (done, total) => display.progress(label, done, total),
-        },
-        test,
-      )
-    ).share;
-  const result = {
-    baseZeroShot: await score('base, zero-shot', run.initial, labelWords(task, [])),
-    base: await score('base', run.initial),
-    alone: await score('alone', alone),
-    swarm: await score('swarm', participant.adapter()),
-  };
-  display.close();
-  return result;
-}
-
-function printResult(
-  flags: Flags,
-  result: { run: Run; participant: Participant; adapter: string; accuracy: Comparison | null; tested: number },
-): void {
-  const { participant, adapter, accuracy, run } = result;
-  const { view, traffic } = participant;
-  if (flags.json) {
-    console.log(
-      JSON.stringify({
-        id: participant.id,
-        runId: run.runId,
-        rounds: view.rounds,
-        sentBytes: traffic.sentBytes,
-        refused: view.refused,
-        adapter,
-        accuracy,
-      }),
-    );
-    return;
-  }
-  if (accuracy) {
-    const rows = [
-      [`accuracy on ${result.tested} texts`, ''],
-      ['base, zero-shot', percent(accuracy.baseZeroShot)],
-      ['base, label prior removed', percent(accuracy.base)],
-      ['alone', percent(accuracy.alone)],
-      ['swarm', percent(accuracy.swarm)],
-    ];
-    console.log(`${table(rows).join('\n')}\n`);
-  }
-  console.log(
-    `the run is over after ${view.rounds} rounds; sent ${bytesText(traffic.sentBytes)}\nthe adapter, in PEFT's format: ${adapter}`,
-  );
 }
 
 /** Resolves to false when the signal aborts. */

@@ -1,4 +1,5 @@
 /** @file `lorikeet up`: starts a run, measures its label prior, prints the invite; started again, goes on. */
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { messageOf, UserError } from '../errors.ts';
@@ -11,7 +12,9 @@ export async function up(flags: Flags, given: Readonly<Record<string, unknown>>)
   const { saved, folder } = prepared;
   const wanted = { ...readConfig(flags.config), ...given };
   if (saved) refuseChange(saved.settings, wanted, folder);
-  const bare = await openRun(checkSettings(saved ? { ...saved.settings, ...wanted } : wanted, 'up'));
+  // The same data and flags another time are another run.
+  const fresh = { nonce: randomBytes(8).toString('hex'), ...wanted };
+  const bare = await openRun(checkSettings(saved ? { ...saved.settings, ...wanted } : fresh, 'up'));
   await runPeer(flags, prepared, { bare, texts: readTexts(flags, prepared, bare), bootstrap: [] });
 }
 

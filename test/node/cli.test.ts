@@ -152,7 +152,7 @@ test('three processes learn together; one is stopped, comes back with its key an
 });
 
 test('what was learned is exported, read back by eval, and beats the base', async () => {
-  const exported = await run('export', '--state', 'b.lorikeet', '-o', 'shared');
+  const exported = await run('export', '--state', 'b.tsv.lorikeet', '-o', 'shared');
   assert.is(exported.code, 0, exported.err);
   assert.equal(readdirSync(join(folder, 'shared')).sort(), [
     'adapter_config.json',
@@ -173,9 +173,9 @@ test('what was learned is exported, read back by eval, and beats the base', asyn
 
 test('a state that holds another run is not joined', async () => {
   mkdirSync(join(folder, 'mixed'), { recursive: true });
-  const result = await run('join', INVITE, '--data', 'b.tsv', '--state', 'b.lorikeet');
+  const result = await run('join', INVITE, '--data', 'b.tsv', '--state', 'b.tsv.lorikeet');
   assert.is(result.code, 3, result.err);
-  assert.match(result.err, /invite: is for run 00112233445566778899aabbccddeeff, b\.lorikeet holds run/);
+  assert.match(result.err, /invite: is for run 00112233445566778899aabbccddeeff, b\.tsv\.lorikeet holds run/);
 });
 
 test.run();

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { writeFileAtomic } from '../../node/atomic.ts';
 import { UserError } from '../../node/errors.ts';
 import { formatInvite, parseInvite } from '../../node/invite.ts';
-import { openStore } from '../../node/store.ts';
+import { compareRows, digestRows, openStore } from '../../node/store.ts';
 import { createPeer, snapshotOf } from '../../protocol/peer.ts';
 import { settingsWith, temporaryFolder } from '../support.ts';
 
@@ -32,14 +32,24 @@ test('a key is made once, and only its owner can read it', async () => {
   store.release();
 });
 
+test('what has changed in a file is known by its rows, in whatever order they stand', () => {
+  const row = (text: string, label: string | null = null) => ({ text, label });
+  const before = digestRows([row('a', '1'), row('b'), row('b'), row('c')]);
+  const changed = (rows: Parameters<typeof digestRows>[0]) => compareRows(before, digestRows(rows));
+  assert.equal(changed([row('c'), row('b'), row('a', '1'), row('b')]), { added: 0, removed: 0 });
+  assert.equal(changed([row('a', '0'), row('b'), row('b'), row('c')]), { added: 1, removed: 1 }, 'another label');
+  assert.equal(changed([row('a', '1'), row('b'), row('c')]), { added: 0, removed: 1 }, 'one of two alike');
+  assert.equal(changed([row('x'), row('y')]), { added: 2, removed: 4 });
+});
+
 test('run and snapshot come back; a snapshot that is torn or of another run is refused', async () => {
   const folder = temporaryFolder();
   const store = openStore(folder);
   assert.is(store.readRun(), null);
   assert.is(store.readSnapshot(RUN, 'int8'), null);
-  await store.writeRun({ settings, port: 4001, bootstrap: ['x'] });
+  await store.writeRun({ settings, port: 4001, bootstrap: ['x'], mixedWith: { y: 3 } });
   await store.writeSnapshot(snapshot);
-  assert.equal(store.readRun(), { settings, port: 4001, bootstrap: ['x'] });
+  assert.equal(store.readRun(), { settings, port: 4001, bootstrap: ['x'], mixedWith: { y: 3 } });
   assert.equal(store.readSnapshot(RUN, 'int8'), snapshot);
   assert.is(
     mistakeOf(() => store.readSnapshot('f'.repeat(32), 'int8')),
