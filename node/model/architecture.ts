@@ -40,6 +40,10 @@ export interface Weights {
 export interface Architecture {
   /** Positions the model can hold. */
   readonly maxTokens: number;
+  /** Rows of the token embeddings. */
+  readonly vocabulary: number;
+  /** Tensors that a file may hold beside the one they share: [copy, original]. */
+  readonly tied: readonly (readonly [string, string])[];
   readonly parameters: readonly Parameter[];
   /** In the order of the forward pass. */
   readonly linears: readonly Linear[];

@@ -16,11 +16,33 @@ interface BertConfig {
   readonly epsilon: number;
 }
 
+/** Fields of a BERT's config.json that change nothing of what is computed here: training, other heads, notes of its makers. */
+const WITHOUT_EFFECT = [
+  ...['attention_probs_dropout_prob', 'hidden_dropout_prob', 'classifier_dropout', 'initializer_range'],
+  ...['gradient_checkpointing', 'pad_token_id', 'bos_token_id', 'eos_token_id', 'sep_token_id', 'cls_token_id'],
+  ...['mask_token_id', 'unk_token_id', 'pooler_fc_size', 'pooler_num_attention_heads', 'pooler_num_fc_layers'],
+  ...[
+    'pooler_size_per_head',
+    'pooler_type',
+    'directionality',
+    'embedding_size',
+    'output_past',
+    'classifier_activation',
+  ],
+];
+
 /** Reads the settings of a BERT and describes it. Throws on what the graph does not do. */
 export function createBert(reader: ConfigReader): Architecture {
   reader.expect('hidden_act', ['gelu']);
   reader.expect('position_embedding_type', ['absolute'], 'absolute');
   reader.expect('tie_word_embeddings', [true], true);
+  reader.expect('is_decoder', [false], false);
+  reader.expect('add_cross_attention', [false], false);
+  reader.known([
+    ...['vocab_size', 'hidden_size', 'num_hidden_layers', 'num_attention_heads', 'intermediate_size'],
+    ...['max_position_embeddings', 'type_vocab_size', 'layer_norm_eps'],
+    ...WITHOUT_EFFECT,
+  ]);
   const config: BertConfig = {
     vocabulary: reader.integer('vocab_size'),
     hidden: reader.integer('hidden_size'),
@@ -35,6 +57,11 @@ export function createBert(reader: ConfigReader): Architecture {
     reader.fail(`hidden_size ${config.hidden} is no multiple of ${config.heads} heads`);
   return {
     maxTokens: config.positions,
+    vocabulary: config.vocabulary,
+    tied: [
+      ['cls.predictions.decoder.weight', 'bert.embeddings.word_embeddings.weight'],
+      ['cls.predictions.decoder.bias', 'cls.predictions.bias'],
+    ],
     parameters: parametersOf(config),
     linears: linearsOf(config),
     forward: (weights, inputs) => forward(config, weights, inputs),

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic.ts';
 import { messageOf, UserError } from '../errors.ts';
+import { isUnset } from './config.ts';
 import type { LoraSpec } from './lora.ts';
 import { encodeSafetensors, openSafetensors, tensorData } from './safetensors.ts';
 import { elementCount, type ModelTensor } from './tensors.ts';
@@ -10,12 +11,40 @@ import { elementCount, type ModelTensor } from './tensors.ts';
 const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';
 
+const anything = (): boolean => true;
+
+/**
+ * Every field that is understood, or has no bearing on what is computed, with the values for which that is so. Any other is
+ * refused unless it says nothing: what a later PEFT adds may change what an adapter means.
+ */
+const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
+  peft_type: anything, // looked at below, as the next five
+  r: anything,
+  lora_alpha: anything,
+  target_modules: anything,
+  use_rslora: (value) => typeof value === 'boolean' || value === null,
+  // How it was made, and by what.
+  task_type: anything,
+  auto_mapping: anything,
+  peft_version: anything,
+  base_model_name_or_path: anything,
+  revision: anything,
+  inference_mode: anything,
+  lora_dropout: anything,
+  megatron_core: anything,
+  qalora_group_size: anything,
+  eva_config: anything,
+  // Starts that leave the base as it is; PiSSA, OLoRA, CorDA and LoftQ change it.
+  init_lora_weights: (value) => [true, false, null, 'gaussian', 'eva', 'orthogonal'].includes(value as never),
+  bias: (value) => value === 'none' || value === null,
+};
+
 /** The key under which PEFT keeps a tensor of ours: `MODULE.lora_A` -> `base_model.model.MODULE.lora_A.weight`. */
 export function peftKey(name: string): string {
   return `base_model.model.${name}.weight`;
 }
 
-/** Reads rank, alpha and targets of an adapter folder. Throws on what Lorikeet does not do (DoRA, rsLoRA, patterns, ...). */
+/** Reads rank, alpha and targets of an adapter folder. Throws on any field that makes it something else than a plain LoRA. */
 export function readPeftConfig(folder: string): LoraSpec {
   const path = join(folder, CONFIG);
   let config: Record<string, unknown>;
@@ -30,18 +59,19 @@ export function readPeftConfig(folder: string): LoraSpec {
   const fail = (problem: string): never => {
     throw new UserError('usage', `${path}: ${problem}`);
   };
+  for (const [key, value] of Object.entries(config)) {
+    const accepts = FIELDS[key];
+    if (accepts ? accepts(value) : isUnset(value)) continue;
+    const got = JSON.stringify(value)?.slice(0, 80);
+    fail(
+      `${key} is ${got}, ${accepts ? 'which makes it another kind of adapter' : 'which is not known here'}; wanted a plain LoRA`,
+    );
+  }
   if (config.peft_type !== 'LORA') fail(`peft_type is ${JSON.stringify(config.peft_type)}; wanted LORA`);
-  for (const key of ['use_dora', 'use_rslora', 'use_qalora', 'fan_in_fan_out', 'lora_bias', 'use_bdlora']) {
-    if (config[key]) fail(`${key} is set; only plain LoRA is supported`);
-  }
-  for (const key of ['rank_pattern', 'alpha_pattern']) {
-    if (Object.keys((config[key] as object | null) ?? {}).length)
-      fail(`${key} is set; only one rank and alpha is supported`);
-  }
-  if ((config.bias ?? 'none') !== 'none' || config.modules_to_save)
-    fail('biases or whole modules are trained; only LoRA factors are supported');
-  const [rank, alpha, targets] = [config.r, config.lora_alpha, config.target_modules];
-  if (typeof rank !== 'number' || typeof alpha !== 'number') return fail('r or lora_alpha is no number');
+  const [rank, given, targets] = [config.r, config.lora_alpha, config.target_modules];
+  if (typeof rank !== 'number' || typeof given !== 'number') return fail('r or lora_alpha is no number');
+  // Scaled by alpha / sqrt(rank) there (Kalajdzievski 2023, arXiv:2312.03732), by alpha / rank here.
+  const alpha = config.use_rslora === true ? given * Math.sqrt(rank) : given;
   if (targets === 'all-linear') return { rank, alpha, targets: 'all' };
   if (!Array.isArray(targets)) return fail(`target_modules is ${JSON.stringify(targets)}; wanted a list`);
   return { rank, alpha, targets: targets.join(',') };

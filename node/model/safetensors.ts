@@ -1,5 +1,6 @@
 /** @file Reads and writes safetensors: an 8-byte little-endian header length, a JSON header, raw little-endian data. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { messageOf, UserError } from '../errors.ts';
 
 export interface TensorEntry {
@@ -45,6 +46,44 @@ export function openSafetensors(path: string): SafetensorsFile {
   }
 }
 
+/** Several files as one: what `NAME.index.json` lists, each tensor in the file it names. Throws a UserError by name. */
+export function openShards(folder: string, index: string): SafetensorsFile {
+  const path = join(folder, index);
+  const bad = (problem: string): never => {
+    throw new UserError('usage', `${path}: ${problem}; fetch the model again`);
+  };
+  let map: Record<string, unknown> = {};
+  try {
+    map = (JSON.parse(readFileSync(path, 'utf8')) as { weight_map: Record<string, unknown> }).weight_map ?? {};
+  } catch (error) {
+    bad(`not an index of safetensors (${messageOf(error)})`);
+  }
+  const names = [...new Set(Object.values(map))].map((name) =>
+    typeof name === 'string' && basename(name) === name ? name : bad(`names the file ${JSON.stringify(name)}`),
+  );
+  const shards = names.map((name) =>
+    existsSync(join(folder, name)) ? openSafetensors(join(folder, name)) : bad(`${name} is missing`),
+  );
+  const tensors = new Map<string, TensorEntry>();
+  const starts: number[] = [];
+  let start = 0;
+  for (const [i, shard] of shards.entries()) {
+    for (const [name, entry] of shard.tensors) {
+      if (tensors.has(name)) bad(`tensor ${name} stands in two files`);
+      if (map[name] !== names[i]) bad(`tensor ${name} is in ${names[i]}, not in ${map[name] ?? 'the list'}`);
+      tensors.set(name, { ...entry, begin: start + entry.begin, end: start + entry.end });
+    }
+    starts.push(start);
+    start += statSync(shard.path).size;
+  }
+  for (const name of Object.keys(map)) if (!tensors.has(name)) bad(`tensor ${name} is not in ${map[name]}`);
+  const read = (begin: number, end: number): Uint8Array<ArrayBuffer> => {
+    const i = starts.findLastIndex((from) => from <= begin);
+    return shards[i]!.read(begin - starts[i]!, end - starts[i]!);
+  };
+  return { path, tensors, metadata: {}, read };
+}
+
 /** The same for bytes in memory. */
 export function parseSafetensors(bytes: Uint8Array, path: string): SafetensorsFile {
   return parseHeader(path, bytes.length, (begin, end) => Uint8Array.from(bytes.subarray(begin, end)));
@@ -57,19 +96,52 @@ function parseHeader(path: string, size: number, read: SafetensorsFile['read']):
   if (size < 8) bad(`${size} bytes`);
   const headerBytes = Number(new DataView(read(0, 8).buffer).getBigUint64(0, true));
   if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > size) bad(`a header of ${headerBytes} bytes`);
+  const text = new TextDecoder().decode(read(8, 8 + headerBytes));
   let header: Record<string, unknown> = {};
   try {
-    header = JSON.parse(new TextDecoder().decode(read(8, 8 + headerBytes)));
+    header = JSON.parse(text);
   } catch {
     bad('the header is not JSON');
   }
+  const twice = repeatedKey(text);
+  if (twice !== null) bad(`tensor ${twice} stands twice`);
   const tensors = new Map<string, TensorEntry>();
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') continue;
     const entry = readEntry(value, 8 + headerBytes, size);
     tensors.set(name, entry ?? bad(`tensor ${name}`));
   }
+  const misplaced = misplacedIn(tensors, 8 + headerBytes, size);
+  if (misplaced) bad(misplaced);
   return { path, tensors, metadata: (header.__metadata__ ?? {}) as Record<string, string>, read };
+}
+
+/** The first key that an object's text has twice, which JSON.parse passes over; of the outermost object only. */
+function repeatedKey(text: string): string | null {
+  const seen = new Set<string>();
+  let depth = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"(?:\s*:)?|[{}[\]]/g)) {
+    if (token === '{' || token === '[') depth += 1;
+    else if (token === '}' || token === ']') depth -= 1;
+    else if (depth === 1 && token.endsWith(':')) {
+      const key = JSON.parse(token.slice(0, -1)) as string;
+      if (seen.has(key)) return key;
+      seen.add(key);
+    }
+  }
+  return null;
+}
+
+/** What is wrong with the places of the tensors, which fill the file's data one after the other; null: nothing. */
+function misplacedIn(tensors: ReadonlyMap<string, TensorEntry>, dataBegin: number, size: number): string | null {
+  const placed = [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
+  let [at, last] = [dataBegin, 'the header'];
+  for (const [name, { begin, end }] of placed) {
+    if (begin < at) return `tensor ${name} overlaps ${last}`;
+    if (begin > at) return `${begin - at} bytes between ${last} and tensor ${name} belong to nothing`;
+    [at, last] = [end, `tensor ${name}`];
+  }
+  return at === size ? null : `${size - at} bytes after ${last} belong to nothing`;
 }
 
 /** An entry of the header, or null where its type, shape and place do not fit each other and the file. */

@@ -40,7 +40,7 @@ test('the bundled base gives the logits its reference states', async () => {
   );
   for (const { text, ids, mask_position, logits } of references) {
     const sequence = task.encode(text.replace(' [MASK].', ''));
-    assert.equal(sequence, { ids, positions: [mask_position] });
+    assert.equal([sequence.ids, sequence.positions], [ids, [mask_position]]);
     const [got] = await engine.score(zero, [packBatch([sequence], task.padId)], {
       ids: task.labelIds,
       bias: words.map(() => 0),
@@ -188,9 +188,6 @@ test('an adapter comes back from PEFT files bit for bit, and unfit ones are refu
   assert.equal(readPeftVector(folder, tensors), vector);
   const narrower = trainableTensors(base, { type: 'lora', lora: { ...LORA, rank: 4 } });
   assert.throws(() => readPeftVector(folder, narrower), /this base wants \[4,256\]/);
-  const config = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8'));
-  writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify({ ...config, use_dora: true }));
-  assert.throws(() => readPeftConfig(folder), /use_dora is set/);
 });
 
 test('a label word that is no single token is named', () => {
