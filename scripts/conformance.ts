@@ -11,8 +11,8 @@ import { baseVector, openBase } from '../node/model/base.ts';
 import { peftKey, readPeftConfig, readPeftVector, writePeft } from '../node/model/peft.ts';
 import { type Trainable, trainableTensors } from '../node/model/program.ts';
 import { openSafetensors, tensorData } from '../node/model/safetensors.ts';
-import { packBatch, withTargets } from '../node/train/batch.ts';
-import { createEngine, type LabelWords } from '../node/train/engine.ts';
+import { type LabelWords, packBatch, withTargets } from '../node/train/batch.ts';
+import { createEngine } from '../node/train/engine.ts';
 import { readArguments, refuse, type Usage } from './arguments.ts';
 
 const VALUE_TOLERANCE = 1e-4;

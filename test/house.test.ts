@@ -60,6 +60,36 @@ export function violations(all: readonly Import[]): string[] {
   });
 }
 
+/** Files that import each other in a circle, type imports included: each circle once, sorted. */
+export function circles(all: readonly Import[]): string[][] {
+  const next = new Map<string, string[]>();
+  for (const { from, to } of all) next.set(from, [...(next.get(from) ?? []), to]);
+  const reach = (start: string): Set<string> => {
+    const seen = new Set<string>();
+    for (let open = [...(next.get(start) ?? [])]; open.length > 0; ) {
+      const file = open.pop()!;
+      if (seen.has(file)) continue;
+      seen.add(file);
+      open = open.concat(next.get(file) ?? []);
+    }
+    return seen;
+  };
+  const reached = new Map([...next.keys()].map((file) => [file, reach(file)]));
+  const inCircle = [...reached].filter(([file, seen]) => seen.has(file));
+  const found = inCircle.map(([file, seen]) => [...seen].filter((other) => reached.get(other)?.has(file)).sort());
+  return [...new Map(found.map((files) => [files.join(' '), files])).values()];
+}
+
+test('no files import each other in a circle', () => {
+  assert.equal(circles(imports), []);
+});
+
+test('the guard sees a circle', () => {
+  const through = ['a', 'b', 'c'].map((from, i) => ({ from, to: ['b', 'c', 'a'][i]! }));
+  assert.equal(circles([...through, { from: 'd', to: 'a' }]), [['a', 'b', 'c']]);
+  assert.equal(circles([{ from: 'a', to: 'a' }]), [['a']]);
+});
+
 test('imports run one way', () => {
   assert.ok(imports.length > 100, `only ${imports.length} imports were read`);
   assert.equal(violations(imports), []);

@@ -1,7 +1,7 @@
 /** @file `lorikeet sim replay`: a recorded run once more, to its end or to any virtual time; the same to the last event. */
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import type { ScenarioRun } from '../../sim/world/scenario.ts';
+import type { ScenarioRun } from '../../sim/world/run.ts';
 import { createDisplay, table } from '../display.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
 import type { Flags } from './flags.ts';

@@ -1,7 +1,7 @@
 /** @file `lorikeet sim`: runs a file of worlds in virtual time, goes on where it stopped, and tells what became of them. */
 import { join } from 'node:path';
 import type { Simulated } from '../../sim/world/records.ts';
-import type { ScenarioRun } from '../../sim/world/scenario.ts';
+import type { ScenarioRun } from '../../sim/world/run.ts';
 import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay } from '../display.ts';

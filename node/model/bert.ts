@@ -3,7 +3,7 @@ import { type Graph, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
 import type { Architecture, Linear, ModelInputs, Parameter, Weights } from './architecture.ts';
-import type { ConfigReader } from './config.ts';
+import type { ConfigReader } from './fields.ts';
 
 interface BertConfig {
   readonly vocabulary: number;

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic.ts';
 import { messageOf, UserError } from '../errors.ts';
-import { isUnset } from './config.ts';
+import { isUnset } from './fields.ts';
 import type { LoraSpec } from './lora.ts';
 import { encodeSafetensors, openSafetensors, tensorData } from './safetensors.ts';
 import { elementCount, type ModelTensor } from './tensors.ts';

@@ -15,6 +15,12 @@ export interface Target {
   readonly temperature: number;
 }
 
+/** The label words of a task: their token ids, and what is added to their logits (minus the label prior). */
+export interface LabelWords {
+  readonly ids: readonly number[];
+  readonly bias: readonly number[];
+}
+
 /** Plain arrays, so that a batch can be posted to the worker. */
 export interface Batch {
   readonly batch: number;

@@ -5,7 +5,7 @@ import { type AdamWSettings, adamWFeeds } from '../model/adamw.ts';
 import { type Base, cacheGraph, openBase, WEIGHTS_FILE } from '../model/base.ts';
 import { scoreGraph, type Trainable, trainableTensors, trainGraph } from '../model/program.ts';
 import { elementCount } from '../model/tensors.ts';
-import type { Batch, TrainBatch } from './batch.ts';
+import type { Batch, LabelWords, TrainBatch } from './batch.ts';
 import { batchFeeds, scalarFeeds } from './feeds.ts';
 import {
   type Device,
@@ -24,12 +24,6 @@ export interface EngineOptions {
   readonly device: Device;
   /** 0: one a core. */
   readonly threads: number;
-}
-
-/** The label words of a task: their token ids, and what is added to their logits (minus the label prior). */
-export interface LabelWords {
-  readonly ids: readonly number[];
-  readonly bias: readonly number[];
 }
 
 export interface TrainJob {

@@ -1,6 +1,5 @@
 /** @file Batches, label words and scalars as the tensors the graphs ask for by name. */
-import type { Batch } from './batch.ts';
-import type { LabelWords } from './engine.ts';
+import type { Batch, LabelWords } from './batch.ts';
 import type { Feed } from './session.ts';
 
 /** The model's inputs, and the label words'. */

@@ -8,7 +8,7 @@ import { type Base, baseFolder, baseVector, openBase } from '../model/base.ts';
 import { initialLora, type LoraSpec } from '../model/lora.ts';
 import { trainableTensors } from '../model/program.ts';
 import type { ModelTensor } from '../model/tensors.ts';
-import type { LabelWords } from './engine.ts';
+import type { LabelWords } from './batch.ts';
 import { createWire, cutRank, type Wire } from './factors.ts';
 import { encodeTexts, labelWords, measurePrior } from './learner.ts';
 import { createTask, type Task } from './task.ts';

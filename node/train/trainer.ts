@@ -1,8 +1,9 @@
 /** @file The trainer as the main thread sees it: jobs go to one worker thread and one session, whoever asks for them. */
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
+import type { LabelWords } from './batch.ts';
 import { type Batch, packForScoring, type Sequence } from './batch.ts';
-import type { EngineOptions, LabelWords, TrainJob, TrainResult } from './engine.ts';
+import type { EngineOptions, TrainJob, TrainResult } from './engine.ts';
 import type { Job, Reply } from './worker.ts';
 
 export interface Trainer {

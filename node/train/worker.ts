@@ -1,8 +1,8 @@
 /** @file The worker thread: owns the engine, runs one job after the other, so that the main thread never waits. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf, UserError } from '../errors.ts';
-import type { Batch, TrainBatch } from './batch.ts';
-import { createEngine, type Engine, type EngineOptions, type LabelWords, type TrainJob } from './engine.ts';
+import type { Batch, LabelWords, TrainBatch } from './batch.ts';
+import { createEngine, type Engine, type EngineOptions, type TrainJob } from './engine.ts';
 
 export type Job =
   | ({ readonly type: 'train' } & TrainJob)

@@ -1,9 +1,8 @@
 /** @file Runs experiments: what has no final record yet, one run after the other, each written when it is whole. */
 import { mkdirSync } from 'node:fs';
-import type { Run } from '../../node/train/run.ts';
-import { createTrainer, type Trainer } from '../../node/train/trainer.ts';
 import type { PlannedRun } from './plan.ts';
 import { appendRecords, type ExperimentRecord, type RoundRecord, readRecords, recordsOf } from './records.ts';
+import { createTrainerCache } from './trainers.ts';
 import { runTrial } from './trial.ts';
 
 export interface ExperimentOptions {
@@ -56,23 +55,4 @@ function openRuns(runs: readonly PlannedRun[], folder: string): PlannedRun[] {
 export function labelOf({ method, seed, point }: PlannedRun): string {
   const where = Object.entries(point).map(([name, value]) => `${name} ${value}`);
   return [method, ...where, `seed ${seed}`].join(', ');
-}
-
-export type GetTrainer = (run: Run, full: boolean) => Promise<Trainer>;
-
-/** One trainer for each base and kind of adapter, kept for the runs that follow. */
-export function createTrainerCache(threads: number): { get: GetTrainer; stop: () => Promise<void> } {
-  const kept = new Map<string, Promise<Trainer>>();
-  return {
-    get: (run, full) => {
-      const trainable = full ? ({ type: 'full' } as const) : ({ type: 'lora', lora: run.lora } as const);
-      const key = JSON.stringify([run.settings.base, trainable]);
-      const trainer = kept.get(key) ?? createTrainer({ base: run.settings.base, trainable, device: 'cpu', threads });
-      kept.set(key, trainer);
-      return trainer;
-    },
-    stop: async () => {
-      for (const trainer of kept.values()) await (await trainer).stop();
-    },
-  };
 }

@@ -10,12 +10,12 @@ import type { RunSettings } from '../../protocol/config.ts';
 import { crossTerm, sumProducts } from '../../protocol/mixing.ts';
 import { disagreement, mean } from '../../protocol/vector.ts';
 import { DATASETS, type Dataset, type Item } from './datasets.ts';
-import type { GetTrainer } from './experiment.ts';
 import { type LockstepPeer, runLockstep } from './lockstep.ts';
 import { METHODS, type Method } from './methods.ts';
 import { type PeerShare, partition } from './partition.ts';
 import type { PlannedRun } from './plan.ts';
 import type { ExperimentRecord, FinalRecord, PeerCounts, RoundRecord } from './records.ts';
+import type { GetTrainer } from './trainers.ts';
 
 const PRIOR_TEXTS = 200;
 /** Of a run's time, about; the rest scores the test texts. */

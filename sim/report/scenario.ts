@@ -3,7 +3,7 @@ import { drawGraph, drawOf } from '../../protocol/neighbours.ts';
 import { pointText } from '../points.ts';
 import { boundOf } from '../world/graph.ts';
 import type { Simulated } from '../world/records.ts';
-import type { ScenarioRun } from '../world/scenario.ts';
+import type { ScenarioRun } from '../world/run.ts';
 import { RUN_ID, type SimulationResult } from '../world/simulate.ts';
 import { circleGraph, lineChart } from './chart.ts';
 import { escaped, htmlRow, markdownSection } from './markup.ts';

@@ -4,22 +4,8 @@ import type { RunSettings } from '../../protocol/config.ts';
 import { decodeFrame, encodeFrame } from '../../protocol/frame.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import { quickHash } from './digest.ts';
-import type { Scenario } from './scenario.ts';
+import type { Scenario } from './run.ts';
 import type { World } from './world.ts';
-
-/** How many of each befall peers drawn at random, one after the other. */
-export interface Faults {
-  /** As kill -9, after any effect of a step; each is down for `downMs` and comes back from its last snapshot. */
-  readonly crashes: number;
-  /** A save that fails, which stops the peer. */
-  readonly fullDisks: number;
-  /** Snapshots altered while a peer is down: it comes back as a new peer. */
-  readonly spoiltSnapshots: number;
-  /** Clocks that jump ahead, as a laptop's that slept. */
-  readonly clockJumps: number;
-  /** Processes that stand still for up to `freezeMs` and go on, as one that is stopped or swapped out. */
-  readonly freezes: number;
-}
 
 /** Effects of a step a peer may still carry out before it crashes, and how far a clock jumps (ms), at most. */
 const [MAX_FUSE, MAX_JUMP_MS] = [12, 600_000];
@@ -123,11 +109,6 @@ export const LIARS: Readonly<Record<string, (liar: Liar) => Lie>> = {
       return [encodeFrame({ sequence, message: { ...message, payload: CODECS[codec].encode(lie) } }, runId, quickHash)];
     },
 };
-
-export interface Lies {
-  readonly share: number;
-  readonly kind: string;
-}
 
 /** The first so many peers lie. */
 export function liarCount({ liars, peers }: Pick<Scenario, 'liars' | 'peers'>): number {

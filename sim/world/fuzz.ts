@@ -3,9 +3,10 @@ import { checkSettings } from '../../node/train/run.ts';
 import { CODEC_NAMES } from '../../protocol/codec.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import { SCHEDULE_NAMES } from '../../protocol/schedules.ts';
-import { LIARS, type Lies, liarCount } from './faults.ts';
+import { LIARS, liarCount } from './faults.ts';
 import type { Latency } from './latency.ts';
-import { DEFAULTS, type ScenarioRun, SIMULATED } from './scenario.ts';
+import type { Lies, ScenarioRun } from './run.ts';
+import { DEFAULTS, SIMULATED } from './scenario.ts';
 import { simulate } from './simulate.ts';
 import type { WorldOptions } from './world.ts';
 

@@ -1,10 +1,10 @@
 /** @file The language model in virtual time: every peer trains the real step graph, in one shared session. */
 import { factorPairs } from '../../node/train/factors.ts';
-import { createTrainerCache } from '../learning/experiment.ts';
 import { DEFAULTS } from '../learning/spec.ts';
+import { createTrainerCache } from '../learning/trainers.ts';
 import { encodeDevelopment, openTrial, scoreWith, trainPeer } from '../learning/trial.ts';
-import type { ScenarioRun } from './scenario.ts';
-import type { SimulatedTrainer } from './trainers.ts';
+import type { ScenarioRun } from './run.ts';
+import type { SimulatedTrainer } from './trainer.ts';
 
 export async function createLora({ scenario, settings, seed, point }: ScenarioRun): Promise<SimulatedTrainer> {
   const trainers = createTrainerCache(0);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../node/errors.ts';
-import type { ScenarioRun } from './scenario.ts';
+import type { ScenarioRun } from './run.ts';
 import type { SimulationResult } from './simulate.ts';
 
 export interface Simulated {

@@ -3,64 +3,19 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { messageOf, UserError } from '../../node/errors.ts';
 import { checkSettings } from '../../node/train/run.ts';
-import type { RunSettings } from '../../protocol/config.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
-import { type Scenario as Learning, readScenario as readLearning } from '../learning/spec.ts';
-import { type Point, readPoints } from '../points.ts';
-import { type Faults, LIARS, type Lies } from './faults.ts';
+import { readScenario as readLearning } from '../learning/spec.ts';
+import { readPoints } from '../points.ts';
+import { LIARS } from './faults.ts';
 import { latencyProblem, parseMatrix } from './latency.ts';
-import { LAN, type NetworkModel } from './network.ts';
+import { LAN } from './network.ts';
+import type { Scenario, ScenarioRun } from './run.ts';
 import { TRAINER_NAMES } from './trainers.ts';
-
-/** The world of one run. Any of it, and any setting, may vary. */
-export interface Scenario extends NetworkModel, Faults {
-  readonly peers: number;
-  /** Everybody knows everybody and can reach them, and nobody announces itself: for thousands. */
-  readonly roster: boolean;
-  /** Numbers of an adapter. */
-  readonly size: number;
-  readonly trainer: string;
-  /** Labelled points a peer has, with trainer `logistic`. */
-  readonly samples: number;
-  /** How unlike peers' labels are, with trainer `logistic`: 0 alike, 1 one class each. */
-  readonly skew: number;
-  /** With trainer `lora`: data, gold and all, as in an experiment's file. */
-  readonly learning: Partial<Learning>;
-  /** Virtual ms of a round's training, uniform; where there are no device classes. */
-  readonly trainMs: readonly [number, number];
-  /** Classes of devices, dealt to the peers by share, the first first. */
-  readonly devices: readonly DeviceClass[];
-  readonly stragglers: { readonly share: number; readonly slowdown: number };
-  /** The last so many peers come so much later. */
-  readonly joiners: number;
-  readonly joinMs: number;
-  /** A share of the peers lies, in one way. */
-  readonly liars: Lies;
-  /** How long a process stands still, at most, and how long a peer is down (virtual ms). */
-  readonly freezeMs: number;
-  readonly downMs: number;
-  /** Virtual time after which faults end and what is open is settled. */
-  readonly untilMs: number;
-}
-
-export interface DeviceClass {
-  readonly name: string;
-  readonly share: number;
-  /** Virtual ms of one optimiser step, uniform. */
-  readonly stepMs: readonly [number, number];
-}
 
 export interface ScenarioSpec {
   readonly name: string;
   readonly about: string;
   readonly runs: readonly ScenarioRun[];
-}
-
-export interface ScenarioRun {
-  readonly point: Point;
-  readonly seed: string;
-  readonly scenario: Scenario;
-  readonly settings: RunSettings;
 }
 
 export const DEFAULTS: Scenario = {

@@ -6,9 +6,10 @@ import { distance, mean } from '../../protocol/vector.ts';
 import { befall, liarCount, tamperer } from './faults.ts';
 import { contraction, diameter } from './graph.ts';
 import { createWatch, type Watch } from './invariants.ts';
-import type { ScenarioRun } from './scenario.ts';
+import type { ScenarioRun } from './run.ts';
 import { createTally, type SimulatedRound, type Tally } from './tally.ts';
-import { createSimulatedTrainer, type SimulatedTrainer } from './trainers.ts';
+import type { SimulatedTrainer } from './trainer.ts';
+import { createSimulatedTrainer } from './trainers.ts';
 import { createWorld, type World, type WorldOptions } from './world.ts';
 
 export interface SimulationResult {

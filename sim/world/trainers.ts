@@ -1,17 +1,7 @@
 /** @file What simulated peers train: toys with a known optimum, or the language model itself. */
-import type { FactorPair } from '../../protocol/mixing.ts';
-import type { ScenarioRun } from './scenario.ts';
+import type { ScenarioRun } from './run.ts';
 import { TOYS, type Toy } from './toy.ts';
-
-export interface SimulatedTrainer {
-  readonly start: (peer: number) => Float32Array;
-  /** A round of local steps. */
-  readonly train: (peer: number, round: number, x: Float32Array) => Float32Array | Promise<Float32Array>;
-  /** How far a vector is from what is wanted: 0 is best. */
-  readonly loss: (x: Float32Array) => number | Promise<number>;
-  readonly factors: readonly FactorPair[];
-  readonly stop: () => Promise<void>;
-}
+import type { SimulatedTrainer } from './trainer.ts';
 
 /** The names a scenario may give. */
 export const TRAINER_NAMES: readonly string[] = [...Object.keys(TOYS), 'lora'];

@@ -1,0 +1,63 @@
+/** @file The fields of a model's config.json, read one by one; what is not known and says something is refused. */
+import { UserError } from '../errors.ts';
+
+export interface ConfigReader {
+  integer(key: string): number;
+  number(key: string): number;
+  /** Throws unless the value (or the fallback, where it is missing) is one of `allowed`. */
+  expect(key: string, allowed: readonly unknown[], fallback?: unknown): void;
+  /** Throws on the first other field that is set to something, since it may change what is computed. */
+  known(fields: readonly string[]): void;
+  fail(problem: string): never;
+}
+
+/** Fields of every config.json of transformers that change nothing of what a forward pass computes. */
+const COMMON = [
+  ...['architectures', 'model_type', '_name_or_path', 'transformers_version', 'torch_dtype', 'dtype', 'use_cache'],
+  ...['id2label', 'label2id', 'num_labels', 'finetuning_task', 'problem_type', 'tokenizer_class', 'prefix'],
+  ...['return_dict', 'output_attentions', 'output_hidden_states', 'torchscript', 'use_bfloat16', 'name_or_path'],
+  ...['task_specific_params', 'chunk_size_feed_forward', 'is_encoder_decoder', '_commit_hash', 'tie_encoder_decoder'],
+  ...['_attn_implementation_autoset', 'attn_implementation', '_attn_implementation', 'model_max_length'],
+];
+
+/** A reader of the fields of a file; what it throws names both. */
+export function createReader(path: string, config: Record<string, unknown>): ConfigReader {
+  const fail = (problem: string): never => {
+    throw new UserError('usage', `${path}: ${problem}`);
+  };
+  const number = (key: string): number => {
+    const value = config[key];
+    return typeof value === 'number' && Number.isFinite(value)
+      ? value
+      : fail(`${key} is ${JSON.stringify(value)}; wanted a number`);
+  };
+  const expected = new Set<string>();
+  return {
+    fail,
+    known: (fields) => {
+      const known = new Set([...COMMON, ...fields, ...expected]);
+      const other = Object.keys(config).find((key) => !known.has(key) && !isUnset(config[key]));
+      if (other !== undefined)
+        fail(
+          `${other} is ${JSON.stringify(config[other])?.slice(0, 80)}, which is not known here and may change what is computed`,
+        );
+    },
+    number,
+    integer: (key) => {
+      const value = number(key);
+      return Number.isInteger(value) && value > 0 ? value : fail(`${key} is ${value}; wanted a positive integer`);
+    },
+    expect: (key, allowed, fallback) => {
+      expected.add(key);
+      const value = config[key] ?? fallback;
+      if (!allowed.includes(value))
+        fail(`${key} is ${JSON.stringify(value)}; only ${allowed.map(String).join(', ')} is supported`);
+    },
+  };
+}
+
+/** Whether a field says nothing: null, false, or empty. */
+export function isUnset(value: unknown): boolean {
+  if (value === null || value === undefined || value === false || value === '') return true;
+  return typeof value === 'object' && Object.keys(value).length === 0;
+}

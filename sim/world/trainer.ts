@@ -1,0 +1,12 @@
+/** @file How a world trains: a start, rounds of local steps, and a measure, all by peer. */
+import type { FactorPair } from '../../protocol/mixing.ts';
+
+export interface SimulatedTrainer {
+  readonly start: (peer: number) => Float32Array;
+  /** A round of local steps. */
+  readonly train: (peer: number, round: number, x: Float32Array) => Float32Array | Promise<Float32Array>;
+  /** How far a vector is from what is wanted: 0 is best. */
+  readonly loss: (x: Float32Array) => number | Promise<number>;
+  readonly factors: readonly FactorPair[];
+  readonly stop: () => Promise<void>;
+}
