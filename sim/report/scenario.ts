@@ -13,9 +13,12 @@ const [DRAWN_ROUNDS, DRAWN_PEERS] = [12, 200];
 
 const COLUMNS: readonly { readonly title: string; readonly of: (group: readonly SimulationResult[]) => string }[] = [
   { title: 'rounds to 1e-3', of: (g) => median(g.map((r) => r.roundsToThousandth)) },
-  { title: 'by the spectrum', of: (g) => median(g.map((r) => of(r.contraction, (c) => boundOf(c, 1e-3)))) },
+  {
+    title: 'by the spectrum',
+    of: (g) => (isInParts(g) ? 'never' : median(g.map((r) => of(r.contraction, (c) => boundOf(c, 1e-3))))),
+  },
   { title: 'spectral gap', of: (g) => median(g.map((r) => of(r.contraction, (c) => 1 - c))) },
-  { title: 'diameter', of: (g) => median(g.map((r) => r.diameter)) },
+  { title: 'diameter', of: (g) => (isInParts(g) ? 'in parts' : median(g.map((r) => r.diameter))) },
   { title: 'apart at the end', of: (g) => median(g.map((r) => r.apart)) },
   { title: 'drift of the mean', of: (g) => median(g.map((r) => r.drift)) },
   { title: 'loss of the mean', of: (g) => median(g.map((r) => r.loss)) },
@@ -24,10 +27,16 @@ const COLUMNS: readonly { readonly title: string; readonly of: (group: readonly 
   { title: 'finished', of: (g) => `${g.reduce((sum, r) => sum + r.finished, 0)}` },
   { title: 'restarts', of: (g) => `${g.reduce((sum, r) => sum + r.restarts, 0)}` },
   { title: 'adopted', of: (g) => `${g.reduce((sum, r) => sum + r.adopted, 0)}` },
+  { title: 'asked out of', of: (g) => `${g.reduce((sum, r) => sum + (r.cancelled ?? 0), 0)}` },
   { title: 'given up', of: (g) => `${g.reduce((sum, r) => sum + r.abandoned, 0)}` },
   { title: 'virtual s', of: (g) => median(g.map((r) => r.virtualMs / 1000)) },
   { title: 'bytes a peer and round', of: (g) => median(g.map((r) => r.bytesPerPeerRound)) },
 ];
+
+/** Whether all of a group's graphs stay, in parts: differences between those are never forgotten. */
+function isInParts(group: readonly SimulationResult[]): boolean {
+  return group.every(({ contraction }) => contraction !== null && boundOf(contraction, 1e-3) === null);
+}
 
 function rowsOf(all: readonly Simulated[]): string[][] {
   const points = [...new Set(all.map(({ run }) => pointText(run.point)))];
@@ -180,7 +189,7 @@ function graphName({ scenario, settings: { schedule, degree, redraw } }: Scenari
   return `${scenario.peers} peers, ${schedule}, degree ${degree}, redraw ${redraw}`;
 }
 
-function of(x: number | null, f: (x: number) => number): number | null {
+function of(x: number | null, f: (x: number) => number | null): number | null {
   return x === null ? null : f(x);
 }
 

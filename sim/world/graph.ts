@@ -1,4 +1,5 @@
 /** @file What a graph is like: its diameter, and how fast averaging over it forgets differences. */
+import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { edgeWeight } from '../../protocol/mixing.ts';
 import { type Draw, drawGraph } from '../../protocol/neighbours.ts';
 import { createPrng } from '../../protocol/prng.ts';
@@ -32,37 +33,68 @@ export function mixOnce(graph: Graph, x: Float64Array): Float64Array {
   );
 }
 
-const [POWER_ROUNDS, SETTLED] = [20_000, 1e-10];
+/** Members up to which the eigenvalues of a graph that stays are worked out: two seconds there, twenty at twice as many. */
+const MAX_EIGENVALUES = 512;
+/** Rounds until a vector has turned to what is forgotten last, and rounds averaged over after that. */
+const [START_UP, AVERAGED] = [200, 400];
+/** Below this a factor is rounding. */
+const NOTHING = 1e-9;
 
 /**
- * The factor by which a round shrinks what is forgotten last: the second largest eigenvalue of W where the graph stays
- * (1 minus it is the spectral gap), else the mean factor over many draws. 0 where finitely many rounds average exactly.
+ * The factor by which a round shrinks what is forgotten last. Of a graph that stays: the second largest modulus among the
+ * eigenvalues of W (1 minus it is the spectral gap), 1 where it is in parts. Of graphs that differ from round to round: the
+ * mean factor over many, once the first have passed. 0 where finitely many rounds average exactly; null where there are too
+ * many members to tell.
  */
-export function contraction(draw: Draw): number {
-  const prng = createPrng(draw.runId).fork('contraction');
-  const still = drawGraph(draw);
-  let x = centred(Float64Array.from(draw.members, prng.normal));
-  let factor = 0;
-  let logs = 0;
-  for (let round = 0; round < POWER_ROUNDS; round++) {
-    const before = Math.hypot(...x);
-    if (before < 1e-280) return 0;
-    x = centred(mixOnce(draw.redraw ? drawGraph({ ...draw, round }) : still, x));
-    const size = Math.hypot(...x);
-    if (size < 1e-12 * before) return 0;
-    logs += Math.log(size / before);
-    x = x.map((value) => value / size);
-    // Fresh graphs are averaged over; a graph that stays turns the vector towards what it forgets last.
-    const next = draw.redraw ? Math.exp(logs / (round + 1)) : size / before;
-    if (draw.redraw ? round >= 200 : round > 20 && Math.abs(next - factor) < SETTLED * next) return next;
-    factor = next;
-  }
-  return factor;
+export function contraction(draw: Draw): number | null {
+  const n = draw.members.length;
+  if (n < 2) return 0;
+  const graph = drawGraph(draw);
+  const next = drawGraph({ ...draw, round: draw.round + 1 });
+  if (!graph.every((neighbours, i) => String(neighbours) === String(next[i]))) return meanFactor(draw);
+  if (!Number.isFinite(diameter(graph))) return 1;
+  return n <= MAX_EIGENVALUES ? secondEigenvalue(graph) : null;
 }
 
-/** Rounds in which a factor a round brings differences down to `target`. */
-export function boundOf(factor: number, target: number): number {
-  return factor <= 0 ? 1 : Math.ceil(Math.log(target) / Math.log(Math.min(factor, 1 - 1e-12)));
+/** The largest modulus among the eigenvalues of W but that of the mean. */
+function secondEigenvalue(graph: Graph): number {
+  const n = graph.length;
+  // Less the mean, whose eigenvalue is 1 and then 0.
+  const w = Matrix.zeros(n, n).sub(1 / n);
+  for (const [i, neighbours] of graph.entries()) {
+    let rest = 1;
+    for (const j of neighbours) {
+      const weight = edgeWeight(neighbours.length, graph[j]!.length);
+      w.set(i, j, w.get(i, j) + weight);
+      rest -= weight;
+    }
+    w.set(i, i, w.get(i, i) + rest);
+  }
+  const { realEigenvalues } = new EigenvalueDecomposition(w, { assumeSymmetric: true });
+  const largest = Math.max(...realEigenvalues.map(Math.abs));
+  return largest < NOTHING ? 0 : largest;
+}
+
+/** How much a round shrinks a vector, in the geometric mean over graphs that differ from round to round. */
+function meanFactor(draw: Draw): number {
+  const prng = createPrng(draw.runId).fork('contraction');
+  let x = centred(Float64Array.from(draw.members, prng.normal));
+  let logs = 0;
+  for (let round = 0; round < START_UP + AVERAGED; round++) {
+    const before = Math.hypot(...x);
+    x = centred(mixOnce(drawGraph({ ...draw, round }), x));
+    const size = Math.hypot(...x);
+    if (size < 1e-12 * before) return 0;
+    if (round >= START_UP) logs += Math.log(size / before);
+    x = x.map((value) => value / size);
+  }
+  return Math.min(1, Math.exp(logs / AVERAGED));
+}
+
+/** Rounds in which a factor a round brings differences down to `target`; null: never. */
+export function boundOf(factor: number, target: number): number | null {
+  if (factor >= 1 - 1e-12) return null;
+  return factor <= 0 ? 1 : Math.ceil(Math.log(target) / Math.log(factor));
 }
 
 /** Lossless rounds until disagreement is `target` of the first; null after `limit`. Starts from normal numbers, `width` a peer. */

@@ -36,7 +36,10 @@ export interface SimulationResult {
   /** Peers that came late and went on with the adapter of another. */
   readonly adopted: number;
   readonly restarts: number;
-  /** Of the schedule itself: long-run factor a round, and diameter of the first round's graph; null beyond MAX_SPECTRUM peers. */
+  /**
+   * Of the schedule itself: long-run factor a round (1: never together), and diameter of the first round's graph (Infinity,
+   * null in JSON: in parts); null where there are too many peers to tell.
+   */
   readonly contraction: number | null;
   readonly diameter: number | null;
   /** The first invariant that did not hold, where they are watched, and when (virtual ms); null: all did. */
@@ -187,14 +190,18 @@ function roundTimes({ scenario, settings }: ScenarioRun): (peer: number) => read
   return (peer) => times[peer]!;
 }
 
+/** What a graph is like, by its draw: runs of a sweep share it. */
+const spectra = new Map<string, Pick<SimulationResult, 'contraction' | 'diameter'>>();
+
 /** The long-run factor and diameter of a run's graph. */
 function spectrumOf({ scenario, settings }: ScenarioRun): Pick<SimulationResult, 'contraction' | 'diameter'> {
   if (scenario.peers > MAX_SPECTRUM) return { contraction: null, diameter: null };
   const members = Array.from({ length: scenario.peers }, (_, i) => `peer-${String(i).padStart(5, '0')}`);
-  const known = drawOf(settings, { runId: RUN_ID, round: 0, members });
-  // This one has nothing random to keep: its graph follows the round.
-  const draw = { ...known, redraw: known.redraw || known.schedule === 'one-peer-exponential' };
-  return { contraction: contraction(draw), diameter: diameter(drawGraph(draw)) };
+  const draw = drawOf(settings, { runId: RUN_ID, round: 0, members });
+  const key = JSON.stringify({ ...draw, members: members.length });
+  const known = spectra.get(key) ?? { contraction: contraction(draw), diameter: diameter(drawGraph(draw)) };
+  spectra.set(key, known);
+  return known;
 }
 
 /** Lets the joiners in, all at once. */

@@ -56,15 +56,49 @@ test('mixing keeps the sum, and a factor a round is the second eigenvalue: of a 
   for (const schedule of ['ring', 'star', 'barabasi-albert'] as const)
     assert.ok(Math.abs(sum(mixOnce(drawGraph(draw(schedule, 9)), x)) - sum(x)) < 1e-9);
   for (const n of [16, 32, 100])
-    assert.ok(Math.abs(contraction(draw('ring', n)) - (1 + 2 * Math.cos((2 * Math.PI) / n)) / 3) < 1e-6, `n ${n}`);
+    assert.ok(Math.abs(contraction(draw('ring', n))! - (1 + 2 * Math.cos((2 * Math.PI) / n)) / 3) < 1e-6, `n ${n}`);
   // Of a torus of 4 by 4: (1 + 2 + 2 cos(pi / 2)) / 5.
-  assert.ok(Math.abs(contraction(draw('torus', 16)) - 0.6) < 1e-6);
+  assert.ok(Math.abs(contraction(draw('torus', 16))! - 0.6) < 1e-6);
   assert.is(contraction(draw('full', 8)), 0);
   assert.is(contraction(draw('one-peer-exponential', 16, { redraw: true })), 0);
 });
 
+test('of a graph without chance the factor is the second eigenvalue, whether it is drawn afresh or not', () => {
+  for (const redraw of [true, false]) {
+    const bound = (schedule: ScheduleName, n: number, more: Partial<Draw> = {}): number | null =>
+      boundOf(contraction(draw(schedule, n, { redraw, ...more }))!, 1e-3);
+    assert.equal([bound('ring', 64), bound('ring', 128)], [2149, 8599]);
+    // Of a star of n every edge weighs 1 / n: (n - 1) / n.
+    assert.ok(Math.abs(contraction(draw('star', 10, { redraw }))! - 0.9) < 1e-12);
+    // A path of three, each edge 1 / 3: 1, 2 / 3 and 0.
+    assert.ok(Math.abs(contraction(draw('edges', 3, { redraw, edges: '0-1,1-2' }))! - 2 / 3) < 1e-12);
+    assert.is(contraction(draw('exponential', 3, { redraw })), 0, 'all with all');
+    for (const islands of ['0-1,2-3', '0-1', '1-2,2-3,1-3']) {
+      assert.is(contraction(draw('edges', 4, { redraw, edges: islands })), 1);
+      assert.is(bound('edges', 4, { edges: islands }), null, 'never');
+    }
+  }
+});
+
+test('one neighbour in turn: exact for powers of two, else the factor of a whole turn', () => {
+  for (const n of [2, 4, 16, 64]) assert.is(contraction(draw('one-peer-exponential', n)), 0);
+  const factor = contraction(draw('one-peer-exponential', 100))!;
+  const rounds = roundsToConsensus(draw('one-peer-exponential', 100), { target: 1e-3, limit: 200 })!;
+  assert.ok(factor > 0.3 && factor < 1 && rounds <= boundOf(factor, 1e-3)! + 7, `${factor}, ${rounds}`);
+});
+
+test('graphs drawn afresh: the mean factor once the first rounds have passed, also where it is slow', () => {
+  // A pair among n meets with the same chance each round, so the mean square shrinks by 1 / 2 - 1 / (2 (n - 1)) or so.
+  const pairs = contraction(draw('random-pairs', 64, { redraw: true }))!;
+  assert.ok(Math.abs(pairs ** 2 - 0.5) < 0.06, `${pairs}`);
+  const small = draw('random-regular', 4, { redraw: true });
+  assert.is(contraction(small), 0, 'up to five mix all with all');
+  assert.is(contraction(draw('ring', 1)), 0);
+  assert.is(contraction(draw('ring', 1000)), null, 'too many to tell');
+});
+
 test('rounds to consensus are those known: 133, 536, 5248 on rings, 8 and 9 on fresh random graphs, 4 and 5 exactly', () => {
-  const bound = (n: number): number => boundOf(contraction(draw('ring', n)), 1e-3);
+  const bound = (n: number): number => boundOf(contraction(draw('ring', n))!, 1e-3)!;
   assert.equal([bound(16), bound(32), bound(100)], [133, 536, 5248]);
   const measured = (schedule: ScheduleName, n: number): number =>
     roundsToConsensus(draw(schedule, n, { redraw: true }), { target: 1e-3, limit: 200 })!;
