@@ -18,8 +18,7 @@ const DEADLINE_MS = 300;
 
 const { values } = readArguments({
   name: 'chaos',
-  about:
-    'Kills (-9) one of four real processes at every point of a round, or stops it for a while; adds up what is left.',
+  about: 'Kills (-9) one of four real processes at every point of a round, or freezes it; adds up what is left.',
   options: {
     times: { value: 'N', about: 'kills at each of twelve points (25)' },
     freezes: { value: 'N', about: 'standstills of 1 to 60 s, beside the kills (25)' },

@@ -233,7 +233,7 @@ test('bad input: one line that says what, and exit code 2', async () => {
     [['--text', text, '--out', folder, '--steps', '1.4'], /--steps: got 1\.4; wanted a whole number/],
     [['--text', text, '--out', folder, '--tokens', '300'], /--tokens: got 300; this base holds 256 at most/],
     [['--text', text, '--out', baseFolder(BUNDLED)], /is the base itself; wanted another folder/],
-    [['--text', text, '--out', folder, '--colour', 'x'], /Unknown option '--colour'/],
+    [['--text', text, '--out', folder, '--colour', 'x'], /unknown option --colour/],
     [['--text', text, '--out', folder, '--held-out', text], /--text: 0 blocks of 96 tokens; wanted 32 or more/],
   ] as const) {
     const { code, text: said } = await pretrain(...args);
