@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { wantedOf } from '../protocol/config.ts';
 import type { Setting } from '../protocol/setting.ts';
 import { SETTINGS } from '../protocol/settings.ts';
+import { withData } from './commands/dataflags.ts';
 import { DEMO_SETTINGS } from './commands/flags.ts';
 import { EXIT, messageOf, UserError } from './errors.ts';
 import { shapeHelp } from './help.ts';
@@ -55,11 +56,12 @@ function withMachine(command: Command): Command {
 }
 
 function withPeer(command: Command): Command {
-  return withMachine(command)
+  return withData(withMachine(command))
     .requiredOption(
       '--data <file>',
       'your texts with optional labels: .tsv, .csv or .jsonl with a header naming text and label',
     )
+    .option('--anyway', 'also where the base knows few of the words of your texts')
     .option('--test <file>', 'labelled texts, never trained on, to compare base, alone and swarm at the end')
     .option('--state <dir>', 'where key, settings and snapshots are kept; default: DATA.lorikeet, beside the data')
     .option('--continue', 'go on with a state although the data have changed since')
@@ -111,13 +113,21 @@ function createProgram(): Command {
     (await import('./commands/join.ts')).join(invite, flags, settingsOf(flags)),
   );
 
-  withMachine(command('eval', 'Score an adapter on labelled texts, and its base beside it.'))
+  withData(withMachine(command('eval', 'Score an adapter on labelled texts, and its base beside it.')))
     .requiredOption('--adapter <dir>', 'a PEFT adapter folder')
     .requiredOption('--data <file>', 'labelled texts')
     .option('--base <name>', 'base model the adapter belongs to')
     .option('--prompt <text>', "another cloze prompt than the adapter's")
     .option('--labels <pairs>', "other classes and words than the adapter's")
     .action(async (flags: Flags) => (await import('./commands/eval.ts')).evaluateAdapter(flags, settingsOf(flags)));
+
+  withSettings(
+    withData(command('check', 'Read your texts as a run would, and say what is in them; nothing is trained.'))
+      .requiredOption('--data <file>', 'your texts with optional labels: .tsv, .csv, .json or .jsonl')
+      .option('--anyway', 'also where the base knows few of the words of your texts')
+      .option('--json', 'print what was found as one JSON object on stdout'),
+    (name) => ['base', 'prompt', 'patterns', 'labels', 'maxTokens'].includes(name),
+  ).action(async (flags: Flags) => (await import('./commands/check.ts')).check(flags, settingsOf(flags)));
 
   command('export', "Write a peer's adapter where other tools can load it.")
     .requiredOption('-o, --out <dir>', 'folder to write')

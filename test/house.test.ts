@@ -39,6 +39,7 @@ const RULES: readonly [room: string, allowed: readonly string[]][] = [
       'node/graph/',
       'node/model/',
       'node/errors.ts',
+      'node/nearest.ts',
       'protocol/',
       'node:',
       'onnxruntime-node',

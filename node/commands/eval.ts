@@ -2,15 +2,17 @@
 import { readAdapter } from '../adapter.ts';
 import { createDisplay, percent, table } from '../display.ts';
 import { UserError } from '../errors.ts';
-import { readRows, splitRows } from '../train/data.ts';
+import { labelData, openData } from '../train/data.ts';
 import { encodeExamples, evaluate, labelWords } from '../train/learner.ts';
 import { createTrainer } from '../train/trainer.ts';
+import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, interruptSignal } from './flags.ts';
 
 export async function evaluateAdapter(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const path = String(flags.data);
   const { run, vector } = await readAdapter(String(flags.adapter), given);
-  const { labelled } = splitRows(readRows(path), path, run.task);
+  const options = dataOptions(flags);
+  const { labelled } = labelData(openData(path, options), run.task, options);
   if (labelled.length === 0) throw new UserError('usage', `${path}: no row has a label; wanted labelled texts`);
   const display = createDisplay();
   const interrupt = interruptSignal(() => display.note('stopping'));

@@ -7,10 +7,13 @@ import { EXIT, UserError } from '../errors.ts';
 import { formatInvite } from '../invite.ts';
 import { type Participant, startParticipant } from '../participant.ts';
 import { compareRows, digestRows, openStore, peekStore, peekTexts, readRun, type Saved, type Store } from '../store.ts';
-import { type Example, type Row, readRows, splitRows } from '../train/data.ts';
+import { type DataFile, type Example, type LabelledFile, labelData, openData, type Row } from '../train/data.ts';
 import { encodeExamples } from '../train/learner.ts';
 import { calibrateRun, type Run, runIdOf } from '../train/run.ts';
+import { priorTexts } from '../train/sample.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
+import { sayTexts } from './check.ts';
+import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal, throwIfCrashed } from './flags.ts';
 import { createPatience } from './patience.ts';
 import { compare, printResult } from './result.ts';
@@ -18,6 +21,7 @@ import { showView } from './view.ts';
 
 /** What a peer's command line says, read and checked before anything is started or written. */
 export interface Prepared {
+  readonly data: DataFile;
   readonly rows: readonly Row[];
   readonly path: string;
   /** The state folder; it may not exist yet. */
@@ -31,6 +35,8 @@ export interface Texts {
   readonly labelled: readonly Example[];
   readonly unlabelled: readonly string[];
   readonly test: readonly Example[];
+  /** The file of `--data`, its labels read. */
+  readonly own: LabelledFile;
 }
 
 /** How long a joiner, or one that comes back, waits for others unless told otherwise (s); who starts a run waits for ever. */
@@ -38,15 +44,16 @@ const WAIT_SECONDS = 300;
 /** Reads data and flags. Throws a UserError on the first that is wrong, or where the state is of other texts. */
 export function preparePeer(flags: Flags): Prepared {
   const path = String(flags.data);
-  const rows = readRows(path);
+  const data = openData(path, dataOptions(flags));
   deviceFlags(flags);
   listenAddress(flags, 0);
   if (flags.wait !== undefined) integerFlag(flags, 'wait', 0, 1_000_000);
   const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
   const display = createDisplay();
   const saved = readRun(join(folder, 'run.json'));
-  if (saved) checkTexts(flags, { rows, path, folder, display });
-  return { rows, path, folder, saved, display };
+  const prepared = { data, rows: data.rows, path, folder, display };
+  if (saved) checkTexts(flags, prepared);
+  return { ...prepared, saved };
 }
 
 /** A state belongs to the texts it has learned from; others are taken on purpose only. */
@@ -84,6 +91,7 @@ export async function runPeer(
 ): Promise<void> {
   const { display, folder, saved } = prepared;
   if (saved && !flags.serve) refuseFinished(saved, folder);
+  await sayTexts(flags, { task: bare.task, file: prepared.data, read: texts.own }, display.note);
   const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
   const store = openStore(folder);
   try {
@@ -91,7 +99,9 @@ export async function runPeer(
     try {
       if (trainer.notice) display.note(trainer.notice);
       const calibrate = bare.settings.labelPrior === '' && !interrupt.signal.aborted;
-      const run = calibrate ? await calibrateRun(bare, trainer, sampleTexts(prepared.rows)) : bare;
+      const run = calibrate
+        ? await calibrateRun(bare, trainer, priorTexts(texts.own.items, bare.task.classes.length, bare.settings.seed))
+        : bare;
       await takePart(flags, prepared, { run, store, trainer, texts, bootstrap, signal: interrupt.signal });
     } finally {
       await trainer.stop();
@@ -180,21 +190,16 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
   }
 }
 
-/** Texts the label prior is measured on. */
-const PRIOR_TEXTS = 200;
-
-function sampleTexts(rows: readonly Row[]): string[] {
-  return rows.slice(0, PRIOR_TEXTS).map((row) => row.text);
-}
-
 /** The examples of `--data` and `--test`, every label checked. Throws a UserError that names file and line. */
 export function readTexts(flags: Flags, prepared: Prepared, run: Run): Texts {
-  const own = splitRows(prepared.rows, prepared.path, run.task);
-  if (flags.test === undefined) return { ...own, test: [] };
+  const options = dataOptions(flags);
+  const own = labelData(prepared.data, run.task, options);
+  const { labelled, unlabelled } = own;
+  if (flags.test === undefined) return { labelled, unlabelled, own, test: [] };
   const path = String(flags.test);
-  const test = splitRows(readRows(path), path, run.task).labelled;
+  const test = labelData(openData(path, options), run.task, options).labelled;
   if (test.length === 0) throw new UserError('usage', `${path}: no row has a label; wanted labelled texts to test on`);
-  return { ...own, test };
+  return { labelled, unlabelled, own, test };
 }
 
 /** Answers those who come late until Ctrl-C. */

@@ -1,8 +1,9 @@
-/** @file Reads texts with optional labels from TSV, CSV or JSON lines, plain or gzipped; a bad row is named by file and line. */
-import { readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
-import { parse } from 'csv-parse/sync';
-import { messageOf, UserError } from '../errors.ts';
+/** @file Reads texts with optional labels from TSV, CSV or JSON, plain or gzipped; bad rows are counted and named by line. */
+import { UserError } from '../errors.ts';
+import { type Columns, findColumns, foldName, looksLikeLabel } from './columns.ts';
+import { type LabelMap, type Labels, readLabels } from './labels.ts';
+import { type BadRow, readSource, type SourceRecord } from './table.ts';
+import { readText } from './textfile.ts';
 
 export interface Row {
   readonly text: string;
@@ -11,141 +12,163 @@ export interface Row {
   readonly line: number;
 }
 
-/** The rows of a file, in order. Throws a UserError with file and line on the first that is malformed. */
-export function readRows(path: string): Row[] {
-  const name = path.replace(/\.gz$/, '');
-  const content = readText(path);
-  const read = name.endsWith('.tsv')
-    ? readTsv
-    : name.endsWith('.csv')
-      ? readCsv
-      : /\.jsonl?$|\.ndjson$/.test(name)
-        ? readJsonl
-        : null;
-  if (!read) throw new UserError('usage', `${path}: unknown kind of file; wanted .tsv, .csv or .jsonl (plain or .gz)`);
-  const rows = read(content, path);
-  if (rows.length === 0)
-    throw new UserError('usage', `${path}: holds no rows; wanted a text a row and an optional label`);
-  return rows;
-}
-
-/** Parts of the rows: those with a class, and the texts without. Throws on a label that names no class. */
-export function splitRows(
-  rows: readonly Row[],
-  path: string,
-  task: { classOf(label: string): number | null; classes: readonly string[] },
-): { labelled: Example[]; unlabelled: string[] } {
-  const labelled: Example[] = [];
-  const unlabelled: string[] = [];
-  for (const { text, label, line } of rows) {
-    if (label === null) {
-      unlabelled.push(text);
-      continue;
-    }
-    const y = task.classOf(label);
-    if (y === null)
-      fail(path, line, `label "${label}"; wanted ${task.classes.join(', ')} or 0 to ${task.classes.length - 1}`);
-    else labelled.push({ text, y });
-  }
-  return { labelled, unlabelled };
-}
-
 export interface Example {
   readonly text: string;
   /** The class, from 0. */
   readonly y: number;
 }
 
-/** A UTF-8 file, plain or gzipped. Throws a UserError on anything else. */
-export function readText(path: string): string {
-  try {
-    const bytes = readFileSync(path);
-    return new TextDecoder('utf-8', { fatal: true }).decode(path.endsWith('.gz') ? gunzipSync(bytes) : bytes);
-  } catch (error) {
-    throw new UserError('usage', `${path}: cannot be read (${messageOf(error)}); wanted a UTF-8 file of texts`);
-  }
+/** How a file is to be read, where its own names do not say. */
+export interface DataOptions {
+  readonly textColumn?: string;
+  /** 'none': there are no labels. */
+  readonly labelColumn?: string;
+  readonly labelMap?: LabelMap;
+  /** Leaves bad rows out, of which there is a count; without it they are refused. */
+  readonly skipBadRows?: boolean;
 }
 
-/** No quoting: a tab ends a field and a line end a row. The last column may hold quotes and anything but tabs. */
-function readTsv(content: string, path: string): Row[] {
-  const lines = content.split(/\r?\n/);
-  return fromTable(
-    lines.flatMap((line, i) => (line === '' ? [] : [{ cells: line.split('\t'), line: i + 1 }])),
-    path,
-  );
+/** A file as it was read; its bad rows are not refused yet. */
+export interface DataFile {
+  readonly path: string;
+  readonly rows: readonly Row[];
+  readonly bad: readonly BadRow[];
+  readonly columns: Columns;
+  readonly notes: readonly string[];
 }
 
-function readCsv(content: string, path: string): Row[] {
-  try {
-    const records = parse(content, {
-      bom: true,
-      info: true,
-      relax_column_count: true,
-      skip_empty_lines: true,
-    }) as unknown as {
-      record: string[];
-      info: { lines: number };
-    }[];
-    return fromTable(
-      records.map(({ record, info }) => ({ cells: record, line: info.lines })),
-      path,
-    );
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    const line = (error as { lines?: number }).lines ?? 1;
-    return fail(path, line, `not CSV (${messageOf(error)})`);
-  }
+/** The rows of a file with the classes their labels name. */
+export interface LabelledFile {
+  readonly labelled: Example[];
+  readonly unlabelled: string[];
+  /** The class of every row that is kept, in their order; null where there is none. */
+  readonly items: readonly { readonly text: string; readonly y: number | null }[];
+  /** What was left out. */
+  readonly bad: readonly BadRow[];
+  /** Each label of the file, how often, and the class it names; null: none. */
+  readonly labels: readonly { readonly label: string; readonly count: number; readonly y: number | null }[];
 }
 
-function readJsonl(content: string, path: string): Row[] {
-  return content.split(/\r?\n/).flatMap((source, i) => {
-    if (source.trim() === '') return [];
-    let value: unknown;
+/** Reads a file. Throws a UserError where it cannot be read as a whole; rows that are bad are listed. */
+export function openData(path: string, options: DataOptions = {}): DataFile {
+  const isText = (name: string): boolean => {
     try {
-      value = JSON.parse(source);
+      return findColumns([name], path, { ...options, labelColumn: 'none' }).text === name;
     } catch {
-      return fail(path, i + 1, 'not JSON');
+      return false;
     }
-    const { text, label } = (value ?? {}) as { text?: unknown; label?: unknown };
-    if (label !== undefined && label !== null && typeof label !== 'string' && typeof label !== 'number')
-      fail(path, i + 1, 'label is neither text nor number');
-    return [row(text, label ?? null, path, i + 1)];
+  };
+  const source = readSource(readText(path), path, isText);
+  if (source.records.length === 0 && source.bad.length === 0)
+    throw new UserError('usage', `${path}: holds no rows; wanted a text a row and an optional label`);
+  if (source.records.length === 0 && source.names.length === 0) refuseBad(path, source.bad, 0);
+  const columns = findColumns(source.names, path, options);
+  const bad = [...source.bad];
+  const labelKeys = keysBesideLabels(source.records, columns);
+  const rows = source.records.flatMap((record): Row[] => {
+    const row = readRow(record, columns, labelKeys);
+    if (typeof row !== 'string') return [row];
+    bad.push({ line: record.line, problem: row });
+    return [];
+  });
+  bad.sort((a, b) => a.line - b.line);
+  return { path, rows, bad, columns, notes: source.notes };
+}
+
+/** The rows of a file, in order. Throws a UserError that counts the bad ones, unless they are to be skipped. */
+export function readRows(path: string, options: DataOptions = {}): Row[] {
+  const { rows, bad } = openData(path, options);
+  if (!options.skipBadRows) refuseBad(path, bad, rows.length);
+  if (rows.length === 0) refuseBad(path, bad, 0);
+  return [...rows];
+}
+
+/** The texts of rows with their classes. Throws a UserError on labels that name no class, unless such rows are skipped. */
+export function splitRows(
+  rows: readonly Row[],
+  path: string,
+  task: { readonly classes: readonly string[] },
+  options: DataOptions = {},
+): { labelled: Example[]; unlabelled: string[] } {
+  return labelData({ path, rows, bad: [] }, task, options);
+}
+
+/** The same of a file; bad rows and labels that name no class are counted together. */
+export function labelData(
+  { path, rows, bad: malformed }: Pick<DataFile, 'path' | 'rows' | 'bad'>,
+  task: { readonly classes: readonly string[] },
+  options: DataOptions = {},
+): LabelledFile {
+  const all = rows.flatMap(({ label }) => (label === null ? [] : [label]));
+  const labels = readLabels(all, task.classes, path, options.labelMap ?? new Map());
+  const bad = [...malformed];
+  const items = rows.flatMap(({ text, label, line }) => {
+    const y = label === null ? null : labels.of(label);
+    if (y !== undefined) return [{ text, y }];
+    bad.push({ line, problem: `label "${label}" is no class` });
+    return [];
+  });
+  bad.sort((a, b) => a.line - b.line);
+  const labelled = items.flatMap(({ text, y }) => (y === null ? [] : [{ text, y }]));
+  const nothingLeft = items.length === 0 || (all.length > 0 && labelled.length === 0 && bad.length > malformed.length);
+  if (bad.length > 0 && (!options.skipBadRows || nothingLeft)) refuseBad(path, bad, items.length, labels.hint);
+  return {
+    labelled,
+    unlabelled: items.flatMap(({ text, y }) => (y === null ? [text] : [])),
+    items,
+    bad,
+    labels: meaningOf(labels),
+  };
+}
+
+function meaningOf(labels: Labels): LabelledFile['labels'] {
+  return labels.counts.flatMap(([label, count]) => {
+    const y = labels.of(label);
+    return y === undefined ? [] : [{ label, count, y }];
   });
 }
 
-/** Rows of a table whose first row names the columns `text` and, where there are labels, `label`. */
-function fromTable(table: readonly { cells: readonly string[]; line: number }[], path: string): Row[] {
-  const [header, ...body] = table;
-  const names = (header?.cells ?? []).map((cell) =>
-    cell
-      .trim()
-      .toLowerCase()
-      .replace(/^\ufeff/, ''),
-  );
-  const [textColumn, labelColumn] = [names.indexOf('text'), names.indexOf('label')];
-  for (const name of ['text', 'label']) {
-    if (names.indexOf(name) !== names.lastIndexOf(name)) fail(path, 1, `two columns are named ${name}; wanted one`);
-  }
-  if (textColumn < 0)
-    fail(
-      path,
-      1,
-      `columns are ${names.slice(0, 5).join(', ') || 'none'}; wanted a header with text and, where there are labels, label`,
-    );
-  return body.map(({ cells, line }) => {
-    if (cells.length !== names.length)
-      fail(path, line, `${cells.length} columns; wanted ${names.length} as in the header`);
-    return row(cells[textColumn], labelColumn < 0 ? null : cells[labelColumn]!, path, line);
-  });
+/** How many bad rows are shown. */
+const SHOWN = 3;
+
+function refuseBad(path: string, bad: readonly BadRow[], good: number, hint = ''): void {
+  if (bad.length === 0) return;
+  const shown = bad.slice(0, SHOWN).map(({ line, problem }) => `${path}:${line}: ${problem}`);
+  const count = bad.length === 1 ? '' : `; ${bad.length} of ${bad.length + good} rows are bad`;
+  const skip = good > 0 ? '; or leave bad rows out: --skip-bad-rows' : '';
+  throw new UserError('usage', `${shown.join('; ')}${count}${hint && `; ${hint}`}${skip}`);
 }
 
-function row(text: unknown, label: string | number | null, path: string, line: number): Row {
+/** Keys that occur beside a label, and so are not a label misspelt. */
+function keysBesideLabels(records: readonly SourceRecord[], { label, others }: Columns): ReadonlySet<string> {
+  if (others.length === 0 || label === null) return new Set(others.map(foldName));
+  const beside = records.filter(({ values }) => valueUnder(values, label) !== undefined);
+  return new Set(beside.flatMap(({ values }) => [...values.keys()].map(foldName)));
+}
+
+/** A row, or what is wrong with it. */
+function readRow({ line, values }: SourceRecord, columns: Columns, beside: ReadonlySet<string>): Row | string {
+  const text = valueUnder(values, columns.text);
+  if (text === TWICE) return `two keys are named ${foldName(columns.text)}; wanted one`;
   if (typeof text !== 'string' || text.trim() === '')
-    fail(path, line, `text is ${text === undefined ? 'missing' : JSON.stringify(text)}; wanted some text`);
-  const trimmed = label === null ? '' : String(label).trim();
-  return { text: text as string, label: trimmed === '' ? null : trimmed, line };
+    return `text is ${text === undefined ? 'missing' : JSON.stringify(text)}; wanted some text`;
+  if (columns.label === null) return { text, label: null, line };
+  const label = valueUnder(values, columns.label);
+  if (label === TWICE) return `two keys are named ${foldName(columns.label)}; wanted one`;
+  if (label === undefined) {
+    const other = [...values.keys()].find((key) => !beside.has(foldName(key)) && looksLikeLabel(key, columns.label));
+    if (other !== undefined) return `key "${other}" where other rows have "${columns.label}"; wanted one name`;
+  }
+  if (label !== undefined && label !== null && !['string', 'number', 'boolean'].includes(typeof label))
+    return 'label is neither text nor number';
+  const trimmed = label === undefined || label === null ? '' : String(label).trim();
+  return { text, label: trimmed === '' ? null : trimmed, line };
 }
 
-function fail(path: string, line: number, problem: string): never {
-  throw new UserError('usage', `${path}:${line}: ${problem}`);
+const TWICE = Symbol('two keys of one name');
+
+/** The value under a name, whatever its capitals. */
+function valueUnder(values: ReadonlyMap<string, unknown>, name: string): unknown {
+  const keys = [...values.keys()].filter((key) => key === name || foldName(key) === foldName(name));
+  return keys.length > 1 ? TWICE : values.get(keys[0] ?? '');
 }

@@ -1,6 +1,7 @@
 /** @file A task: a cloze prompt and a word for each class. Schick and Schuetze 2021, arXiv:2001.07676 (PET). */
 import { UserError } from '../errors.ts';
 import type { Sequence } from './batch.ts';
+import { nearestWords } from './suggest.ts';
 import { openTokenizer, type TextTokenizer } from './tokenizer.ts';
 
 export interface TaskSpec {
@@ -34,8 +35,6 @@ export interface Task {
   readonly prompts: readonly string[];
   /** A prompt (by number; 0: the first) around a text, the text cut so that everything fits. */
   encode(text: string, prompt?: number): Sequence;
-  /** The class a label names: by its name, or by its number from 0; null for neither. */
-  classOf(label: string): number | null;
   /** Tokens as the vocabulary writes them, with spaces between. */
   show(ids: readonly number[]): string;
 }
@@ -58,22 +57,15 @@ export function createTask(folder: string, spec: TaskSpec, maxPositions: number)
   const prompts = [spec.prompt, ...spec.patterns.split('|')].map((p) => p.trim()).filter((p) => p !== '');
   const encoders = prompts.map((prompt) => promptEncoder(prompt, { tokenizer, cls, sep, mask, limit: spec.maxTokens }));
   const { prompt, patterns, labels: pairs, maxTokens } = spec;
-  const classes = labels.map(([name]) => name);
   return {
     source: { folder, spec: { prompt, patterns, labels: pairs, maxTokens }, maxPositions },
-    classes,
+    classes: labels.map(([name]) => name),
     words: labels.map(([, word]) => word),
     labelIds,
     padId,
     unknownId,
     prompts,
     encode: (text, which = 0) => encoders[which]!(text),
-    classOf: (label) => {
-      const byName = classes.indexOf(label);
-      if (byName >= 0) return byName;
-      const number = /^\d+$/.test(label) ? Number(label) : -1;
-      return number >= 0 && number < classes.length ? number : null;
-    },
     show: (ids) => ids.map((id) => tokenizer.tokenOf(id)).join(' '),
   };
 }
@@ -108,16 +100,21 @@ function readLabelWords(
 }
 
 function badWords(
-  _folder: string,
-  _tokenizer: TextTokenizer,
+  folder: string,
+  tokenizer: TextTokenizer,
   bad: readonly { word: string; pieces: readonly number[] }[],
   unknownId: number,
 ): string {
-  const named = bad.map(({ word, pieces }) => {
+  const near = nearestWords(
+    folder,
+    tokenizer,
+    bad.map(({ pieces }) => pieces.filter((id) => id !== unknownId)),
+  );
+  const named = bad.map(({ word, pieces }, i) => {
     const what = pieces.includes(unknownId)
       ? "is unknown to this base's vocabulary"
       : `is ${pieces.length} tokens of this base's vocabulary`;
-    return `"${word}" ${what}`;
+    return `"${word}" ${what}${near[i]!.length > 0 ? ` (near it: ${near[i]!.join(', ')})` : ''}`;
   });
   return `${named.join('; ')}; wanted a word that is one token`;
 }

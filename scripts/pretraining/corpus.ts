@@ -1,5 +1,6 @@
 /** @file Text for masked language modelling: documents as one stream of tokens, cut into blocks, some of whose words are masked. */
-import { readRows, readText } from '../../node/train/data.ts';
+import { readRows } from '../../node/train/data.ts';
+import { readText } from '../../node/train/textfile.ts';
 import type { TextTokenizer } from '../../node/train/tokenizer.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 

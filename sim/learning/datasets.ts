@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../node/errors.ts';
-import { readRows, splitRows } from '../../node/train/data.ts';
+import { labelData, openData } from '../../node/train/data.ts';
 import { KINDS, readSentences } from '../../node/train/reviews.ts';
 import type { Task } from '../../node/train/task.ts';
 import { createPrng } from '../../protocol/prng.ts';
@@ -36,7 +36,7 @@ export interface Request {
   readonly testFile?: string;
 }
 
-type Classes = Pick<Task, 'classes' | 'classOf'>;
+type Classes = Pick<Task, 'classes'>;
 
 interface Source {
   readonly about: string;
@@ -172,11 +172,14 @@ let last: { name: string; items: readonly Item[] } | null = null;
 function readItems(path: string, domain: string, task: Classes): readonly Item[] {
   const name = `${path} ${domain} ${task.classes}`;
   if (last?.name === name) return last.items;
-  const rows = readRows(path);
-  const items = rows.map((row): Item => {
-    const { labelled } = splitRows([row], path, task);
-    return { text: row.text, y: labelled[0]?.y ?? -1, domain };
-  });
+  const file = openData(path);
+  const { label, others } = file.columns;
+  if (label === null && others.length > 0)
+    throw new UserError(
+      'usage',
+      `${path}:1: columns are ${[file.columns.text, ...others].join(', ')}; wanted label for the labels, or texts alone`,
+    );
+  const items = labelData(file, task).items.map(({ text, y }): Item => ({ text, y: y ?? -1, domain }));
   last = { name, items };
   return items;
 }

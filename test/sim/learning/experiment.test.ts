@@ -26,7 +26,6 @@ const pool: Item[] = Array.from({ length: 600 }, (_, i) => ({
 }));
 const TASK = {
   classes: ['negative', 'positive'],
-  classOf: (label: string): number | null => ({ negative: 0, positive: 1, '0': 0, '1': 1 })[label] ?? null,
 };
 const options = { seed: '1', peers: 6, classes: 2, goldPerClass: 4, unlabelled: 50, alpha: 0.3 };
 

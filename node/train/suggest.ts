@@ -1,0 +1,63 @@
+/** @file Words of a vocabulary near to a word that is none, by the base's own embedding of the pieces it falls into. */
+import { join } from 'node:path';
+import { openSafetensors, tensorData } from '../model/safetensors.ts';
+import type { TextTokenizer } from './tokenizer.ts';
+
+const SUGGESTIONS = 3;
+
+/** For each word's pieces the nearest words of the vocabulary; none where the base's weights cannot be read. */
+export function nearestWords(
+  folder: string,
+  tokenizer: TextTokenizer,
+  words: readonly (readonly number[])[],
+): string[][] {
+  const embedding = readEmbedding(folder);
+  if (!embedding) return words.map(() => []);
+  const { data, width } = embedding;
+  const candidates = tokenizer.vocabulary.flatMap((token, id) =>
+    /^\p{L}{3,}$/u.test(token) && (id + 1) * width <= data.length ? [{ token, id }] : [],
+  );
+  // What all words share says nothing about one.
+  const centre = meanRow(
+    data,
+    width,
+    candidates.map(({ id }) => id),
+  );
+  const rowOf = (id: number): Float64Array => meanRow(data, width, [id]).map((x, i) => x - centre[i]!);
+  return words.map((pieces) => {
+    if (pieces.length === 0) return [];
+    const wanted = meanRow(data, width, pieces).map((x, i) => x - centre[i]!);
+    const scored = candidates.map(({ token, id }) => ({ token, score: cosine(wanted, rowOf(id)) }));
+    return scored
+      .sort((a, b) => b.score - a.score)
+      .slice(0, SUGGESTIONS)
+      .map(({ token }) => token);
+  });
+}
+
+function readEmbedding(folder: string): { data: Float32Array; width: number } | null {
+  try {
+    const file = openSafetensors(join(folder, 'model.safetensors'));
+    const name = [...file.tensors.keys()].find((key) => key.endsWith('word_embeddings.weight'))!;
+    return { data: tensorData(file, name), width: file.tensors.get(name)!.shape[1]! };
+  } catch {
+    // The message does without: whoever opens the base next says what is wrong with it.
+    return null;
+  }
+}
+
+function meanRow(data: Float32Array, width: number, ids: readonly number[]): Float64Array {
+  const mean = new Float64Array(width);
+  for (const id of ids) for (let i = 0; i < width; i++) mean[i]! += data[id * width + i]! / ids.length;
+  return mean;
+}
+
+function cosine(a: Float64Array, b: Float64Array): number {
+  let [dot, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    dot += a[i]! * b[i]!;
+    aa += a[i]! * a[i]!;
+    bb += b[i]! * b[i]!;
+  }
+  return dot / Math.sqrt(aa * bb || 1);
+}

@@ -1,0 +1,61 @@
+/** @file Bytes to text: UTF-8 or UTF-16, plain or gzipped, recognised by what the file holds; anything else is named. */
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { messageOf, UserError } from '../errors.ts';
+
+/** The text of a file, without a byte order mark. Throws a UserError that names what it holds instead. */
+export function readText(path: string): string {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+    if (path.endsWith('.gz') || (bytes[0] === 0x1f && bytes[1] === 0x8b)) bytes = gunzipSync(bytes);
+  } catch (error) {
+    throw new UserError('usage', `${path}: cannot be read (${messageOf(error)}); wanted a UTF-8 file of texts`);
+  }
+  const encoding = encodingOf(bytes);
+  try {
+    const text = new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    const nul = text.indexOf('\0');
+    if (nul < 0) return text;
+    throw new Error(`a NUL byte on line ${text.slice(0, nul).split('\n').length}`);
+  } catch (error) {
+    const next = encoding === 'utf-8' ? `; if it is Windows-1252: ${conversion(path)}` : '';
+    throw new UserError(
+      'usage',
+      `${path}: cannot be read as ${encoding.toUpperCase()} (${encoding === 'utf-8' ? placeOf(bytes, error) : messageOf(error)}); wanted a UTF-8 file of texts${next}`,
+    );
+  }
+}
+
+/**
+ * By the mark at the beginning; without one, UTF-16 shows in its first characters, since every kind of file begins in ASCII
+ * and so with a zero in every other byte.
+ */
+function encodingOf(bytes: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
+  const [a, b, c, d] = bytes;
+  if (a === 0xff && b === 0xfe) return 'utf-16le';
+  if (a === 0xfe && b === 0xff) return 'utf-16be';
+  if (a && c && b === 0 && d === 0) return 'utf-16le';
+  if (b && d && a === 0 && c === 0) return 'utf-16be';
+  return 'utf-8';
+}
+
+/** Where bytes stop being UTF-8. */
+function placeOf(bytes: Uint8Array, error: unknown): string {
+  if (!(error instanceof TypeError)) return messageOf(error);
+  for (let start = 0, line = 1; start < bytes.length; line++) {
+    const newline = bytes.indexOf(10, start);
+    const end = newline < 0 ? bytes.length : newline;
+    try {
+      new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(start, end));
+    } catch {
+      return `line ${line} is not UTF-8`;
+    }
+    start = end + 1;
+  }
+  return messageOf(error);
+}
+
+function conversion(path: string): string {
+  return `iconv -f WINDOWS-1252 -t UTF-8 ${path.endsWith('.gz') ? 'FILE' : path}`;
+}
