@@ -16,15 +16,21 @@ export async function check(flags: Flags, given: Readonly<Record<string, unknown
   refuseUnknown(found, flags);
 }
 
-/** The same lines at a start. Throws a UserError where the base knows too little of the texts, unless that is meant. */
-export async function sayTexts(
+/** The same lines for a start. Throws a UserError, after having said them, where the base knows too little of the texts. */
+export async function inspectStart(
   flags: Flags,
   { task, file, read }: { task: Task; file: DataFile; read: LabelledFile },
   note: (line: string) => void,
-): Promise<void> {
+): Promise<string[]> {
   const found = await inspectTexts(task, file, read);
-  for (const line of inspectionLines(found)) note(line);
-  refuseUnknown(found, flags);
+  const lines = inspectionLines(found);
+  try {
+    refuseUnknown(found, flags);
+  } catch (error) {
+    lines.forEach(note);
+    throw error;
+  }
+  return lines;
 }
 
 function refuseUnknown({ path, unknownShare }: Inspection, flags: Flags): void {

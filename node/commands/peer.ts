@@ -12,7 +12,7 @@ import { encodeExamples } from '../train/learner.ts';
 import { calibrateRun, type Run, runIdOf } from '../train/run.ts';
 import { priorTexts } from '../train/sample.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
-import { sayTexts } from './check.ts';
+import { inspectStart } from './check.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal, throwIfCrashed } from './flags.ts';
 import { createPatience } from './patience.ts';
@@ -91,9 +91,10 @@ export async function runPeer(
 ): Promise<void> {
   const { display, folder, saved } = prepared;
   if (saved && !flags.serve) refuseFinished(saved, folder);
-  await sayTexts(flags, { task: bare.task, file: prepared.data, read: texts.own }, display.note);
+  const found = await inspectStart(flags, { task: bare.task, file: prepared.data, read: texts.own }, display.note);
   const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
   const store = openStore(folder);
+  found.forEach(display.note);
   try {
     const trainer = await startTrainer(flags, bare);
     try {

@@ -41,7 +41,7 @@ const MISTAKES: readonly [args: string[], code: number, message: RegExp][] = [
   [
     ['up', '--data', 'bad.tsv', '--label-prior', '0,0'],
     2,
-    /bad\.tsv:3: label "maybe"; wanted negative, positive or 0 to 1/,
+    /bad\.tsv:3: label "maybe" is no class; .*wanted negative or positive/,
   ],
   [['up', '--data', 'a.tsv', '--base', 'nowhere', '--state', 'fresh.lorikeet'], 2, /nowhere: not a model folder/],
   [['join', 'hello', '--data', 'a.tsv'], 2, /invite: got "hello"; wanted \/ip4/],
