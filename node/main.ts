@@ -104,13 +104,13 @@ function createProgram(): Command {
   withSettings(
     withPeer(
       command('join', 'Join a run by its invite, or come back to it.').argument(
-        '<invite>',
-        'what "lorikeet up" printed',
+        '<invite...>',
+        'what "lorikeet up" printed; the whole line will do',
       ),
     ),
     (_name, setting) => !setting.arithmetic,
-  ).action(async (invite: string, flags: Flags) =>
-    (await import('./commands/join.ts')).join(invite, flags, settingsOf(flags)),
+  ).action(async (words: string[], flags: Flags) =>
+    (await import('./commands/join.ts')).join(words.join(' '), flags, settingsOf(flags)),
   );
 
   withData(withMachine(command('eval', 'Score an adapter on labelled texts, and its base beside it.')))

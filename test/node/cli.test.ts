@@ -44,9 +44,20 @@ const MISTAKES: readonly [args: string[], code: number, message: RegExp][] = [
     /bad\.tsv:3: label "maybe" is no class; .*wanted negative or positive/,
   ],
   [['up', '--data', 'a.tsv', '--base', 'nowhere', '--state', 'fresh.lorikeet'], 2, /nowhere: not a model folder/],
-  [['join', 'hello', '--data', 'a.tsv'], 2, /invite: got "hello"; wanted \/ip4/],
+  [['join', 'hello', '--data', 'a.tsv'], 2, /invite: got "hello"; wanted lorikeet1:\/ip4/],
+  [['join', INVITE.slice(0, -9), '--data', 'a.tsv'], 2, /invite: cut off, its run has 23 digits; wanted 40; copy/],
+  [
+    ['join', INVITE.replace('tcp/1/', 'tcp/99999/'), '--data', 'a.tsv'],
+    2,
+    /invite: address 1 of 1, .*: port "99999"; wanted 1 to 65535/,
+  ],
   [
     ['join', INVITE, '--data', 'a.tsv', '--state', 'nobody.lorikeet'],
+    4,
+    /nobody answers at \/ip4\/127\.0\.0\.1\/tcp\/1/,
+  ],
+  [
+    ['join', 'lorikeet', 'join', `"${INVITE}"`, '--data', 'FILE', '--data', 'a.tsv', '--state', 'nobody.lorikeet'],
     4,
     /nobody answers at \/ip4\/127\.0\.0\.1\/tcp\/1/,
   ],

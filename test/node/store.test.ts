@@ -5,7 +5,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { writeFileAtomic } from '../../node/atomic.ts';
 import { UserError } from '../../node/errors.ts';
-import { formatInvite, parseInvite } from '../../node/invite.ts';
 import { compareRows, digestRows, openStore } from '../../node/store.ts';
 import { createPeer, snapshotOf } from '../../protocol/peer.ts';
 import { settingsWith, temporaryFolder } from '../support.ts';
@@ -111,32 +110,5 @@ async function assertRejects(promise: Promise<unknown>): Promise<void> {
     ),
   );
 }
-
-test('an invite comes back, and anything else is refused', () => {
-  const invite = {
-    addresses: [
-      '/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo',
-      '/dns4/example.org/tcp/1/p2p/12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo',
-    ],
-    runId: RUN,
-  };
-  assert.equal(parseInvite(` ${formatInvite(invite)}\n`), invite);
-  for (const bad of [
-    '',
-    'hello',
-    '/ip4/127.0.0.1/tcp/1/p2p/x',
-    `/ip4/300.0.0.1/tcp/1/p2p/x#${RUN}`,
-    `/ip4/1.2.3.4/udp/1/p2p/x#${RUN}`,
-    '/ip4/1.2.3.4/tcp/1/p2p/x#12',
-    `/ip4/1.2.3.4/tcp/99999/p2p/12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo#${RUN}`,
-    `/ip4/1.2.3.4/tcp/1/p2p/12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo#${RUN}#x`,
-  ]) {
-    assert.is(
-      mistakeOf(() => parseInvite(bad)),
-      'usage',
-      bad,
-    );
-  }
-});
 
 test.run();
