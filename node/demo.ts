@@ -7,6 +7,7 @@ import { CODECS, type CodecName } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { disagreement, mean } from '../protocol/vector.ts';
 import { writeAdapter } from './adapter.ts';
+import { UserError } from './errors.ts';
 import { generateKey } from './host.ts';
 import { type Participant, type ParticipantView, startParticipant } from './participant.ts';
 import { openStore } from './store.ts';
@@ -80,6 +81,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     peers: options.peers,
     goldPerClass: options.goldPerClass,
   });
+  refuseTooFew(reviews, options);
   const bare = await openRun(options.settings);
   const trainer = await createTrainer({
     base: options.settings.base,
@@ -125,6 +127,17 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   } finally {
     await trainer.stop();
   }
+}
+
+/** The reviews are 3,000: many peers with many labels each would get fewer than the table says. */
+function refuseTooFew({ shares }: Reviews, { peers, goldPerClass }: DemoOptions): void {
+  const counts = shares.flatMap(({ gold }) => [0, 1].map((y) => gold.filter((e) => e.y === y).length));
+  const least = Math.min(...counts);
+  if (least < goldPerClass)
+    throw new UserError(
+      'usage',
+      `--gold: got ${goldPerClass}; the reviews give each of ${peers} peers ${least} of a class, wanted --gold ${Math.max(1, least)} or fewer peers`,
+    );
 }
 
 interface SwarmOutcome {
@@ -241,7 +254,7 @@ async function scoreAll(
   const score = async (vector: Float32Array, labels = run.labels): Promise<number> => {
     const { share } = await evaluate({ trainer, task: run.task, labels, vector, signal: options.signal }, test);
     options.onProgress(`scoring ${test.length} held-out texts`, ++done, total);
-    return share;
+    return share!; // there are always test texts
   };
   const scoreEach = async (vectors: readonly Float32Array[]): Promise<Spread> => {
     const shares: number[] = [];

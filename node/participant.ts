@@ -9,9 +9,10 @@ import { generateKey, idOfKey } from './host.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import type { Store } from './store.ts';
 import { factorPairs } from './train/factors.ts';
-import { type Accuracy, type EncodedExample, evaluate, trainRound } from './train/learner.ts';
+import { type EncodedExample, evaluate, trainRound } from './train/learner.ts';
 import { NO_PSEUDO, relabel, type UnlabelledText } from './train/pseudo.ts';
 import type { Run } from './train/run.ts';
+import type { Accuracy } from './train/score.ts';
 import type { Trainer } from './train/trainer.ts';
 
 export interface ParticipantOptions {

@@ -2,6 +2,7 @@
 import { readAdapter } from '../adapter.ts';
 import { createDisplay, percent, table } from '../display.ts';
 import { UserError } from '../errors.ts';
+import { columnNames } from '../train/columns.ts';
 import { labelData, openData } from '../train/data.ts';
 import { encodeExamples, evaluate, labelWords } from '../train/learner.ts';
 import { createTrainer } from '../train/trainer.ts';
@@ -12,8 +13,13 @@ export async function evaluateAdapter(flags: Flags, given: Readonly<Record<strin
   const path = String(flags.data);
   const { run, vector } = await readAdapter(String(flags.adapter), given);
   const options = dataOptions(flags);
-  const { labelled } = labelData(openData(path, options), run.task, options);
-  if (labelled.length === 0) throw new UserError('usage', `${path}: no row has a label; wanted labelled texts`);
+  const file = openData(path, options);
+  const { labelled } = labelData(file, run.task, options);
+  if (labelled.length === 0)
+    throw new UserError(
+      'usage',
+      `${path}: no row has a label (columns: ${columnNames(file.columns)}); wanted labelled texts`,
+    );
   const display = createDisplay();
   const interrupt = interruptSignal(() => display.note('stopping'));
   const trainer = await createTrainer({

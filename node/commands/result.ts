@@ -8,10 +8,10 @@ import type { Trainer } from '../train/trainer.ts';
 import type { Flags } from './flags.ts';
 
 interface Comparison {
-  readonly baseZeroShot: number;
-  readonly base: number;
-  readonly alone: number;
-  readonly swarm: number;
+  readonly baseZeroShot: number | null;
+  readonly base: number | null;
+  readonly alone: number | null;
+  readonly swarm: number | null;
 }
 
 /** Does joining help? Base, alone (own labels, as many steps), swarm, on texts nobody here trained on. */
@@ -36,7 +36,7 @@ export async function compare(
     signal,
     onProgress: (done, total) => display.progress('training alone, to compare', done, total),
   });
-  const score = async (label: string, vector: Float32Array, words = labels): Promise<number> =>
+  const score = async (label: string, vector: Float32Array, words = labels): Promise<number | null> =>
     (
       await evaluate(
         {

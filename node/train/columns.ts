@@ -11,6 +11,11 @@ export interface Columns {
   readonly others: readonly string[];
 }
 
+/** Every name, what is read first. */
+export function columnNames({ text, label, others }: Columns): string {
+  return [text, ...(label === null ? [] : [label]), ...others].join(', ');
+}
+
 type Kind = 'text' | 'label';
 
 /** The project's own name first, which wins; of the others only one may stand in a file. */

@@ -9,6 +9,7 @@ import type { Example } from './data.ts';
 import { encodeElsewhere } from './encoder.ts';
 import type { TrainResult } from './engine.ts';
 import { trainedFactors, trainedMask } from './factors.ts';
+import { type Accuracy, accuracyOf, confusionOf } from './score.ts';
 import type { Task } from './task.ts';
 import type { Trainer } from './trainer.ts';
 
@@ -21,12 +22,6 @@ export interface EncodedExample {
 export interface WeightedExample {
   readonly sequence: Sequence;
   readonly target: Target;
-}
-
-export interface Accuracy {
-  readonly correct: number;
-  readonly count: number;
-  readonly share: number;
 }
 
 /** Texts in a prompt of the task, tokenised on a thread of its own. */
@@ -131,7 +126,7 @@ export function optimiserOf(settings: RunSettings): AdamWSettings {
   return { learningRate, weightDecay, clipNorm: clipNorm === 0 ? Number.POSITIVE_INFINITY : clipNorm };
 }
 
-/** The share of examples whose class has the largest logit. */
+/** How many examples' class has the largest logit, class by class. */
 export async function evaluate(
   options: {
     trainer: Trainer;
@@ -145,6 +140,6 @@ export async function evaluate(
 ): Promise<Accuracy> {
   const { trainer, task, ...request } = options;
   const rows = await trainer.score({ ...request, padId: task.padId, sequences: examples.map((e) => e.sequence) });
-  const correct = rows.filter((row, i) => row.indexOf(Math.max(...row)) === examples[i]!.y).length;
-  return { correct, count: examples.length, share: correct / Math.max(1, examples.length) };
+  const given = rows.map((row) => row.indexOf(Math.max(...row)));
+  return accuracyOf(confusionOf(examples, given, task.classes.length));
 }

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../node/errors.ts';
+import { type Columns, columnNames, foldName } from '../../node/train/columns.ts';
 import { labelData, openData } from '../../node/train/data.ts';
 import { KINDS, readSentences } from '../../node/train/reviews.ts';
 import type { Task } from '../../node/train/task.ts';
@@ -85,13 +86,40 @@ export const DATASETS: Readonly<Record<string, Source>> = {
   files: {
     about: "files of one's own: one for each peer, its rows without a label unlabelled texts",
     settings: {},
-    read: ({ files = [], developmentFile = '', testFile = '', development, test, seed }, task) => ({
-      pool: files.flatMap((file) => readItems(file, file, task)),
-      development: shuffled(labelledOnly(readItems(developmentFile, 'development', task)), seed).slice(0, development),
-      test: shuffled(labelledOnly(readItems(testFile, 'test', task)), seed).slice(0, test),
-    }),
+    read: ({ files = [], developmentFile = '', testFile = '', development, test, seed }, task) => {
+      const own = files.map((file) => readTexts(file, file, task));
+      const [watched, scored] = [readTexts(developmentFile, 'development', task), readTexts(testFile, 'test', task)];
+      refuseMixedNames([...own, watched, scored]);
+      return {
+        pool: own.flatMap(({ items }) => items),
+        development: shuffled(labelledOnly(watched), seed).slice(0, development),
+        test: shuffled(labelledOnly(scored), seed).slice(0, test),
+      };
+    },
   },
 };
+
+/**
+ * The texts of a run. Throws a UserError where nothing would be left to score or to train on, which figures would hide: a
+ * method without soft labels (`needsGold`) learns from labelled texts alone.
+ */
+export function readDataset(data: string, request: Request, task: Classes, needsGold: boolean): Dataset {
+  const set = DATASETS[data]!.read(request, task);
+  for (const part of ['test', 'development'] as const)
+    if (set[part].length === 0)
+      throw new UserError(
+        'usage',
+        `data: ${data} leaves no ${part} texts; wanted other numbers of test and development`,
+      );
+  if (set.pool.length === 0)
+    throw new UserError('usage', `data: no text is left to train on; wanted fewer in test and development`);
+  if (needsGold && !set.pool.some(({ y }) => y >= 0))
+    throw new UserError(
+      'usage',
+      `data: no row of ${request.files?.join(', ')} has a label; wanted labelled texts, or the method lp-fl, which can learn without`,
+    );
+  return set;
+}
 
 /** Where the files of the other sets are: LORIKEET_DATA, or a folder beside the checkout. */
 function dataFile(name: string): string {
@@ -139,12 +167,10 @@ function halves(
 function cut(items: readonly Item[], request: Request): Dataset {
   const prng = createPrng(request.seed).fork('dataset');
   const domains = [...new Set(items.map((e) => e.domain))];
-  const parts = domains.map((domain) => {
+  const parts = domains.map((domain, d) => {
     const mine = prng.fork(domain).shuffle(items.filter((e) => e.domain === domain));
-    const [test, development] = [
-      Math.floor(request.test / domains.length),
-      Math.ceil(request.development / domains.length),
-    ];
+    const upTo = (count: number): number => Math.floor((count * request.test) / domains.length);
+    const [test, development] = [upTo(d + 1) - upTo(d), Math.ceil(request.development / domains.length)];
     return {
       test: mine.slice(0, test),
       development: mine.slice(test, test + development),
@@ -162,24 +188,52 @@ function shuffled(items: readonly Item[], seed: string): Item[] {
   return createPrng(seed).fork('dataset').shuffle(items);
 }
 
-function labelledOnly(items: readonly Item[]): Item[] {
-  return items.filter(({ y }) => y >= 0);
+/** The labelled rows of a file that is scored. Throws a UserError where there is none. */
+function labelledOnly({ path, items, columns }: TextFile): Item[] {
+  const labelled = items.filter(({ y }) => y >= 0);
+  if (labelled.length > 0) return labelled;
+  throw new UserError(
+    'usage',
+    `${path}: no row has a label (columns: ${columnNames(columns)}); wanted labelled texts to score by`,
+  );
 }
 
-let last: { name: string; items: readonly Item[] } | null = null;
-
-/** The rows of a file, in order. The last file read is kept, since run after run asks for the same. */
-function readItems(path: string, domain: string, task: Classes): readonly Item[] {
-  const name = `${path} ${domain} ${task.classes}`;
-  if (last?.name === name) return last.items;
-  const file = openData(path);
-  const { label, others } = file.columns;
-  if (label === null && others.length > 0)
+/** Throws a UserError where files keep their labels under names that differ: they may mean different things. */
+function refuseMixedNames(files: readonly TextFile[]): void {
+  const [first, ...rest] = files.filter(({ columns }) => columns.label !== null);
+  const other = rest.find(({ columns }) => foldName(columns.label!) !== foldName(first!.columns.label!));
+  if (other)
     throw new UserError(
       'usage',
-      `${path}:1: columns are ${[file.columns.text, ...others].join(', ')}; wanted label for the labels, or texts alone`,
+      `${other.path}: labels are under "${other.columns.label}" (columns: ${columnNames(other.columns)}), those of ${first!.path} under "${first!.columns.label}"; wanted one name in all files of an experiment`,
+    );
+}
+
+interface TextFile {
+  readonly path: string;
+  readonly columns: Columns;
+  /** Its rows, in order. */
+  readonly items: readonly Item[];
+}
+
+function readItems(path: string, domain: string, task: Classes): readonly Item[] {
+  return readTexts(path, domain, task).items;
+}
+
+let last: { name: string; file: TextFile } | null = null;
+
+/** A file of texts. The last one read is kept, since run after run asks for the same. */
+function readTexts(path: string, domain: string, task: Classes): TextFile {
+  const name = `${path} ${domain} ${task.classes}`;
+  if (last?.name === name) return last.file;
+  const file = openData(path);
+  const { columns } = file;
+  if (columns.label === null && columns.others.length > 0)
+    throw new UserError(
+      'usage',
+      `${path}:1: columns are ${columnNames(columns)}; wanted label for the labels, or texts alone`,
     );
   const items = labelData(file, task).items.map(({ text, y }): Item => ({ text, y: y ?? -1, domain }));
-  last = { name, items };
-  return items;
+  last = { name, file: { path, columns, items } };
+  return last.file;
 }

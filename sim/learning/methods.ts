@@ -1,4 +1,5 @@
 /** @file What experiments compare: LP-FL and its baselines, each a few words of the same harness. */
+import type { RunSettings } from '../../protocol/config.ts';
 import type { Mixing } from './lockstep.ts';
 
 export interface Method {
@@ -37,3 +38,8 @@ export const METHODS: Readonly<Record<string, Method>> = {
   'lp-fl-gold': { ...lora, about: 'neighbours average adapters, gold labels only', mixing: 'gossip' },
   'lp-fl': { ...lora, about: 'neighbours average adapters, soft labels', mixing: 'gossip', softLabels: true },
 };
+
+/** Whether a method learns from labelled texts alone. */
+export function needsLabels(method: string, { softLabels }: Pick<RunSettings, 'softLabels'>): boolean {
+  return METHODS[method]!.trainable !== 'none' && softLabels === 'none';
+}

@@ -25,13 +25,12 @@ type Deal = (pool: readonly Item[], options: PartitionOptions, prng: Prng) => It
 export const PARTITIONS: Readonly<Record<string, Deal>> = {
   /** Everybody the same. */
   iid: (pool, { peers }, prng) => dealByShares(prng.shuffle(pool), new Array(peers).fill(1 / peers)),
-  /** Peer i holds domain i modulo their number. */
+  /** Peer i holds domain i modulo their number; of more domains than peers, each goes to a peer all the same. */
   'by-domain': (pool, { peers }, prng) => {
     const domains = [...new Set(pool.map((e) => e.domain))].sort();
     const hands: Item[][] = Array.from({ length: peers }, () => []);
     for (const [d, domain] of domains.entries()) {
-      const holders = hands.filter((_, i) => i % domains.length === d);
-      if (holders.length === 0) continue;
+      const holders = hands.filter((_, i) => (peers < domains.length ? d % peers === i : i % domains.length === d));
       const dealt = dealByShares(
         prng.shuffle(pool.filter((e) => e.domain === domain)),
         new Array(holders.length).fill(1 / holders.length),
@@ -101,15 +100,23 @@ function dealByShares(items: readonly Item[], shares: readonly number[]): Item[]
   });
 }
 
+/** Shares that sum to one. Worked out in logarithms, since with a small alpha every one of the gammas may be below any float. */
 export function drawDirichlet(count: number, alpha: number, prng: Prng): number[] {
-  const gammas = Array.from({ length: count }, () => drawGamma(alpha, prng));
+  const logs = Array.from({ length: count }, () => drawLogGamma(alpha, prng));
+  const largest = Math.max(...logs);
+  const gammas = logs.map((log) => Math.exp(log - largest));
   const total = gammas.reduce((a, b) => a + b, 0);
-  return gammas.map((g) => (total > 0 ? g / total : 1 / count));
+  return gammas.map((g) => g / total);
 }
 
-/** Gamma(shape, 1). Marsaglia and Tsang 2000; a shape below 1 by way of shape + 1. */
+/** The logarithm of Gamma(shape, 1); a shape below 1 by way of shape + 1. */
+function drawLogGamma(shape: number, prng: Prng): number {
+  if (shape >= 1) return Math.log(drawGamma(shape, prng));
+  return Math.log(drawGamma(shape + 1, prng)) + Math.log(1 - prng.random()) / shape;
+}
+
+/** Gamma(shape, 1) of a shape of 1 or more. Marsaglia and Tsang 2000. */
 function drawGamma(shape: number, prng: Prng): number {
-  if (shape < 1) return drawGamma(shape + 1, prng) * (1 - prng.random()) ** (1 / shape);
   const d = shape - 1 / 3;
   const c = 1 / Math.sqrt(9 * d);
   for (;;) {

@@ -6,8 +6,8 @@ import { checkSettings, openRun } from '../../node/train/run.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
 import type { Point } from '../points.ts';
-import { DATASETS } from './datasets.ts';
-import { METHODS } from './methods.ts';
+import { DATASETS, readDataset } from './datasets.ts';
+import { METHODS, needsLabels } from './methods.ts';
 import { DEFAULTS, type ExperimentSpec, readScenario, type Scenario } from './spec.ts';
 
 export interface PlannedRun {
@@ -35,10 +35,12 @@ export async function planRuns(spec: ExperimentSpec): Promise<PlannedRun[]> {
     const { scenario, settings } = draft;
     const { base, prompt, patterns, labels, labelPrior, rank, localRank, averaging, targets, maxTokens } = settings;
     const task = [base, prompt, patterns, labels, labelPrior, rank, localRank, averaging, targets, maxTokens];
-    const name = JSON.stringify([task, scenario.data, scenario.files, scenario.developmentFile, scenario.testFile]);
+    const { data, files, developmentFile, testFile, development, test } = scenario;
+    const needsGold = needsLabels(draft.method, settings);
+    const name = JSON.stringify([task, data, files, developmentFile, testFile, development, test, needsGold]);
     if (!opened.has(name)) {
       const run = await openRun(settings);
-      DATASETS[scenario.data]!.read({ ...scenario, seed: draft.seed }, run.task);
+      readDataset(data, { ...scenario, seed: draft.seed }, run.task, needsGold);
       opened.set(name, run.settings.baseHash);
     }
     const whole = { ...settings, baseHash: opened.get(name)! };

@@ -14,8 +14,8 @@ interface Identity {
 export interface RoundRecord extends Identity {
   readonly type: 'round';
   readonly round: number;
-  /** Mean loss of the peers' local steps. */
-  readonly loss: number;
+  /** Mean loss of the local steps of the peers that had something to train on; null where none had. */
+  readonly loss: number | null;
   /** Of the average adapter on development texts. */
   readonly development: number;
   readonly disagreement: number;

@@ -1,17 +1,17 @@
 /** @file One run of an experiment: its data dealt to peers, trained and mixed in step, scored at the end. */
 import { createHash } from 'node:crypto';
-import { UserError } from '../../node/errors.ts';
 import { cutRank, factorPairs, type Wire } from '../../node/train/factors.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../../node/train/learner.ts';
 import { NO_PSEUDO, type PseudoSet, relabel, type UnlabelledText } from '../../node/train/pseudo.ts';
 import { calibrateRun, fullVector, openRun, type Run } from '../../node/train/run.ts';
+import { averageOf } from '../../node/train/score.ts';
 import type { Trainer } from '../../node/train/trainer.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { crossTerm, sumProducts } from '../../protocol/mixing.ts';
 import { disagreement, mean } from '../../protocol/vector.ts';
-import { DATASETS, type Dataset, type Item } from './datasets.ts';
+import { type Dataset, type Item, readDataset } from './datasets.ts';
 import { type LockstepPeer, runLockstep } from './lockstep.ts';
-import { METHODS, type Method } from './methods.ts';
+import { METHODS, type Method, needsLabels } from './methods.ts';
 import { type PeerShare, partition } from './partition.ts';
 import type { PlannedRun } from './plan.ts';
 import type { ExperimentRecord, FinalRecord, PeerCounts, RoundRecord } from './records.ts';
@@ -27,7 +27,8 @@ interface Learner {
   readonly gold: readonly EncodedExample[];
   readonly unlabelled: readonly UnlabelledText[];
   pseudo: PseudoSet;
-  loss: number;
+  /** Mean loss of the last local steps; null where there was nothing to train on. */
+  loss: number | null;
 }
 
 /** What a method trains: its trainer, the layout, where it starts, what travels, and how it is averaged. */
@@ -78,7 +79,8 @@ export async function openTrial(planned: PlannedRun, getTrainer: GetTrainer, sig
   const { scenario, seed } = planned;
   const method = METHODS[planned.method]!;
   const bare = await openRun(planned.settings);
-  const data = DATASETS[scenario.data]!.read({ ...scenario, seed }, bare.task);
+  const needsGold = needsLabels(planned.method, planned.settings);
+  const data = readDataset(scenario.data, { ...scenario, seed }, bare.task, needsGold);
   const shares = partition(scenario.partition, data.pool, { ...scenario, seed, classes: bare.task.classes.length });
   const calibrator = await getTrainer(bare, false);
   const run = await calibrateRun(bare, calibrator, priorTexts(shares));
@@ -104,7 +106,8 @@ export async function scoreWith(
   examples: readonly EncodedExample[],
   labels = run.labels,
 ): Promise<number> {
-  return (await evaluate({ trainer: subject.trainer, task: run.task, labels, vector, signal }, examples)).share;
+  const { share } = await evaluate({ trainer: subject.trainer, task: run.task, labels, vector, signal }, examples);
+  return share!; // readDataset refuses to leave nothing to score
 }
 
 /** The texts watched during a run. */
@@ -144,7 +147,7 @@ async function trainTrial(trial: Trial, onRound: (record: RoundRecord, share: nu
         type: 'round',
         ...identityOf(planned),
         round,
-        loss: averageOf(learners.map((l) => l.loss))!,
+        loss: averageOf(learners.flatMap((l) => l.loss ?? [])),
         development: share,
         disagreement: method.data === 'pooled' ? 0 : disagreement(vectors),
         crossTerm: isFactored ? crossTerm(before.map(wire.unpack), factors) : null,
@@ -191,10 +194,7 @@ function priorTexts(shares: readonly PeerShare[]): string[] {
   const each = Math.ceil(PRIOR_TEXTS / shares.length);
   const of = (kind: 'unlabelled' | 'gold'): string[] =>
     shares.flatMap((s) => s[kind].slice(0, each)).map((e) => e.text);
-  const texts = of('unlabelled').length > 0 ? of('unlabelled') : of('gold');
-  if (texts.length === 0)
-    throw new UserError('usage', 'data: no text is left to train on; wanted fewer in test and development');
-  return texts;
+  return of('unlabelled').length > 0 ? of('unlabelled') : of('gold');
 }
 
 async function subjectOf(method: Method, run: Run, trainer: Trainer): Promise<Subject> {
@@ -247,7 +247,7 @@ async function createLearners(
         gold: await encodeExamples(run.task, gold),
         unlabelled: unlabelled.map(({ text, y }) => ({ text, truth: y < 0 ? null : y })),
         pseudo: NO_PSEUDO,
-        loss: 0,
+        loss: null,
       };
     }),
   );
@@ -267,7 +267,7 @@ export async function trainPeer(
   const layout = full ? {} : { tensors };
   const place = { peer, round, vector, steps };
   const result = await trainRound({ trainer, task, settings, labels, ...layout, examples: gold, pseudo, ...place });
-  learner.loss = averageOf(result.losses) ?? 0;
+  learner.loss = averageOf(result.losses);
   return result.vector;
 }
 
@@ -281,9 +281,4 @@ function hashOf({ pool, development, test }: Dataset): string {
   return createHash('sha256')
     .update(JSON.stringify([pool, development, test]))
     .digest('hex');
-}
-
-/** null of nothing. */
-function averageOf(xs: readonly number[]): number | null {
-  return xs.length === 0 ? null : xs.reduce((a, b) => a + b, 0) / xs.length;
 }

@@ -1,7 +1,14 @@
 /** @file An experiment's records as a table with spread over seeds, learning curves, accuracy against bytes, and who held what: Markdown and one HTML page. */
 
 import { METHODS } from '../learning/methods.ts';
-import { type ExperimentRecord, finalsOf, type RoundRecord, roundsOf } from '../learning/records.ts';
+import {
+  type ExperimentRecord,
+  type FinalRecord,
+  finalsOf,
+  type PeerCounts,
+  type RoundRecord,
+  roundsOf,
+} from '../learning/records.ts';
 import type { ExperimentSpec } from '../learning/spec.ts';
 import { type Cell, COLUMNS, cellOf, type Row, type Summary, summarise } from '../learning/summary.ts';
 import { pointText } from '../points.ts';
@@ -51,7 +58,28 @@ function footing(records: readonly ExperimentRecord[]): string {
   return [
     `${new Set(finals.map((r) => r.seed)).size} paired seeds, ${range(finals.map((r) => r.testExamples))} test texts, ${range(finals.flatMap((r) => r.steps || []))} optimiser steps a learner, base ${bases.join(', ')}; % right, mean ± standard deviation over seeds.`,
     ...(uncalibrated.length > 0 ? [`The base without its label prior taken off: ${uncalibrated.join(', ')}.`] : []),
+    ...lackOf(finals),
   ].join(' ');
+}
+
+/** Who has nothing to learn from, where some have not. */
+function lackOf(finals: readonly FinalRecord[]): string[] {
+  const holders = (has: (peer: PeerCounts) => boolean): string[] =>
+    [...new Set(finals.map(({ peers }) => `${peers.filter(has).length} of ${peers.length}`))].sort();
+  const total = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
+  const isLacking = finals.some(({ peers }) => peers.some(({ gold }) => total(gold) === 0));
+  const classes = Math.max(0, ...finals.map(({ peers }) => peers[0]!.gold.length - 1));
+  const missing = Array.from({ length: classes }, (_, y) => y).filter((y) =>
+    finals.some(({ peers }) => peers.every(({ gold }) => (gold[y] ?? 0) === 0)),
+  );
+  return [
+    ...(isLacking
+      ? [
+          `Peers with labelled texts: ${holders(({ gold }) => total(gold) > 0).join(', ')}; with any text: ${holders(({ gold, unlabelled }) => total(gold) + total(unlabelled) > 0).join(', ')}.`,
+        ]
+      : []),
+    ...(missing.length > 0 ? [`No peer has a labelled text of class ${missing.join(', ')} in some runs.`] : []),
+  ];
 }
 
 export function markdownReport(spec: ExperimentSpec, records: readonly ExperimentRecord[], command: string): string {

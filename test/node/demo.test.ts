@@ -51,6 +51,17 @@ test('three peers, two rounds: every figure is there and within its bounds', asy
   assert.match(err, /round 4 of 4/);
 });
 
+test('labels that the reviews cannot give to so many peers are refused with the number that fits', async () => {
+  const { code, err } = await demo('--peers', '64', '--gold', '100');
+  assert.is(code, 2, err);
+  const [, fits] = /--gold: got 100; the reviews give each of 64 peers \d+ of a class, wanted --gold (\d+)/.exec(err)!;
+  const { shares } = splitReviews({ seed: '1', peers: 64, goldPerClass: Number(fits) });
+  assert.ok(
+    shares.every(({ gold }) => gold.length === 2 * Number(fits)),
+    'the same demo, by default of seed 1',
+  );
+});
+
 test('texts are split without overlap: every peer its own, development and test apart', () => {
   const { shares, development, test: held } = splitReviews({ seed: '7', peers: 6, goldPerClass: 8 });
   const all = [...shares.flatMap((share) => [...share.gold, ...share.unlabelled]), ...development, ...held].map(
