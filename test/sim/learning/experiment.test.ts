@@ -100,7 +100,7 @@ test("files of one's own: each peer its file, what has no label is unlabelled, m
   write('b.tsv', ['perhaps\tlovely']);
   assert.throws(
     () => DATASETS.files!.read({ ...run!.scenario, seed: '1' }, TASK),
-    (error: Error) => /b\.tsv:2: label "perhaps"; wanted negative, positive/.test(error.message),
+    (error: Error) => /b\.tsv:2: label "perhaps" is no class; .*wanted negative or positive/.test(error.message),
   );
 });
 
