@@ -34,8 +34,8 @@ export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet
   const draw = (): void => {
     pending = null;
     erase();
-    const width = Math.max(20, (stream.columns ?? 100) - 1);
-    const lines = block.slice(0, Math.max(1, (stream.rows ?? 40) - 2)).map((line) => cut(line, width));
+    const width = Math.max(20, (stream.columns || 100) - 1);
+    const lines = block.slice(0, Math.max(1, (stream.rows || 40) - 2)).map((line) => cut(line, width));
     stream.write(lines.map((line) => `${line}\n`).join(''));
     drawn = lines.length;
     lastDraw = Date.now();
@@ -85,12 +85,14 @@ export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet
   };
 }
 
-/** Lines of aligned columns; the first column to the left, the others to the right. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+/** Lines of aligned columns; the first column to the left, the others to the right unless asked otherwise. */
+export function table(rows: readonly (readonly string[])[], others: 'left' | 'right' = 'right'): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
   return rows.map((row) =>
     widths
-      .map((width, column) => (column === 0 ? (row[column] ?? '').padEnd(width) : (row[column] ?? '').padStart(width)))
+      .map((width, column) =>
+        column === 0 || others === 'left' ? (row[column] ?? '').padEnd(width) : (row[column] ?? '').padStart(width),
+      )
       .join('  ')
       .trimEnd(),
   );
@@ -100,7 +102,13 @@ export function percent(share: number | null | undefined): string {
   return share === null || share === undefined ? '-' : `${(100 * share).toFixed(1)} %`;
 }
 
-function durationText(seconds: number): string {
+/** A count and what is counted: `1 peer`, `2 peers`. */
+export function counted(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : nouns}`;
+}
+
+/** Seconds in the unit that fits. */
+export function durationText(seconds: number): string {
   const [s, m] = [Math.ceil(seconds), Math.ceil(seconds / 60)];
   return s < 120 ? `${s} s` : m < 120 ? `${m} min` : `${(m / 60).toFixed(1)} h`;
 }

@@ -63,6 +63,8 @@ function withPeer(command: Command): Command {
     )
     .option('--anyway', 'also where the base knows few of the words of your texts')
     .option('--test <file>', 'labelled texts, never trained on, to compare base, alone and swarm at the end')
+    .option('--follow', 'with --json: one object an event, as it happens; the invite first, the result last')
+    .option('--verbose', 'also distances, refused messages and a line every round, in words')
     .option('--state <dir>', 'where key, settings and snapshots are kept; default: DATA.lorikeet, beside the data')
     .option('--continue', 'go on with a state although the data have changed since')
     .option('--serve', 'when the run is over, go on answering those who come late')

@@ -2,11 +2,13 @@
 import type { CodecName } from '../protocol/codec.ts';
 import type { Exchanged, Metric } from '../protocol/events.ts';
 import type { Refusal } from '../protocol/frame.ts';
+import type { Member } from '../protocol/membership.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { SETTINGS } from '../protocol/settings.ts';
 import { messageOf, UserError } from './errors.ts';
 import { generateKey, idOfKey } from './host.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
+import { type Standing, standingOf } from './standing.ts';
 import type { Store } from './store.ts';
 import { factorPairs } from './train/factors.ts';
 import { type EncodedExample, evaluate, trainRound } from './train/learner.ts';
@@ -67,9 +69,11 @@ export interface ParticipantView {
   mixedWith: Record<string, number>;
   /** Whose adapter it went on with when it came late; null: nobody's. */
   adoptedFrom: string | null;
-  /** While it waits for members: how many there are to be, and until when (ms); null: for ever, or it does not wait. */
+  /** How many members there are to be while it waits for them. */
   wanted: number;
-  until: number | null;
+  standing: Standing;
+  readonly labelled: number;
+  readonly unlabelled: number;
   sentBytes: number;
   refused: Partial<Record<Refusal, number>>;
 }
@@ -106,14 +110,14 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const peer = snapshot
     ? restorePeer({ id, settings, snapshot, factors })
     : createPeer({ id, runId, settings, adapter: run.wire.pack(run.initial), factors });
-  const view = { ...createView(peer), mixedWith: { ...options.mixedWith } };
+  const view = { ...createView(peer, options), mixedWith: { ...options.mixedWith } };
   const changed = (): void => {
     view.round = peer.round;
     view.phase = peer.phase;
     view.refused = peer.refused;
-    view.members =
-      [...peer.members.values()].filter((m) => m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering'))
-        .length + 1;
+    view.standing = standingOf(peer);
+    const isHere = (m: Member): boolean => m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering');
+    view.members = [...peer.members.values()].filter(isHere).length + 1;
     onChange?.(view);
   };
   let stopped = false;
@@ -183,7 +187,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   };
 }
 
-function createView(peer: Peer): ParticipantView {
+function createView(peer: Peer, { gold, unlabelled }: ParticipantOptions): ParticipantView {
   return {
     id: peer.id,
     round: peer.round,
@@ -203,8 +207,10 @@ function createView(peer: Peer): ParticipantView {
     members: 1,
     mixedWith: {},
     adoptedFrom: null,
-    wanted: 0,
-    until: null,
+    wanted: peer.settings.minPeers,
+    standing: standingOf(peer),
+    labelled: gold.length,
+    unlabelled: unlabelled.length,
     sentBytes: 0,
     refused: {},
   };
@@ -214,7 +220,6 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
   switch (metric.type) {
     case 'gathering':
       view.wanted = metric.wanted;
-      view.until = metric.until;
       break;
     case 'trained':
       view.loss = metric.loss;

@@ -233,21 +233,19 @@ export function awaitNeighbours(peer: Peer, out: Outbox): void {
   out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
 }
 
-/** Whether a neighbour of this round may still answer. Whoever is not connected is left for later. */
-function isWaiting({ exchanges, round, members, inbox }: Peer): boolean {
+/** The neighbours of this round that may still answer. Whoever is not connected is left for later. */
+export function awaited({ exchanges, round, members, inbox }: Peer): string[] {
   const edges = exchanges.find((e) => e.round === round)?.edges ?? {};
-  for (const id of Object.keys(edges)) {
-    if (edges[id]!.received || isHeld(inbox, round, id)) continue;
+  return Object.keys(edges).filter((id) => {
+    if (edges[id]!.received || isHeld(inbox, round, id)) return false;
     const member = members.get(id);
-    const gone = member && (member.state === 'left' || (!member.connected && !member.dialled));
-    if (!gone) return true;
-  }
-  return false;
+    return !member || (member.state !== 'left' && (member.connected || member.dialled));
+  });
 }
 
 /** Ends the open round and goes to the next; false where neighbours are waited for. */
 function closed(peer: Peer, out: Outbox): boolean {
-  if (out.now < peer.deadlineAt && isWaiting(peer)) return false;
+  if (out.now < peer.deadlineAt && awaited(peer).length > 0) return false;
   const { round } = peer;
   const exchange = peer.exchanges.find((e) => e.round === round);
   const edges = Object.entries(exchange?.edges ?? {});

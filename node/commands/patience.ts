@@ -17,8 +17,8 @@ export function createPatience(seconds: number): {
   let until: number | null = Date.now() + 1000 * seconds;
   return {
     end,
-    look: ({ phase, until: deadline }) => {
-      const isWaiting = phase === 'gathering' && deadline === null && seconds > 0;
+    look: ({ phase, standing }) => {
+      const isWaiting = phase === 'gathering' && standing.untilMs === null && seconds > 0;
       if (!isWaiting) clearTimeout(timer);
       else if (!timer) {
         until = Date.now() + 1000 * seconds;

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { writeAdapter } from '../adapter.ts';
-import { createDisplay, type Display } from '../display.ts';
+import { counted, createDisplay, type Display } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
 import { formatInvite } from '../invite.ts';
 import { type Participant, startParticipant } from '../participant.ts';
@@ -17,7 +17,7 @@ import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal, throwIfCrashed } from './flags.ts';
 import { createPatience } from './patience.ts';
 import { compare, printResult } from './result.ts';
-import { showView } from './view.ts';
+import { createPeerView } from './view.ts';
 
 /** What a peer's command line says, read and checked before anything is started or written. */
 export interface Prepared {
@@ -46,6 +46,7 @@ export function preparePeer(flags: Flags): Prepared {
   const path = String(flags.data);
   const data = openData(path, dataOptions(flags));
   deviceFlags(flags);
+  if (flags.follow && !flags.json) throw new UserError('usage', '--follow: wanted with --json, whose events it prints');
   listenAddress(flags, 0);
   if (flags.wait !== undefined) integerFlag(flags, 'wait', 0, 1_000_000);
   const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
@@ -63,7 +64,7 @@ function checkTexts(flags: Flags, { rows, path, folder, display }: Omit<Prepared
   const { added, removed } = compareRows(before, digestRows(rows));
   if (added + removed === 0) return;
   const shared = before.words.length - removed;
-  const change = `of ${before.words.length} rows it has learned from ${shared} ${shared === 1 ? 'is' : 'are'} in ${path}, and ${added} ${added === 1 ? 'is' : 'are'} new`;
+  const change = `of ${before.words.length} rows it has learned from ${shared} still in ${path}, and ${added} new`;
   if (!flags.continue)
     throw new UserError(
       'incompatible',
@@ -130,7 +131,8 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
   }
   const gold = await encodeExamples(run.task, texts.labelled);
   const test = await encodeExamples(run.task, texts.test);
-  const show = showView(display);
+  const follow = flags.follow ? (event: object) => console.log(JSON.stringify(event)) : null;
+  const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow });
   const wait = flags.wait === undefined ? (saved || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
   const patience = createPatience(wait);
   let announced = false;
@@ -146,7 +148,7 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
     mixedWith: saved?.mixedWith ?? {},
     onChange: (view) => {
       patience.look(view);
-      if (announced) show(view);
+      if (announced) shown.show(view);
     },
     onNotice: display.note,
     onUnreachable: patience.tell((reason) => display.note(`${reason}; trying again${patience.left()}`)),
@@ -158,20 +160,24 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
     };
     await writeRun();
     await store.writeTexts(digestRows(rows));
-    announce(display, participant, run, gold.length);
+    const invite = formatInvite({ addresses: participant.addresses(), runId: run.runId });
+    follow?.({ event: 'invite', invite, id: participant.id, runId: run.runId });
+    announce(display, participant, run, invite);
     announced = true;
-    show(participant.view);
+    shown.show(participant.view);
     const over = await Promise.race([participant.finished.then(() => true), aborted(signal), patience.end]);
     announced = over;
     if (!over) await participant.stop();
     await writeRun();
+    shown.stop();
     display.close();
     if (!over) {
+      follow?.({ event: 'stopped', round: participant.view.round });
       throwIfCrashed(signal);
       if (!signal.aborted)
         throw new UserError(
           'unreachable',
-          `nobody came in ${wait} s: ${participant.view.members} of ${participant.view.wanted} ${participant.view.wanted === 1 ? 'peer' : 'peers'} here; the state is kept in ${folder}, --wait waits longer`,
+          `nobody came in ${wait} s: ${participant.view.members} of ${counted(participant.view.wanted, 'peer')} here; the state is kept in ${folder}, --wait waits longer`,
         );
       display.note(`stopped at round ${participant.view.round}; the same command goes on from there (${folder})`);
       process.exitCode = EXIT.interrupted;
@@ -187,6 +193,7 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
       process.exitCode = EXIT.unreachable;
     if (flags.serve) await serve(display, participant, signal);
   } finally {
+    shown.stop();
     await participant.stop();
   }
 }
@@ -228,10 +235,12 @@ function portOf(addresses: readonly string[]): number {
   return Number(/\/tcp\/(\d+)/.exec(addresses[0] ?? '')?.[1] ?? 0);
 }
 
-function announce(display: Display, participant: Participant, run: Run, labelled: number): void {
-  display.note(`peer ${participant.id}, run ${run.runId}, ${labelled} labelled texts`);
+function announce(display: Display, { id, view }: Participant, run: Run, invite: string): void {
+  display.note(
+    `peer ${id}, run ${run.runId}, ${view.labelled} labelled, ${counted(view.unlabelled, 'unlabelled text')}`,
+  );
   display.note('others join with:');
-  display.note(`  lorikeet join ${formatInvite({ addresses: participant.addresses(), runId: run.runId })} --data FILE`);
+  display.note(`  lorikeet join ${invite} --data FILE`);
 }
 
 /** Resolves to false when the signal aborts. */

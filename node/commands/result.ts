@@ -1,5 +1,5 @@
 /** @file How a peer's run has ended: whom it mixed with, whether joining helped, where the adapter is. */
-import { bytesText, type Display, percent, table } from '../display.ts';
+import { bytesText, counted, type Display, percent, table } from '../display.ts';
 import type { Participant, ParticipantView } from '../participant.ts';
 import { trainAlone } from '../train/alone.ts';
 import { type EncodedExample, evaluate, labelWords } from '../train/learner.ts';
@@ -70,6 +70,7 @@ export function printResult(
   if (flags.json) {
     console.log(
       JSON.stringify({
+        ...(flags.follow ? { event: 'result' } : {}),
         id: participant.id,
         runId: run.runId,
         rounds: view.rounds,
@@ -85,7 +86,7 @@ export function printResult(
   }
   if (accuracy) {
     const rows = [
-      [`accuracy on ${result.tested} texts`, ''],
+      [`accuracy on ${counted(result.tested, 'text')}`, ''],
       ['base, zero-shot', percent(accuracy.baseZeroShot)],
       ['base, label prior removed', percent(accuracy.base)],
       ['alone', percent(accuracy.alone)],
@@ -95,7 +96,7 @@ export function printResult(
   }
   console.log(companyText(view));
   console.log(
-    `the run is over after ${view.rounds} rounds; sent ${bytesText(traffic.sentBytes)}\nthe adapter, in PEFT's format: ${adapter}`,
+    `the run is over after ${counted(view.rounds, 'round')}; sent ${bytesText(traffic.sentBytes)}\nthe adapter, in PEFT's format: ${adapter}`,
   );
 }
 

@@ -1,43 +1,223 @@
-/** @file What `up` and `join` show of a peer while it takes part. */
-import { bytesText, type Display, percent, table } from '../display.ts';
+/** @file What `up` and `join` show of a peer while it takes part: a live block, lines in a pipe, or events as JSON lines. */
+import type { Refusal } from '../../protocol/frame.ts';
+import { bytesText, counted, type Display, durationText, percent, table } from '../display.ts';
 import type { ParticipantView } from '../participant.ts';
 
-/** A live block on a terminal; elsewhere a line when a round is mixed or the members change. */
-export function showView(display: Display): (view: ParticipantView) => void {
+export interface ViewOptions {
+  readonly display: Display;
+  /** Also what only somebody who looks for a fault wants: distances, refusals, a line every round. */
+  readonly isVerbose: boolean;
+  /** Takes an object an event, for `--json --follow`; null: nobody follows. */
+  readonly follow: ((event: Readonly<Record<string, unknown>>) => void) | null;
+}
+
+export interface PeerView {
+  /** Shows how it stands now. */
+  show(view: ParticipantView): void;
+  stop(): void;
+}
+
+/** Lines in a pipe over a whole run, about. */
+const LINES_A_RUN = 10;
+/** How long somebody is waited for in a round before that is worth a line. */
+const WORTH_A_LINE_MS = 10_000;
+const REFRESH_MS = 1000;
+
+/** Shows a peer from now on. */
+export function createPeerView({ display, isVerbose, follow }: ViewOptions): PeerView {
+  const left = timeLeft();
+  const lines = stageLines(isVerbose);
+  const events = follow && followRounds(follow);
+  let latest: ParticipantView | null = null;
+  const render = (view: ParticipantView): void => {
+    display.live(viewLines(view, { isVerbose, leftMs: left(view, now()), nowMs: now() }));
+    const line = display.isTerminal ? null : lines(view, left(view, now()), now());
+    if (line !== null) display.note(line);
+  };
+  const timer = setInterval(() => latest && render(latest), REFRESH_MS);
+  timer.unref();
+  return {
+    show: (view) => {
+      latest = view;
+      render(view);
+      events?.(view);
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** Ms on the clock that deadlines are on. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** Tells how long the rest of the run takes, going by the rounds seen so far; null before there is one. */
+function timeLeft(): (view: ParticipantView, nowMs: number) => number | null {
+  let first: { round: number; at: number } | null = null;
+  let last: { round: number; at: number; left: number | null } = { round: -1, at: 0, left: null };
+  return ({ phase, round, rounds }, nowMs) => {
+    if (phase === 'gathering' || phase === 'finished') return null;
+    first ??= { round, at: nowMs };
+    if (round !== last.round) {
+      const pace = round > first.round ? (nowMs - first.at) / (round - first.round) : null;
+      last = { round, at: nowMs, left: pace === null ? null : pace * (rounds - round) };
+    }
+    return last.left === null ? null : Math.max(0, last.left - (nowMs - last.at));
+  };
+}
+
+/** Gives a line where a stage begins: waiting, about ten rounds of a run, a long wait within one; else null. */
+function stageLines(
+  isVerbose: boolean,
+): (view: ParticipantView, leftMs: number | null, nowMs: number) => string | null {
+  let last = '';
+  let waiting = { round: -1, since: 0, told: false };
+  return (view, leftMs, nowMs) => {
+    const { phase, round, rounds } = view;
+    const part = isVerbose ? round : Math.floor((round * LINES_A_RUN) / Math.max(1, rounds));
+    const stage =
+      phase === 'gathering'
+        ? `gathering ${view.members} ${view.standing.isPausing}`
+        : phase === 'finished'
+          ? phase
+          : `round ${part}`;
+    if (stage !== last) {
+      last = stage;
+      return phase === 'gathering' || phase === 'finished' ? waitText(view, nowMs) : roundLine(view, isVerbose, leftMs);
+    }
+    if (phase !== 'exchanging') return null;
+    if (waiting.round !== round) waiting = { round, since: nowMs, told: false };
+    if (waiting.told || nowMs - waiting.since < WORTH_A_LINE_MS) return null;
+    waiting.told = true;
+    return `round ${round} of ${rounds}: ${waitText(view, nowMs)}`;
+  };
+}
+
+function roundLine(view: ParticipantView, isVerbose: boolean, leftMs: number | null): string {
+  const parts = [
+    counted(view.members, 'member'),
+    `mixed ${view.neighbours}`,
+    `loss ${view.loss?.toFixed(3) ?? '-'}`,
+    ...(view.pseudo > 0 ? [`soft labels ${softLabelsText(view)}`] : []),
+    `sent ${bytesText(view.sentBytes)}`,
+    ...(leftMs === null ? [] : [`about ${durationText(leftMs / 1000)} left`]),
+    ...(isVerbose ? [`distance ${scientific(view.distance)}`, `cross term ${scientific(view.crossTerm)}`] : []),
+  ];
+  return `round ${view.round} of ${view.rounds}: ${parts.join(', ')}`;
+}
+
+/** An event a change of stage and a round, for whoever follows. */
+function followRounds(follow: (event: Readonly<Record<string, unknown>>) => void): (view: ParticipantView) => void {
   let last = '';
   return (view) => {
-    display.live(viewLines(view));
-    if (display.isTerminal) return;
-    const line =
-      view.phase === 'gathering'
-        ? `waiting for peers: ${view.members} here`
-        : `round ${view.round} of ${view.rounds}: ${view.members} members, mixed ${view.neighbours}, loss ${view.loss?.toFixed(3) ?? '-'}, cross term ${view.crossTerm?.toExponential(1) ?? '-'}, ${view.pseudo > 0 ? `soft labels ${softLabelsText(view)}, ` : ''}sent ${bytesText(view.sentBytes)}`;
-    const key = `${view.phase === 'gathering' ? 'g' : view.round}/${view.members}`;
-    if (key !== last) display.note(line);
+    const { phase, round, rounds, members, wanted, loss, neighbours, pseudo, sentBytes, standing } = view;
+    const key = phase === 'gathering' ? `gathering ${members}` : phase === 'finished' ? phase : `round ${round}`;
+    if (key === last) return;
     last = key;
+    if (phase === 'gathering') follow({ event: 'waiting', members, wanted, connected: standing.connected });
+    else if (phase !== 'finished') {
+      const { distance, crossTerm } = view;
+      const mixed = { mixed: neighbours, loss, softLabels: pseudo, distance, crossTerm };
+      follow({ event: 'round', round, rounds, members, connected: standing.connected, ...mixed, sentBytes });
+    }
   };
+}
+
+/** The live block: labels to the left. */
+export function viewLines(
+  view: ParticipantView,
+  { isVerbose, leftMs, nowMs }: { isVerbose: boolean; leftMs: number | null; nowMs: number },
+): string[] {
+  const { standing } = view;
+  const left = leftMs === null ? '' : `, about ${durationText(leftMs / 1000)} left`;
+  const rows = [
+    ['round', `${view.round} of ${view.rounds}${left}`],
+    ['now', waitText(view, nowMs)],
+    ['members', `${view.members}, you among them`],
+    ['connected to', names(standing.connected) || 'nobody yet'],
+    ['mixed with', `${counted(view.neighbours, 'neighbour')} in the last round`],
+    ['your texts', `${view.labelled} labelled, ${view.unlabelled} unlabelled`],
+    ...(view.unlabelled > 0 ? [['soft labels', softLabelsText(view)]] : []),
+    ['loss', view.loss?.toFixed(3) ?? '-'],
+    ['sent', bytesText(view.sentBytes)],
+    ...(isVerbose ? verboseRows(view) : []),
+  ];
+  return table(rows, 'left');
+}
+
+/** For whoever looks for a fault, each with what it means. */
+function verboseRows(view: ParticipantView): string[][] {
+  const refused = (Object.entries(view.refused) as [Refusal, number][]).map(
+    ([code, count]) => `${count} ${REFUSED[code]}`,
+  );
+  return [
+    ['distance', `${scientific(view.distance)}: how far the neighbours' adapters were from this one, to its size`],
+    ['cross term', `${scientific(view.crossTerm)}: how far averaging A and B is from averaging their product`],
+    ['given up', `${counted(view.abandoned, 'exchange')}, mostly with peers that left`],
+    ['refused', refused.join('; ') || 'no message'],
+  ];
+}
+
+/** What a refused message was, in words. */
+const REFUSED: Readonly<Record<Refusal, string>> = {
+  malformed: 'not of this protocol, or cut',
+  oversized: 'larger than any of this run',
+  'wrong-version': 'of another version of lorikeet',
+  'wrong-run': 'of another run',
+  'bad-hash': 'damaged on the way',
+  'wrong-shape': 'with an adapter of another shape',
+  'not-finite': 'with numbers that are not finite',
+  'huge-norm': 'with an adapter too large to believe',
+  'stale-round': 'about a round that is over',
+  'stale-sequence': 'heard before',
+  'beyond-the-run': 'about a round the run does not have',
+  'inbox-full': 'more than is kept at once',
+  unasked: 'that nobody asked for',
+  'far-ahead': 'from rounds ahead',
+  'too-many-members': 'of members beyond the limit',
+};
+
+/** What the peer is doing, and whom it waits for, how long still. */
+function waitText(view: ParticipantView, nowMs: number): string {
+  const { awaited, untilMs } = view.standing;
+  const left = untilMs === null ? '' : durationText(Math.max(0, untilMs - nowMs) / 1000);
+  const still = left && `, ${left} at most`;
+  const whom = awaited.length > 0 ? ` ${names(awaited)}${still}` : '';
+  switch (view.phase) {
+    case 'gathering': {
+      const missing = Math.max(0, view.wanted - view.members);
+      if (view.standing.isPausing)
+        return `pausing, left with too few others: ${view.members} of ${view.wanted} here; goes on without the rest${left && ` in ${left}`}`;
+      return missing > 0
+        ? `waiting for ${missing} more ${missing === 1 ? 'peer' : 'peers'}: ${view.members} of ${view.wanted} here${still}`
+        : `waiting for peers: ${view.members} here${still}`;
+    }
+    case 'asking':
+      return `asking for the adapter of this round${whom}`;
+    case 'training':
+      return 'training';
+    case 'opening':
+      return `waiting until an earlier exchange has ended${whom && ` with${whom}`}`;
+    case 'exchanging':
+      return whom ? `waiting for the adapter of${whom}` : 'exchanging adapters';
+    case 'finished':
+      return whom ? `the last round is mixed; waiting for word of${whom}` : 'the last round is mixed';
+  }
+}
+
+const NAMES_SHOWN = 5;
+
+/** The ends of ids, by which they differ. */
+function names(ids: readonly string[]): string {
+  const shown = ids.slice(0, NAMES_SHOWN).map((id) => `..${id.slice(-6)}`);
+  return `${shown.join(', ')}${ids.length > NAMES_SHOWN ? ` and ${ids.length - NAMES_SHOWN} more` : ''}`;
+}
+
+function scientific(value: number | null): string {
+  return value?.toExponential(1) ?? '-';
 }
 
 /** How many texts have one, their share of the unlabelled, and where it is known how many are right. */
 function softLabelsText({ pseudo, coverage, precision }: ParticipantView): string {
   return `${pseudo} (${percent(coverage)} of the unlabelled${precision === null ? '' : `, ${percent(precision)} right`})`;
-}
-
-function viewLines(view: ParticipantView): string[] {
-  const refused = Object.entries(view.refused)
-    .map(([code, count]) => `${code} ${count}`)
-    .join(', ');
-  return table([
-    ['round', `${view.round}/${view.rounds}`],
-    ['now', view.phase],
-    ['members', String(view.members)],
-    ['mixed with', `${view.neighbours} neighbours`],
-    ['their distance', view.distance?.toExponential(1) ?? '-'],
-    ['cross term', view.crossTerm?.toExponential(1) ?? '-'],
-    ['loss', view.loss?.toFixed(3) ?? '-'],
-    ['soft labels', softLabelsText(view)],
-    ['sent', bytesText(view.sentBytes)],
-    ['given up', `${view.abandoned} exchanges`],
-    ['refused', refused || 'nothing'],
-  ]);
 }

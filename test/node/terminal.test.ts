@@ -12,7 +12,7 @@ const start = (...args: string[]): Running => startIn(folder, args);
 const PEER = ['--data', 'a.tsv', '--device', 'cpu', '--threads', '1', '--label-prior', '0,0'];
 
 test('a peer whose stderr nobody reads any more stops quietly and keeps its state', async () => {
-  const peer = start('up', ...PEER, '--state', 'pipe.lorikeet', '--min-peers', '1', '--rounds', '100000');
+  const peer = start('up', ...PEER, '--state', 'pipe.lorikeet', '--min-peers', '1', '--rounds', '100000', '--verbose');
   await said(peer, /lorikeet join/);
   peer.child.stderr!.destroy();
   const { code, out } = await peer.done;
@@ -41,7 +41,7 @@ test('a result whose reader has gone is dropped without a word', async () => {
 });
 
 test('a terminal that closes (SIGHUP) stops a peer as SIGTERM does: state kept, and it goes on from there', async () => {
-  const args = [...PEER, '--state', 'hup.lorikeet', '--min-peers', '1', '--rounds', '100000'];
+  const args = [...PEER, '--state', 'hup.lorikeet', '--min-peers', '1', '--rounds', '100000', '--verbose'];
   for (const signal of ['SIGHUP', 'SIGTERM'] as const) {
     const peer = start('up', ...args);
     await said(peer, /round [1-9]\d* of/);
@@ -51,6 +51,35 @@ test('a terminal that closes (SIGHUP) stops a peer as SIGTERM does: state kept, 
     assert.match(err, /stopped at round [1-9]\d*; the same command goes on from there/);
     assert.not.ok(existsSync(join(folder, 'hup.lorikeet', 'lock')));
   }
+});
+
+test('--json --follow prints one object an event: the invite first, rounds in order, the result last', async () => {
+  const { code, out, err } = await start(
+    ...['up', ...PEER, '--state', 'follow.lorikeet', '--min-peers', '1'],
+    ...['--rounds', '3', '--local-steps', '1', '--json', '--follow'],
+  ).done;
+  assert.is(code, 0, err);
+  const events = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.match(events[0].invite, /^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/.*#/);
+  assert.is(events[0].event, 'invite');
+  const rounds = events.filter(({ event }) => event === 'round').map(({ round }) => round);
+  assert.equal(
+    rounds,
+    [...rounds].sort((a, b) => a - b),
+  );
+  assert.ok(rounds.length >= 3, `rounds ${rounds}`);
+  assert.is(events.at(-1).event, 'result');
+  assert.is(events.at(-1).runId, events[0].runId);
+  assert.is(events.filter(({ event }) => event === 'invite' || event === 'result').length, 2);
+});
+
+test('--follow without --json is refused', async () => {
+  const { code, err } = await start('up', ...PEER, '--follow').done;
+  assert.is(code, 2);
+  assert.match(err, /^lorikeet: --follow: wanted with --json/);
 });
 
 const COMMANDS = ['', 'demo', 'up', 'join', 'eval', 'export', 'experiment', 'sim', 'sim replay', 'merge'];

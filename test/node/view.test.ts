@@ -1,0 +1,117 @@
+/** @file What is shown of a peer: whom it waits for and how long still, a line a stage in a pipe, plain words. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createPeerView, viewLines } from '../../node/commands/view.ts';
+import { counted, type Display } from '../../node/display.ts';
+import type { ParticipantView } from '../../node/participant.ts';
+
+const ANNA = '12D3KooWAAAAAAAAAAAAAAAAAAAAanna11';
+const BERT = '12D3KooWBBBBBBBBBBBBBBBBBBBBbert22';
+
+const viewOf = (changed: Partial<ParticipantView>): ParticipantView => ({
+  id: 'me',
+  round: 3,
+  rounds: 14,
+  phase: 'exchanging',
+  loss: 0.5,
+  accuracy: null,
+  distance: 0.02,
+  crossTerm: 0.001,
+  neighbours: 1,
+  late: 0,
+  abandoned: 1,
+  undecided: [],
+  mixedWith: {},
+  adoptedFrom: null,
+  pseudo: 0,
+  coverage: 0,
+  precision: null,
+  members: 3,
+  wanted: 3,
+  standing: { connected: [ANNA, BERT], awaited: [BERT], untilMs: 41_000, isPausing: false },
+  labelled: 16,
+  unlabelled: 120,
+  sentBytes: 1000,
+  refused: { 'bad-hash': 2 },
+  ...changed,
+});
+const linesOf = (view: ParticipantView, isVerbose = false): string =>
+  viewLines(view, { isVerbose, leftMs: 90_000, nowMs: 1000 }).join('\n');
+
+test('the live view says connected to whom, waiting for whom and how long still, the time left, and which texts', () => {
+  const text = linesOf(viewOf({}));
+  assert.match(text, /^round +3 of 14, about 90 s left$/m);
+  assert.match(text, /^now +waiting for the adapter of \.\.bert22, 40 s at most$/m);
+  assert.match(text, /^connected to +\.\.anna11, \.\.bert22$/m);
+  assert.match(text, /^your texts +16 labelled, 120 unlabelled$/m);
+  assert.match(text, /^mixed with +1 neighbour in the last round$/m);
+});
+
+test('a peer that gathers says how many are missing', () => {
+  const standing = { connected: [], awaited: [], untilMs: null, isPausing: false };
+  const text = linesOf(viewOf({ phase: 'gathering', members: 1, wanted: 3, standing }));
+  assert.match(text, /^now +waiting for 2 more peers: 1 of 3 here$/m);
+  assert.match(text, /^connected to +nobody yet$/m);
+});
+
+test('a peer that pauses says so, and when it goes on without the rest', () => {
+  const standing = { connected: [ANNA], awaited: [], untilMs: 31_000, isPausing: true };
+  const text = linesOf(viewOf({ phase: 'gathering', members: 2, wanted: 3, standing }));
+  assert.match(text, /^now +pausing, left with too few others: 2 of 3 here; goes on without the rest in 30 s$/m);
+});
+
+test('distance, cross term and refusals are for --verbose, in words', () => {
+  assert.not.match(linesOf(viewOf({})), /distance|cross term|refused|bad-hash/);
+  const text = linesOf(viewOf({}), true);
+  assert.match(text, /^distance +2\.0e-2: how far the neighbours' adapters were/m);
+  assert.match(text, /^cross term +1\.0e-3: how far averaging/m);
+  assert.match(text, /^refused +2 damaged on the way$/m);
+  assert.match(text, /^given up +1 exchange, /m);
+});
+
+/** A run of 300 rounds in a pipe: the lines, and the events. */
+function inPipe(isVerbose: boolean): { lines: string[]; events: Record<string, unknown>[] } {
+  const lines: string[] = [];
+  const events: Record<string, unknown>[] = [];
+  const display: Display = {
+    isTerminal: false,
+    note: (line) => lines.push(line),
+    live: () => {},
+    progress: () => {},
+    close: () => {},
+  };
+  const view = createPeerView({ display, isVerbose, follow: (event) => events.push({ ...event }) });
+  view.show(viewOf({ phase: 'gathering', members: 1, round: 0, rounds: 300 }));
+  for (let round = 0; round < 300; round++) {
+    for (const phase of ['training', 'exchanging'] as const) view.show(viewOf({ phase, round, rounds: 300 }));
+  }
+  view.show(viewOf({ phase: 'finished', round: 300, rounds: 300 }));
+  view.stop();
+  return { lines, events };
+}
+
+test('progress in a pipe is a line a stage, and every round with --verbose', () => {
+  const { lines } = inPipe(false);
+  assert.match(lines[0]!, /^waiting for 2 more peers: 1 of 3 here/);
+  assert.match(lines[1]!, /^round 0 of 300: 3 members, /);
+  assert.is(lines.length, 1 + 10 + 1, lines.join('\n'));
+  assert.is(inPipe(true).lines.length, 1 + 300 + 1);
+});
+
+test('whoever follows gets an event a round, in their order', () => {
+  const { events } = inPipe(false);
+  assert.equal([events[0]!.event, events[0]!.members, events[0]!.wanted], ['waiting', 1, 3]);
+  assert.equal(
+    events.slice(1).map(({ event, round }) => [event, round]),
+    Array.from({ length: 300 }, (_, round) => ['round', round]),
+  );
+});
+
+test('one peer is not peers', () => {
+  assert.equal(
+    [counted(1, 'peer'), counted(0, 'peer'), counted(2, 'match', 'matches')],
+    ['1 peer', '0 peers', '2 matches'],
+  );
+});
+
+test.run();
