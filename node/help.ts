@@ -5,14 +5,14 @@ import { type Command, Help, type Option } from 'commander';
 const GROUPS: readonly [heading: string, names: string][] = [
   ['Data', 'data test gold label-map text-column label-column skip-bad-rows anyway adapter from continue'],
   ['Task', 'labels prompt base label-prior patterns max-tokens'],
-  ['Run', 'peers rounds min-peers seed config serve closing-rounds set shard seeds'],
+  ['Run', 'peers rounds min-peers seed nonce config serve closing-rounds set shard seeds'],
   ['Network', 'host port announce schedule redraw edges degree codec latecomers'],
   ['Output', 'state out format report json follow verbose run until trace'],
   ['Machine', 'device threads'],
   ['Training', 'local-steps batch-size learning-rate weight-decay clip-norm'],
   ['Adapter', 'rank alpha targets averaging local-rank alternate-rounds max-norm'],
   ['Soft labels', 'soft-labels temperature confidence-weight generation-rounds'],
-  ['Times and limits', 'max-open-rounds'],
+  ['Times and limits', 'wait max-open-rounds'],
 ];
 
 /** What the short help shows of a command with many options; of the others it shows all. */
@@ -20,6 +20,7 @@ const ESSENTIAL: Readonly<Record<string, readonly string[]>> = {
   demo: ['peers', 'gold', 'rounds', 'seed', 'codec', 'out', 'json', 'device', 'threads'],
   up: ['data', 'test', 'label-map', 'labels', 'prompt', 'rounds', 'min-peers', 'host', 'port', 'state'],
   join: ['data', 'test', 'label-map', 'serve', 'host', 'port', 'state', 'json', 'follow', 'device'],
+  eval: ['adapter', 'data', 'label-map', 'text-column', 'label-column', 'skip-bad-rows', 'labels', 'json'],
   check: ['data', 'label-map', 'text-column', 'label-column', 'labels', 'prompt', 'base', 'max-tokens', 'json'],
 };
 

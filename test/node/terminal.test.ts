@@ -82,7 +82,7 @@ test('--follow without --json is refused', async () => {
   assert.match(err, /^lorikeet: --follow: wanted with --json/);
 });
 
-const COMMANDS = ['', 'demo', 'up', 'join', 'eval', 'export', 'experiment', 'sim', 'sim replay', 'merge'];
+const COMMANDS = ['', 'demo', 'up', 'join', 'check', 'eval', 'export', 'experiment', 'sim', 'sim replay', 'merge'];
 
 test('the help of every command fits 80 columns, shows ten options or fewer, marks what is required, and gives two examples', async () => {
   const helps = await Promise.all(
@@ -113,6 +113,7 @@ test('--help-all shows every option in groups', async () => {
     assert.match(out, new RegExp(`^ {2}${flag} `, 'm'));
   const headings = [...out.matchAll(/^([A-Z][\w ]+):$/gm)].map((m) => m[1]!);
   assert.equal(headings.slice(0, 3), ['Data', 'Task', 'Run']);
+  assert.not.ok(headings.includes('Other'), out);
   assert.equal(
     out.split('\n').filter((line) => line.length > 80),
     [],
