@@ -63,7 +63,7 @@ test('--json --follow prints one object an event: the invite first, rounds in or
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-  assert.match(events[0].invite, /^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/.*#/);
+  assert.match(events[0].invite, /^lorikeet1:\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/.*#/);
   assert.is(events[0].event, 'invite');
   const rounds = events.filter(({ event }) => event === 'round').map(({ round }) => round);
   assert.equal(
