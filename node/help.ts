@@ -51,6 +51,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     'lorikeet sim replay results/faults.jsonl --until 2500',
     'lorikeet sim replay results/faults.jsonl --run 3 --trace events.tsv',
   ],
+  fields: ['lorikeet fields scenario', 'lorikeet fields experiment --json'],
   merge: ['lorikeet merge machine-1 machine-2 --out all', 'lorikeet merge shard-* --out results'],
 };
 

@@ -138,7 +138,7 @@ function createProgram(): Command {
     .action(async (flags: Flags) => (await import('./commands/export.ts')).exportAdapter(flags));
 
   command('experiment', 'Compare methods over seeds and settings, as a YAML file says; goes on where it stopped.')
-    .argument('<file>', 'such as sim/experiments/labels.yaml')
+    .argument('<file>', 'such as sim/experiments/labels.yaml; "lorikeet fields experiment" lists its fields')
     .option('--set <field=value>', 'change the file, such as --set seeds=[1] or --set settings.rounds=3', collect, [])
     .option('--shard <i/n>', 'only every n-th run, for many machines')
     .option('--seeds <list>', "instead of the file's: 1..5, or 1,2,3")
@@ -158,7 +158,7 @@ function createProgram(): Command {
     'Run peers in virtual time, as a YAML file says: graphs, faults, thousands of rounds in seconds; goes on where it stopped.',
   )
     .enablePositionalOptions()
-    .argument('<file>', 'such as sim/scenarios/consensus.yaml')
+    .argument('<file>', 'such as sim/scenarios/consensus.yaml; "lorikeet fields scenario" lists its fields')
     .option(
       '--set <field=value>',
       'change the file, such as --set peers=64 or --set settings.schedule=torus',
@@ -186,6 +186,10 @@ function createProgram(): Command {
     .option('--until <ms>', 'until this virtual time')
     .option('--trace <file>', 'every event as a line, columns separated by tabs')
     .action(async (file: string, flags: Flags) => (await import('./commands/replay.ts')).replay(file, flags));
+  command('fields', 'List what the YAML file of an experiment, a scenario, or of settings may say.')
+    .argument('<kind>', 'experiment | scenario | settings')
+    .option('--json', 'as JSON Schema, for editors')
+    .action(async (kind: string, flags: Flags) => (await import('./commands/fields.ts')).fields(kind, flags));
   command('merge', 'Bring the records of an experiment or a scenario that ran on many machines into one folder.')
     .argument('<folders...>', 'result folders')
     .option('--out <dir>', 'where the records go; then ask for the --report', 'results')

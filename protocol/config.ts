@@ -44,7 +44,7 @@ export function canonicalSettings(settings: RunSettings): string {
 }
 
 /** Characters of a text; all settings together must fit into what a peer is sent (node/host.ts). */
-const MAX_TEXT = 32_768;
+export const MAX_TEXT = 32_768;
 
 function readSetting(setting: Setting, raw: unknown): number | string | null {
   if (setting.type === 'text') {

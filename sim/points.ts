@@ -1,28 +1,34 @@
 /** @file What varies in an experiment or a scenario: every value with every other (`vary`), or points one by one (`points`). */
+import type { Path } from '../node/schema.ts';
 
 export type Point = Readonly<Record<string, unknown>>;
 
-/** Reads `vary` or `points`; one empty point where there is neither. `fail` is told what is wrong. */
-export function readPoints(
+/** The points of a checked file: its `points`, or what its `vary` stands for; one empty point where there is neither. */
+export function pointsOf(given: Readonly<Record<string, unknown>>): Point[] {
+  return (given.points ?? productOf((given.vary ?? {}) as Record<string, unknown[]>)) as Point[];
+}
+
+/** Where a file says what a field or setting is at one of its points, the most special first; its path in the file. */
+export function pathOf(
   given: Readonly<Record<string, unknown>>,
-  isName: (name: string) => boolean,
-  fail: (problem: string) => never,
-): Point[] {
-  if (given.vary !== undefined && given.points !== undefined) fail('vary and points: wanted one of them');
-  const vary = given.vary ?? {};
-  if (typeof vary !== 'object' || vary === null || Array.isArray(vary))
-    fail(`vary: got ${JSON.stringify(vary)}; wanted name: [values]`);
-  for (const [name, values] of Object.entries(vary))
-    if (!Array.isArray(values) || values.length === 0) fail(`vary.${name}: wanted a list of values`);
-  const points = given.points ?? productOf(vary as Record<string, unknown[]>);
-  if (!Array.isArray(points) || points.length === 0) fail('points: wanted a list of name: value');
-  for (const point of points as unknown[]) {
-    if (typeof point !== 'object' || point === null || Array.isArray(point))
-      fail(`points: got ${JSON.stringify(point)}; wanted name: value`);
-    for (const name of Object.keys(point as object))
-      if (!isName(name)) fail(`vary.${name}: neither a field of the scenario nor a setting`);
-  }
-  return points as Point[];
+  name: string,
+  { index, method = '' }: { index: number; method?: string },
+): Path {
+  const has = (path: Path): boolean =>
+    path.reduce<unknown>((at, step) => (isTable(at) && Object.hasOwn(at, step) ? at[step] : undefined), given) !==
+    undefined;
+  const places: Path[] = [
+    ['overrides', method, name],
+    ['points', index, name],
+    ['vary', name],
+    [name],
+    ['settings', name],
+  ];
+  return places.find(has) ?? [name];
+}
+
+function isTable(value: unknown): value is Record<string | number, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** The Cartesian product. */

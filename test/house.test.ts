@@ -4,7 +4,7 @@ import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { settingsPage } from '../scripts/docs.ts';
+import { PAGES } from '../scripts/docs.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const rooms = ['protocol', 'node', 'sim', 'scripts', 'test'];
@@ -47,8 +47,20 @@ const RULES: readonly [room: string, allowed: readonly string[]][] = [
       'csv-parse/sync',
     ],
   ],
-  ['node/', ['protocol/', 'node/', 'sim/', 'node:', '@', 'it-', 'libp2p', 'commander', 'yaml']],
-  ['sim/', ['protocol/', 'node/train/', 'node/errors.ts', 'node:', 'ml-matrix']],
+  ['node/', ['protocol/', 'node/', 'sim/', 'node:', '@', 'it-', 'libp2p', 'commander', 'yaml', 'zod']],
+  [
+    'sim/',
+    [
+      'protocol/',
+      'node/train/',
+      'node/errors.ts',
+      'node/schema.ts',
+      'node/settings.ts',
+      'node/source.ts',
+      'node:',
+      'ml-matrix',
+    ],
+  ],
 ];
 
 /** What breaks the direction of imports. */
@@ -106,13 +118,15 @@ test('the guard sees a breach', () => {
   assert.is(violations(breach).length, breach.length);
 });
 
-test('libp2p and onnxruntime each come in through one door', () => {
+test('each library comes in through one door', () => {
   const importers = (pattern: RegExp): string[] => [
     ...new Set(imports.filter(({ from, to }) => pattern.test(to) && !from.startsWith('test/')).map((i) => i.from)),
   ];
   assert.equal(importers(/^(libp2p|@libp2p|@chainsafe|@multiformats|it-)/), ['node/host.ts']);
   assert.equal(importers(/^onnxruntime/), ['node/train/session.ts']);
   assert.equal(importers(/^ml-matrix/), ['sim/world/graph.ts']);
+  assert.equal(importers(/^zod/), ['node/schema.ts']);
+  assert.equal(importers(/^yaml/), ['node/yaml.ts']);
 });
 
 test('only the command line loads the simulator, and lazily', () => {
@@ -142,8 +156,10 @@ test('no file grows beyond 400 lines', () => {
   );
 });
 
-test('the page of settings is the table of settings', () => {
-  assert.is(readFileSync(join(root, 'docs/settings.md'), 'utf8'), settingsPage(), 'run npm run docs');
+test('pages and schemas of docs are those of the tables', () => {
+  assert.ok(Object.keys(PAGES).length >= 5);
+  for (const [name, page] of Object.entries(PAGES))
+    assert.is(readFileSync(join(root, name), 'utf8'), page(), `${name}: run npm run docs`);
 });
 
 test('every test file runs its tests', () => {

@@ -15,9 +15,9 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
   const { runExperiment } = await import('../../sim/learning/experiment.ts');
   const { finalsOf, readRecords, recordsOf } = await import('../../sim/learning/records.ts');
   const { htmlReport, markdownReport } = await import('../../sim/report/experiment.ts');
-  const { given, command } = readSpecFile('experiment', path, flags);
-  const spec = readSpec(given, path);
-  const all = await planRuns(spec);
+  const { given, source, command } = readSpecFile('experiment', path, flags);
+  const spec = readSpec(given, source);
+  const all = await planRuns(spec, { given, source });
   const runs = shardOf(all, flags.shard);
   const folder = String(flags.out);
   const fileOf = (kind: string): string => join(folder, `${spec.name}.${kind}`);

@@ -16,8 +16,9 @@ const WATCHED_PEERS = 128;
 
 export async function sim(path: string, flags: SpecFlags): Promise<void> {
   const { readScenario } = await import('../../sim/world/scenario.ts');
-  const { given, command } = readSpecFile('sim', path, flags);
-  const spec = readScenario(given, path);
+  const { given, source, command } = readSpecFile('sim', path, flags);
+  const spec = readScenario(given, source);
+  for (const note of spec.notes) console.error(note);
   if (flags.until !== undefined) {
     await showState(spec.runs[0]!, flags);
     return;

@@ -1,36 +1,52 @@
 /** @file What `experiment` and `sim` share of their command lines: the YAML file, `--set`, `--seeds` and `--shard`. */
-import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
 import { messageOf, UserError } from '../errors.ts';
+import type { Path } from '../schema.ts';
+import type { Source } from '../source.ts';
+import { readYaml, readYamlValue } from '../yaml.ts';
 import type { Flags } from './flags.ts';
 
 export type SpecFlags = Flags & { readonly set?: readonly string[] };
 
-/** The file with the command line's changes, and the command that would ask for the same again. */
-export function readSpecFile(
-  name: string,
-  path: string,
-  flags: SpecFlags,
-): { given: Record<string, unknown>; command: string } {
-  const sets = flags.set ?? [];
-  const given = applySets(readYaml(path), sets);
-  const seeds = flags.seeds === undefined ? [] : [`--seeds ${flags.seeds}`];
-  if (flags.seeds !== undefined) given.seeds = seedsOf(String(flags.seeds));
-  return { given, command: ['lorikeet', name, path, ...sets.map((s) => `--set '${s}'`), ...seeds].join(' ') };
+/** A file with the command line's changes. */
+export interface SpecFile {
+  readonly given: Record<string, unknown>;
+  /** Where what stands: a line, or the flag that changed it. */
+  readonly source: Source;
+  /** What would ask for the same again. */
+  readonly command: string;
 }
 
-function readYaml(path: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new UserError(
-      'usage',
-      `${path}: cannot be read (${messageOf(error).split('\n')[0]}); wanted a YAML file such as sim/experiments/labels.yaml`,
-    );
+/** A flag that changes a field. */
+interface Change {
+  readonly flag: string;
+  readonly path: readonly string[];
+}
+
+/** Reads the file of a command, its flags on top. Throws a UserError where there is none. */
+export function readSpecFile(name: string, path: string, flags: SpecFlags): SpecFile {
+  const sets = flags.set ?? [];
+  const { given: read, source } = readYaml(path, 'a YAML file such as sim/experiments/labels.yaml');
+  const given = applySets(read, sets);
+  const changes = sets.map((set): Change => ({ flag: `--set '${set}'`, path: set.split('=')[0]!.split('.') }));
+  const seeds = flags.seeds === undefined ? [] : [`--seeds ${flags.seeds}`];
+  if (flags.seeds !== undefined) {
+    given.seeds = seedsOf(String(flags.seeds));
+    changes.push({ flag: seeds[0]!, path: ['seeds'] });
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new UserError('usage', `${path}: holds no fields; wanted YAML with name, methods and seeds`);
+  const command = ['lorikeet', name, path, ...sets.map((s) => `--set '${s}'`), ...seeds].join(' ');
+  return { given, source: withChanges(source, changes), command };
+}
+
+/** A source in which what a flag changed stands in the flag. */
+function withChanges(source: Source, changes: readonly Change[]): Source {
+  const isWithin = (change: Change, path: Path): boolean => change.path.every((step, i) => step === String(path[i]));
+  return {
+    ...source,
+    placeOf: (path) => {
+      const change = changes.findLast((one) => isWithin(one, path));
+      return change ? { text: `${source.path}, ${change.flag}`, line: 0 } : source.placeOf(path);
+    },
+  };
 }
 
 /** Overrides fields: `--set seeds=[1,2]`, `--set settings.rounds=3`. */
@@ -54,7 +70,7 @@ function applySets(spec: Record<string, unknown>, sets: readonly string[]): Reco
 
 function readValue(text: string, set: string): unknown {
   try {
-    return parse(text);
+    return readYamlValue(text);
   } catch (error) {
     throw new UserError('usage', `--set: got "${set}"; its value is not YAML (${messageOf(error).split('\n')[0]})`);
   }
@@ -68,7 +84,8 @@ function seedsOf(flag: string): string[] {
   const [first, last] = [Number(range?.[1]), Number(range?.[2])];
   const count = Math.min(Math.max(0, last - first + 1), MAX_SEEDS + 1);
   const seeds = range ? Array.from({ length: count }, (_, i) => String(first + i)) : flag.split(',');
-  if (seeds.length > 0 && seeds.length <= MAX_SEEDS && seeds.every((seed) => /^[\x21-\x7e]+$/.test(seed))) return seeds;
+  const isSeed = (seed: string): boolean => /^[\x21-\x7e]+$/.test(seed) && !seed.includes('..');
+  if (seeds.length > 0 && seeds.length <= MAX_SEEDS && seeds.every(isSeed)) return seeds;
   throw new UserError(
     'usage',
     `--seeds: got "${flag}"; wanted first..last, such as 1..5, or seeds separated by commas`,

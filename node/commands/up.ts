@@ -1,8 +1,6 @@
 /** @file `lorikeet up`: starts a run, measures its label prior, prints the invite; started again, goes on. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
-import { messageOf, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import { checkSettings, openRun, type Run, runIdOf } from '../train/run.ts';
 import type { Flags } from './flags.ts';
 import { preparePeer, readTexts, runPeer } from './peer.ts';
@@ -10,7 +8,7 @@ import { preparePeer, readTexts, runPeer } from './peer.ts';
 export async function up(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const prepared = preparePeer(flags);
   const { saved, folder } = prepared;
-  const wanted = { ...readConfig(flags.config), ...given };
+  const wanted = { ...(await readConfig(flags.config)), ...given };
   if (saved) refuseChange(saved.settings, wanted, folder);
   // The same data and flags another time are another run.
   const fresh = { nonce: randomBytes(8).toString('hex'), ...wanted };
@@ -18,18 +16,14 @@ export async function up(flags: Flags, given: Readonly<Record<string, unknown>>)
   await runPeer(flags, prepared, { bare, texts: readTexts(flags, prepared, bare), bootstrap: [] });
 }
 
-function readConfig(path: string | boolean | undefined): Record<string, unknown> {
+async function readConfig(path: string | boolean | undefined): Promise<Record<string, unknown>> {
   if (typeof path !== 'string') return {};
-  try {
-    const value: unknown = parse(readFileSync(path, 'utf8'));
-    if (value && typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch (error) {
-    throw new UserError(
-      'usage',
-      `${path}: cannot be read (${messageOf(error).split('\n')[0]}); wanted YAML of settings`,
-    );
-  }
-  throw new UserError('usage', `${path}: holds no settings; wanted lines such as "rounds: 12"`);
+  const { readYaml } = await import('../yaml.ts');
+  const { checkSource } = await import('../source.ts');
+  const { SETTINGS_FILE } = await import('../settings.ts');
+  const { given, source } = readYaml(path, 'YAML of settings, with lines such as "rounds: 12"');
+  checkSource(SETTINGS_FILE, given, source);
+  return given;
 }
 
 /** A state folder belongs to one run: settings that alter what is computed cannot change under it. */

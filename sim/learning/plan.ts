@@ -2,13 +2,17 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { messageOf, UserError } from '../../node/errors.ts';
-import { checkSettings, openRun } from '../../node/train/run.ts';
-import type { RunSettings } from '../../protocol/config.ts';
+import { refuse, type Source, sourceOf } from '../../node/source.ts';
+import { openRun, type Run } from '../../node/train/run.ts';
+import { parseSettings, type RunSettings } from '../../protocol/config.ts';
+import { readEdges } from '../../protocol/edges.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
-import type { Point } from '../points.ts';
+import { graphMistake } from '../edges.ts';
+import { type Point, pathOf } from '../points.ts';
 import { DATASETS, readDataset } from './datasets.ts';
 import { METHODS, needsLabels } from './methods.ts';
-import { DEFAULTS, type ExperimentSpec, readScenario, type Scenario } from './spec.ts';
+import type { Scenario } from './scenario.ts';
+import { DEFAULTS, type ExperimentSpec, scenarioOf } from './spec.ts';
 
 export interface PlannedRun {
   /** The same for the same run, whatever else the experiment holds. */
@@ -24,14 +28,24 @@ export interface PlannedRun {
 /** Raised when the same file comes to mean another computation, so that no old run is taken for a new one. */
 const KEYS_VERSION = 1;
 
+/** What an experiment was read from, so that what does not go together is refused by line. */
+export interface Origin {
+  readonly given: Readonly<Record<string, unknown>>;
+  readonly source: Source;
+}
+
+type Fail = (field: string, problem: string) => never;
+type Draft = Omit<PlannedRun, 'key'> & { readonly fail: Fail };
+
 /**
  * Every run of an experiment: points x seeds x methods, in an order that finishes whole seeds first. Opens the bases and
- * the data, so that whatever is wrong shows before the first run begins. Throws a UserError that says what.
+ * the data, so that whatever is wrong shows before the first run begins. Throws a UserError that says what, and where.
  */
-export async function planRuns(spec: ExperimentSpec): Promise<PlannedRun[]> {
+export async function planRuns(spec: ExperimentSpec, from?: Origin): Promise<PlannedRun[]> {
+  const origin = from ?? { given: {}, source: sourceOf(spec.name) };
   const opened = new Map<string, string>();
   const runs: PlannedRun[] = [];
-  for (const draft of draftRuns(spec)) {
+  for (const { fail, ...draft } of draftRuns(spec, origin)) {
     const { scenario, settings } = draft;
     const { base, prompt, patterns, labels, labelPrior, rank, localRank, averaging, targets, maxTokens } = settings;
     const task = [base, prompt, patterns, labels, labelPrior, rank, localRank, averaging, targets, maxTokens];
@@ -39,7 +53,7 @@ export async function planRuns(spec: ExperimentSpec): Promise<PlannedRun[]> {
     const needsGold = needsLabels(draft.method, settings);
     const name = JSON.stringify([task, data, files, developmentFile, testFile, development, test, needsGold]);
     if (!opened.has(name)) {
-      const run = await openRun(settings);
+      const run = await openHere(settings, fail);
       readDataset(data, { ...scenario, seed: draft.seed }, run.task, needsGold);
       opened.set(name, run.settings.baseHash);
     }
@@ -47,6 +61,17 @@ export async function planRuns(spec: ExperimentSpec): Promise<PlannedRun[]> {
     runs.push({ ...draft, settings: whole, key: keyOf(draft.method, scenario, whole) });
   }
   return runs;
+}
+
+/** Opens a run; where a setting is why that cannot be, says where it stands. */
+async function openHere(settings: RunSettings, fail: Fail): Promise<Run> {
+  try {
+    return await openRun(settings);
+  } catch (error) {
+    const [, name, problem] = /^(\w+): (.*)$/s.exec(error instanceof UserError ? error.message : '') ?? [];
+    if (name && Object.hasOwn(SETTINGS, name)) fail(name, problem!);
+    throw error;
+  }
 }
 
 /** A hash of what is computed: what differs from the defaults, so that a new setting changes no key, and files by their bytes. */
@@ -73,28 +98,41 @@ function hashOf(path: string): string {
   }
 }
 
-function draftRuns(spec: ExperimentSpec): Omit<PlannedRun, 'key'>[] {
+function draftRuns(spec: ExperimentSpec, origin: Origin): Draft[] {
   return spec.seeds.flatMap((seed) =>
-    spec.points.flatMap((point) =>
+    spec.points.flatMap((point, index) =>
       spec.methods.map((method) => {
-        const where = [spec.name, method, JSON.stringify(point)].join(', ');
-        const fail = (problem: string): never => {
-          throw new UserError('usage', `${where}: ${problem}`);
-        };
-        const scenario = usedOf(method, readScenario({ ...spec.scenario, ...point }, fail));
-        const varied = Object.fromEntries(Object.entries(point).filter(([name]) => Object.hasOwn(SETTINGS, name)));
-        const task = DATASETS[scenario.data]!.settings;
-        const own = { ...spec.overrides[method], ...unusedOf(method), seed };
-        const settings = checkSettings({ ...task, ...spec.settings, ...varied, ...own }, where);
-        const { rank, averaging } = settings;
-        if (scenario.ranks.some((r) => r > rank))
-          fail(`ranks: got ${JSON.stringify(scenario.ranks)}; wanted at most the rank of the run, ${rank}`);
-        if (scenario.ranks.length > 0 && averaging !== 'product')
-          fail(`ranks: averaging is ${averaging}; wanted product, which lets ranks differ`);
-        return { method, seed, scenario, settings, point };
+        const fail: Fail = (field, problem) =>
+          refuse(origin.source, pathOf(origin.given, field, { index, method }), problem);
+        return { ...draftRun(spec, { method, seed, point }, fail), fail };
       }),
     ),
   );
+}
+
+function draftRun(
+  spec: ExperimentSpec,
+  { method, seed, point }: Pick<PlannedRun, 'method' | 'seed' | 'point'>,
+  fail: Fail,
+): Omit<PlannedRun, 'key'> {
+  const scenario = usedOf(method, scenarioOf({ ...spec.scenario, ...point }, fail));
+  const varied = Object.fromEntries(Object.entries(point).filter(([name]) => Object.hasOwn(SETTINGS, name)));
+  const task = DATASETS[scenario.data]!.settings;
+  const own = { ...spec.overrides[method], ...unusedOf(method), seed };
+  const parsed = parseSettings({ ...task, ...spec.settings, ...varied, ...own });
+  if (!parsed.ok) {
+    const [name, ...problem] = parsed.problem.split(': ');
+    return fail(name!, problem.join(': '));
+  }
+  const { settings } = parsed;
+  const { rank, averaging } = settings;
+  if (scenario.ranks.some((r) => r > rank))
+    fail('ranks', `got ${JSON.stringify(scenario.ranks)}; wanted at most the rank of the run, ${rank}`);
+  if (scenario.ranks.length > 0 && averaging !== 'product')
+    fail('ranks', `averaging is ${averaging}; wanted product, which lets ranks differ`);
+  const graph = settings.schedule === 'edges' ? graphMistake(readEdges(settings.edges), scenario.peers) : null;
+  if (graph) fail('edges', graph.problem);
+  return { method, seed, scenario, settings, point };
 }
 
 /** The scenario with what the run does not look at as it is by default, so that the same run is not run twice. */
@@ -115,7 +153,7 @@ function unusedOf(method: string): Record<string, unknown> {
     Object.fromEntries(names.map((name) => [name, SETTINGS[name].default]));
   return {
     ...(softLabels ? {} : { ...defaults(SOFT_LABEL_SETTINGS), softLabels: 'none' }),
-    ...(mixing === 'gossip' ? {} : defaults(['schedule', 'redraw', 'degree', 'closingRounds'])),
+    ...(mixing === 'gossip' ? {} : defaults(['schedule', 'edges', 'redraw', 'degree', 'closingRounds'])),
   };
 }
 

@@ -45,26 +45,6 @@ export function latencyModel(latency: Latency): LatencyModel {
   return { draw: (_from, _to, prng) => low + prng.random() * (high - low), longest: high };
 }
 
-/** What a latency wants to be, where a value is none; null where it is one. */
-export function latencyProblem(value: unknown): string | null {
-  const isTime = (x: unknown): x is number => typeof x === 'number' && x >= 0 && x <= 1e9;
-  if (Array.isArray(value)) {
-    const [low, high] = value;
-    return value.length === 2 && isTime(low) && isTime(high) && low <= high ? null : WANTED;
-  }
-  const of = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
-  const { matrix, jitter, median, sigma, least, mean } = of;
-  if (matrix !== undefined) {
-    const rows = Array.isArray(matrix) ? matrix : [];
-    const isSquare = rows.every((row) => Array.isArray(row) && row.length === rows.length && row.every(isTime));
-    return rows.length > 0 && isSquare && isTime(jitter) ? null : 'a square table of ms, and jitter: a share';
-  }
-  if (isTime(median) && isTime(sigma)) return null;
-  return isTime(least) && isTime(mean) ? null : WANTED;
-}
-
-const WANTED = '[least, most] in ms, { median, sigma }, { least, mean }, or { file: a table of ms, jitter: a share }';
-
 /** A table of ms as text: a row a line, numbers separated by commas, tabs or spaces; # begins a remark. */
 export function parseMatrix(text: string): number[][] {
   return text

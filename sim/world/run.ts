@@ -1,6 +1,6 @@
 /** @file What a run of a scenario is: its world, its faults and liars, its settings. */
 import type { RunSettings } from '../../protocol/config.ts';
-import type { Scenario as Learning } from '../learning/spec.ts';
+import type { Scenario as Learning } from '../learning/scenario.ts';
 import type { Point } from '../points.ts';
 import type { NetworkModel } from './network.ts';
 

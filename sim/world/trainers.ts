@@ -3,9 +3,6 @@ import type { ScenarioRun } from './run.ts';
 import { TOYS, type Toy } from './toy.ts';
 import type { SimulatedTrainer } from './trainer.ts';
 
-/** The names a scenario may give. */
-export const TRAINER_NAMES: readonly string[] = [...Object.keys(TOYS), 'lora'];
-
 export async function createSimulatedTrainer(run: ScenarioRun): Promise<SimulatedTrainer> {
   const { scenario, settings, seed } = run;
   if (scenario.trainer === 'lora') return (await import('./lora.ts')).createLora(run);

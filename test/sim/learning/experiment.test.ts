@@ -3,8 +3,9 @@ import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parse } from 'yaml';
 import { UserError } from '../../../node/errors.ts';
+import { sourceOf } from '../../../node/source.ts';
+import { readYaml } from '../../../node/yaml.ts';
 import { createPrng } from '../../../protocol/prng.ts';
 import { disagreement, distance, mean, norm } from '../../../protocol/vector.ts';
 import { DATASETS, type Item } from '../../../sim/learning/datasets.ts';
@@ -74,7 +75,7 @@ test("files of one's own: each peer its file, what has no label is unlabelled, m
   const testFile = write('test.tsv', ['positive\tnice', 'negative\tawful', '\tnobody knows']);
   const spec = readSpec(
     { ...SPEC, data: 'files', files, testFile, developmentFile: testFile, methods: ['lp-fl'], settings: QUICK },
-    'x',
+    sourceOf('x'),
   );
   const [run] = await planRuns(spec);
   assert.is(run!.scenario.peers, 2);
@@ -170,31 +171,31 @@ const QUICK = { rounds: 2, closingRounds: 1, localSteps: 1, generationRounds: 1,
 
 test('an experiment is checked whole before it begins', async () => {
   const wrong = (more: object): Promise<string> =>
-    (async () => planRuns(readSpec({ ...SPEC, ...more }, 'x.yaml')))().then(
+    (async () => planRuns(readSpec({ ...SPEC, ...more }, sourceOf('x.yaml'))))().then(
       () => 'none',
       (error: Error) => (error instanceof UserError ? error.message : `no mistake of the user's: ${error.stack}`),
     );
   for (const [more, wanted] of [
     [{}, /^none$/],
-    [{ method: [] }, /^x\.yaml: method: no such field/],
-    [{ methods: ['lpfl'] }, /methods: got lpfl; wanted zero-shot, alone/],
-    [{ methods: ['constructor'] }, /methods: got constructor; wanted zero-shot/],
-    [{ methods: ['lp-fl', 'lp-fl'] }, /methods: lp-fl stands twice/],
+    [{ method: [] }, /^x\.yaml: method: no such field; did you mean methods\?$/],
+    [{ methods: ['lpfl'] }, /methods\[0\]: got "lpfl"; wanted zero-shot, alone.*did you mean lp-fl/],
+    [{ methods: ['constructor'] }, /methods\[0\]: got "constructor"; wanted zero-shot/],
+    [{ methods: ['lp-fl', 'lp-fl'] }, /methods\[1\]: lp-fl stands twice/],
     [{ seeds: [] }, /seeds: got \[\]; wanted a list/],
-    [{ seeds: [1, '1'] }, /seeds: 1 stands twice/],
-    [{ seeds: [null] }, /seeds: got null; wanted names or numbers/],
+    [{ seeds: [1, '1'] }, /seeds\[1\]: 1 stands twice/],
+    [{ seeds: [null] }, /seeds\[0\]: got null; wanted names or numbers/],
     [{ data: 'sst' }, /data: got "sst"; wanted uci/],
     [{ partition: 'toString' }, /partition: got "toString"; wanted iid/],
-    [{ vary: { rang: [1] } }, /vary\.rang: neither/],
-    [{ vary: { seed: [1] } }, /points\.seed: cannot be set here/],
-    [{ vary: { rank: [8, 0] } }, /rank: got 0; wanted an integer/],
+    [{ vary: { rang: [1] } }, /vary\.rang: no such field that may vary, or setting; did you mean rank/],
+    [{ vary: { seed: [1] } }, /vary\.seed: cannot be set here/],
+    [{ vary: { rank: [8, 0] } }, /vary\.rank\[1\]: got 0; wanted an integer/],
     [{ vary: { labelPrior: ['', '1,2,3'] } }, /labelPrior: 3 numbers; wanted one for each/],
-    [{ points: [{}], vary: { rank: [1] } }, /vary and points: wanted one of them/],
+    [{ points: [{}], vary: { rank: [1] } }, /points: stand beside vary; wanted one of them/],
     [{ peers: -1 }, /peers: got -1; wanted a whole number/],
     [{ peers: 2.5 }, /peers: got 2\.5; wanted a whole number/],
     [{ contact: 2 }, /contact: got 2; wanted a chance/],
     [{ data: 'files' }, /data: files needs files/],
-    [{ data: 'files', files: ['a', 'a'] }, /files: got \["a","a"\]; wanted a list of different files/],
+    [{ data: 'files', files: ['a', 'a'] }, /files\[1\]: a stands twice/],
     [{ data: 'files', files: ['a.tsv'], developmentFile: 'b.tsv', testFile: 'c.tsv' }, /a\.tsv: cannot be read/],
     [{ partition: 'files' }, /goes with data: files/],
     [{ ranks: 4 }, /ranks: got 4; wanted a list/],
@@ -202,27 +203,30 @@ test('an experiment is checked whole before it begins', async () => {
     [{ ranks: [4] }, /ranks: averaging is factors; wanted product/],
     [{ settings: { localRank: 4 } }, /localRank: got 4 with averaging factors; wanted averaging product/],
     [{ settings: 5 }, /settings: got 5; wanted name: value/],
-    [{ overrides: { lpfl: { rank: 4 } } }, /overrides\.lpfl: no such method; wanted zero-shot, alone/],
+    [{ overrides: { lpfl: { rank: 4 } } }, /overrides\.lpfl: no such method; did you mean lp-fl/],
     [{ overrides: { 'lp-fl': 5 } }, /overrides\.lp-fl: got 5; wanted name: value/],
   ] as const)
     assert.match(await wrong(more), wanted);
 });
 
 test('runs are points x seeds x methods, keyed by what they compute', async () => {
-  const spec = readSpec({ ...SPEC, seeds: [1, 2], vary: { goldPerClass: [2, 8], codec: ['f16', 'int8'] } }, 'x');
+  const spec = readSpec(
+    { ...SPEC, seeds: [1, 2], vary: { goldPerClass: [2, 8], codec: ['f16', 'int8'] } },
+    sourceOf('x'),
+  );
   const runs = await planRuns(spec);
   assert.is(runs.length, 2 * 2 * 2 * 2);
   assert.is(new Set(runs.map((r) => r.key)).size, runs.length);
   assert.equal(runs[0]!.point, { goldPerClass: 2, codec: 'f16' });
   assert.equal(
-    (await planRuns(readSpec({ ...SPEC, about: 'other words' }, 'x'))).map((r) => r.key),
-    (await planRuns(readSpec(SPEC, 'x'))).map((r) => r.key),
+    (await planRuns(readSpec({ ...SPEC, about: 'other words' }, sourceOf('x')))).map((r) => r.key),
+    (await planRuns(readSpec(SPEC, sourceOf('x')))).map((r) => r.key),
   );
 });
 
 test('a key is what is computed: of defaults, of what a method does not look at, of points that come to the same, nothing', async () => {
   const keys = async (more: object): Promise<string[]> =>
-    (await planRuns(readSpec({ ...SPEC, ...more }, 'x'))).map((r) => r.key);
+    (await planRuns(readSpec({ ...SPEC, ...more }, sourceOf('x')))).map((r) => r.key);
   const plain = await keys({ methods: ['fedavg'] });
   assert.equal(await keys({ methods: ['fedavg'], settings: { rank: 8, retryMs: 77 } }), plain);
   assert.equal(await keys({ methods: ['fedavg'], settings: { schedule: 'ring' }, contact: 0.5, alpha: 3 }), plain);
@@ -230,7 +234,9 @@ test('a key is what is computed: of defaults, of what a method does not look at,
   assert.not.equal(await keys({ methods: ['fedavg'], peers: 4 }), plain);
   const [ring, full] = await keys({ methods: ['fedavg'], vary: { schedule: ['ring', 'full'] } });
   assert.is(ring, full);
-  const runs = await planRuns(readSpec({ ...SPEC, methods: ['fedavg'], vary: { schedule: ['ring', 'full'] } }, 'x'));
+  const runs = await planRuns(
+    readSpec({ ...SPEC, methods: ['fedavg'], vary: { schedule: ['ring', 'full'] } }, sourceOf('x')),
+  );
   const record = { type: 'final', key: ring, seed: '1', method: 'fedavg' } as unknown as ExperimentRecord;
   assert.equal(
     recordsOf(runs, [record, record]).map((r) => r.point),
@@ -243,7 +249,8 @@ test('every committed experiment is well formed', () => {
   const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
   assert.ok(files.length >= 5);
   for (const file of files) {
-    const spec = readSpec(parse(readFileSync(join(folder, file), 'utf8')), file);
+    const { given, source } = readYaml(join(folder, file), 'an experiment');
+    const spec = readSpec(given, source);
     assert.is(`${spec.name}.yaml`, file);
     assert.ok(spec.seeds.length >= 3 && spec.scenario.test >= 1500, file);
   }
@@ -260,7 +267,7 @@ test('a data set cuts test, development and pool without overlap, in every domai
 
 test('an experiment runs, is not run again, survives a torn line, and is told as table and page', async () => {
   const folder = temporaryFolder();
-  const spec = readSpec({ ...SPEC, settings: QUICK }, 'x');
+  const spec = readSpec({ ...SPEC, settings: QUICK }, sourceOf('x'));
   const labels: string[] = [];
   const runs = await planRuns(spec);
   const run = () =>
@@ -297,7 +304,7 @@ test('an experiment runs, is not run again, survives a torn line, and is told as
 
 test('peers of different ranks learn together with averaging product, and the cross term is of what they bring', async () => {
   const settings = { ...QUICK, averaging: 'product', rank: 4, codec: 'int8' };
-  const spec = readSpec({ ...SPEC, methods: ['lp-fl-gold'], ranks: [1, 2, 4], settings }, 'x');
+  const spec = readSpec({ ...SPEC, methods: ['lp-fl-gold'], ranks: [1, 2, 4], settings }, sourceOf('x'));
   const runs = await planRuns(spec);
   const signal = new AbortController().signal;
   const records = await runExperiment({
@@ -311,7 +318,9 @@ test('peers of different ranks learn together with averaging product, and the cr
   assert.ok(final.type === 'final' && final.accuracy.mean > 0.5 && final.bytes > 0);
   assert.ok(records.every((r) => r.type === 'final' || (r.crossTerm === null && Number.isFinite(r.disagreement))));
   // The cross term is of what peers bring to the mixing, so not zero even where a server leaves all alike.
-  const other = await planRuns(readSpec({ ...SPEC, methods: ['fedavg'], settings: { ...QUICK, localSteps: 3 } }, 'x'));
+  const other = await planRuns(
+    readSpec({ ...SPEC, methods: ['fedavg'], settings: { ...QUICK, localSteps: 3 } }, sourceOf('x')),
+  );
   const rest = await runExperiment({
     runs: other,
     folder: temporaryFolder(),
@@ -324,7 +333,7 @@ test('peers of different ranks learn together with averaging product, and the cr
 
 test('an interrupted experiment stops at the next step and writes no half run', async () => {
   const folder = temporaryFolder();
-  const [, run] = await planRuns(readSpec({ ...SPEC, settings: { ...QUICK, rounds: 500 } }, 'x'));
+  const [, run] = await planRuns(readSpec({ ...SPEC, settings: { ...QUICK, rounds: 500 } }, sourceOf('x')));
   const controller = new AbortController();
   const options = { runs: [run!], folder, threads: 1, signal: controller.signal, onProgress: () => {} };
   setTimeout(() => controller.abort(), 1500);

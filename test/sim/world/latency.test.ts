@@ -3,8 +3,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { mistakesOf } from '../../../node/schema.ts';
+import { sourceOf } from '../../../node/source.ts';
 import { createPrng } from '../../../protocol/prng.ts';
-import { type Latency, latencyModel, latencyProblem } from '../../../sim/world/latency.ts';
+import { WORLD_FIELDS } from '../../../sim/fields.ts';
+import { type Latency, latencyModel } from '../../../sim/world/latency.ts';
 import { readScenario } from '../../../sim/world/scenario.ts';
 import { simulate } from '../../../sim/world/simulate.ts';
 import { temporaryFolder } from '../../support.ts';
@@ -58,9 +61,9 @@ test('a table gives the way from place to place, peers dealt in turn, with some 
 
 test('what is no latency is told what is wanted', () => {
   for (const good of [[0, 0], { median: 3, sigma: 0 }, { least: 0, mean: 4 }, { matrix: [[1]], jitter: 0 }])
-    assert.is(latencyProblem(good), null);
+    assert.equal(mistakesOf(WORLD_FIELDS.latencyMs.accepts, good), []);
   for (const bad of [null, 5, [3, 1], [1], { median: 3 }, { least: -1, mean: 3 }, { matrix: [[1, 2]], jitter: 0 }])
-    assert.match(String(latencyProblem(bad)), /wanted|\[least, most\]|square/, JSON.stringify(bad));
+    assert.match(String(mistakesOf(WORLD_FIELDS.latencyMs.accepts, bad)[0]?.problem), /wanted/, JSON.stringify(bad));
 });
 
 test('files of latencies and of edges are found beside the scenario, and kept in the run', () => {
@@ -69,7 +72,7 @@ test('files of latencies and of edges are found beside the scenario, and kept in
   writeFileSync(join(folder, 'data', 'ms.txt'), '# two places\n1, 20\n30 2\n');
   writeFileSync(join(folder, 'edges.txt'), '0 1\n1-2 # a path\n2,3\n');
   const read = (more: object) =>
-    readScenario({ name: 'x', seeds: [1], peers: 4, ...more }, join(folder, 'x.yaml')).runs[0]!;
+    readScenario({ name: 'x', seeds: [1], peers: 4, ...more }, sourceOf(join(folder, 'x.yaml'))).runs[0]!;
   const run = read({ latencyMs: { file: 'data/ms.txt' }, edgesFile: 'edges.txt' });
   assert.equal(run.scenario.latencyMs, {
     matrix: [
@@ -82,7 +85,7 @@ test('files of latencies and of edges are found beside the scenario, and kept in
   assert.throws(() => read({ edgesFile: 'none.txt' }), /edgesFile: none\.txt cannot be read beside it/);
   assert.throws(() => read({ latencyMs: { file: 'edges.txt' } }), /latencyMs: .*wanted a square table/);
   writeFileSync(join(folder, 'wrong.txt'), '0 1\na b\n');
-  assert.throws(() => read({ edgesFile: 'wrong.txt' }), /edgesFile: wrong\.txt: got "a b"; wanted two numbers/);
+  assert.throws(() => read({ edgesFile: 'wrong.txt' }), /edgesFile: wrong\.txt:2: got "a b"; wanted two numbers/);
 });
 
 test('a run over edges from a file comes to the mean, and no one hears of who is not its neighbour', async () => {
@@ -90,7 +93,7 @@ test('a run over edges from a file comes to the mean, and no one hears of who is
   writeFileSync(join(folder, 'edges.txt'), '0 1\n1 2\n2 3\n');
   const given = { name: 'x', seeds: [SEED], peers: 4, size: 10, edgesFile: 'edges.txt', settings: { rounds: 60 } };
   const heard = new Set<string>();
-  const { result } = await simulate(readScenario(given, join(folder, 'x.yaml')).runs[0]!, {
+  const { result } = await simulate(readScenario(given, sourceOf(join(folder, 'x.yaml'))).runs[0]!, {
     onEvent: ({ peer }) => {
       for (const { edges } of peer.exchanges) for (const id of Object.keys(edges)) heard.add(`${peer.id} ${id}`);
     },
@@ -107,7 +110,7 @@ test('classes of devices set how long a round takes, by the steps in it', async 
   ];
   const given = { name: 'x', seeds: [SEED], peers: 8, size: 4, devices, settings: { rounds: 5, localSteps: 4 } };
   const began = new Map<string, number>();
-  await simulate(readScenario(given, 'x').runs[0]!, {
+  await simulate(readScenario(given, sourceOf('x')).runs[0]!, {
     onEvent: ({ peer: { id } }, event, done, now) => {
       if (event.type === 'trained') spans[id] = [...(spans[id] ?? []), now - began.get(id)!];
       if (done.some((effect) => effect.type === 'train')) began.set(id, now);
@@ -121,7 +124,7 @@ test('classes of devices set how long a round takes, by the steps in it', async 
     );
   }
   const wrong = { ...given, devices: [{ name: 'all', share: 0.5, stepMs: [1, 2] }] };
-  assert.throws(() => readScenario(wrong, 'x'), /devices: .*shares that sum to 1/);
+  assert.throws(() => readScenario(wrong, sourceOf('x')), /devices: .*shares that sum to 1/);
 });
 
 test.run();

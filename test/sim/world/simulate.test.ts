@@ -1,10 +1,11 @@
 /** @file Scenarios: what a file may say, networks that lose, cut and hide, toys with a known optimum, and that a seed repeats. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parse } from 'yaml';
 import { UserError } from '../../../node/errors.ts';
+import { sourceOf } from '../../../node/source.ts';
+import { readYaml } from '../../../node/yaml.ts';
 import { simulationHtml, simulationMarkdown } from '../../../sim/report/scenario.ts';
 import { createNetwork } from '../../../sim/world/network.ts';
 import { readScenario } from '../../../sim/world/scenario.ts';
@@ -15,7 +16,7 @@ import { ROOT } from '../../support.ts';
 const SEED = process.env.SEED ?? '1';
 const REPLAY = `replay with SEED=${SEED} npm test -- simulate`;
 const runsOf = (more: object) =>
-  readScenario({ name: 'x', seeds: [SEED], peers: 8, size: 20, settings: { rounds: 12 }, ...more }, 'x').runs;
+  readScenario({ name: 'x', seeds: [SEED], peers: 8, size: 20, settings: { rounds: 12 }, ...more }, sourceOf('x')).runs;
 const resultOf = async (more: object) => (await simulate(runsOf(more)[0]!)).result;
 
 test('every committed scenario is well formed', () => {
@@ -23,7 +24,8 @@ test('every committed scenario is well formed', () => {
   const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
   assert.ok(files.length >= 10);
   for (const file of files) {
-    const spec = readScenario(parse(readFileSync(join(folder, file), 'utf8')), join(folder, file));
+    const { given, source } = readYaml(join(folder, file), 'a scenario');
+    const spec = readScenario(given, source);
     assert.is(`${spec.name}.yaml`, file);
     assert.ok(spec.runs.length >= 3, file);
   }
@@ -39,17 +41,43 @@ test('a scenario is checked whole before it begins', () => {
     return 'none';
   };
   assert.is(wrong({}), 'none');
-  assert.match(wrong({ peer: 3 }), /^x: peer: no such field; wanted one of name/);
-  assert.match(wrong({ peers: 2.5 }), /peers: got 2\.5; wanted a whole number/);
+  assert.match(wrong({ peer: 3 }), /^x: peer: no such field; did you mean peers\?$/);
+  assert.match(wrong({ wholly: 3 }), /^x: wholly: no such field; wanted one of name, about, seeds/);
+  assert.match(wrong({ peers: 2.5 }), /^x: peers: got 2\.5; wanted a whole number, 1 or more$/);
+  assert.match(wrong({ peers: null }), /peers: got null; wanted a whole number/);
   assert.match(wrong({ latencyMs: [9, 3] }), /latencyMs: got \[9,3\]; wanted \[least, most\]/);
   assert.match(wrong({ loss: 2 }), /loss: got 2; wanted a share/);
-  assert.match(wrong({ trainer: 'lore' }), /trainer: got "lore"; wanted none, quadratic, logistic, lora/);
-  assert.match(wrong({ partition: { fromMs: 3 } }), /partition: got \{"fromMs":3\}; wanted/);
+  assert.match(
+    wrong({ trainer: 'lore' }),
+    /trainer: got "lore"; wanted none, quadratic, logistic, lora; did you mean lora/,
+  );
+  assert.match(wrong({ partition: { fromMs: 3 } }), /partition\.untilMs: missing; wanted a number.*and 1 more/);
   assert.match(wrong({ stragglers: 3 }), /stragglers: got 3; wanted/);
-  assert.match(wrong({ vary: { peerz: [1] } }), /vary\.peerz: neither/);
-  assert.match(wrong({ points: [{ loss: 7 }] }), /loss: got 7/);
-  assert.match(wrong({ settings: { schedule: 'line' } }), /schedule: got "line"; wanted/);
+  assert.match(wrong({ liars: { share: 0.1, kind: 'garbge' } }), /liars\.kind: got "garbge".*did you mean garbage/);
+  assert.match(
+    wrong({ liars: { share: 0, kind: 'stale', often: 1 } }),
+    /liars\.often: no such field; wanted one of share, kind/,
+  );
+  assert.match(
+    wrong({ learning: { goldPerClas: 1 } }),
+    /learning\.goldPerClas: no such field.*did you mean goldPerClass/,
+  );
+  assert.match(
+    wrong({ vary: { peerz: [1] } }),
+    /vary\.peerz: no such field that may vary, or setting; did you mean peers/,
+  );
+  assert.match(wrong({ vary: { loss: [] } }), /vary\.loss: got \[\]; wanted a list of values/);
+  assert.match(wrong({ points: [{}, { loss: 7 }] }), /points\[1\]\.loss: got 7/);
+  assert.match(wrong({ points: [{}], vary: { loss: [0] } }), /points: stand beside vary; wanted one of them/);
+  assert.match(wrong({ settings: { schedule: 'line' } }), /settings\.schedule: got "line"; wanted/);
+  assert.match(wrong({ settings: { seed: 4 } }), /settings\.seed: cannot be set here; wanted seeds/);
   assert.match(wrong({ seeds: [] }), /seeds: got \[\]; wanted a list/);
+  assert.match(
+    wrong({ seeds: '1..3' }),
+    /seeds: got "1\.\.3"; wanted a list of seeds, such as \[1, 2, 3\], or --seeds 1\.\.3/,
+  );
+  assert.match(wrong({ seeds: ['1..x'] }), /seeds\[0\]: got "1\.\.x"; wanted seeds one by one/);
+  assert.match(wrong({ seeds: [1, 2, '1'] }), /seeds\[2\]: 1 stands twice/);
 });
 
 test('a network delays within its bounds, loses and repeats its shares, and a line carries one message after the other', () => {

@@ -1,0 +1,90 @@
+/** @file Reads YAML, here alone: what a file holds, and the line each field stands in. */
+import { readFileSync } from 'node:fs';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parse,
+  parseDocument,
+} from 'yaml';
+import { messageOf, UserError } from './errors.ts';
+import type { Path } from './schema.ts';
+import { refuse, type Source } from './source.ts';
+
+export interface YamlFile {
+  readonly given: Record<string, unknown>;
+  readonly source: Source;
+}
+
+/** A file of fields. Throws a UserError that says why it cannot be read, and in which line; `wanted` is what would do. */
+export function readYaml(path: string, wanted: string): YamlFile {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UserError('usage', `${path}: cannot be read (${messageOf(error)}); wanted ${wanted}`);
+  }
+  return readYamlText(text, path, wanted);
+}
+
+/** The same of a text, that `path` is to be called. */
+export function readYamlText(text: string, path: string, wanted: string): YamlFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const lineAt = (offset: number): number => lines.linePos(offset).line;
+  const wrong = document.errors[0] ?? document.warnings[0];
+  if (wrong) {
+    const line = lineAt(wrong.pos[0]);
+    const said = (text.split('\n')[line - 1] ?? '').trim();
+    const why = wrong.message.split('\n')[0];
+    throw new UserError('usage', `${path}:${line}: got ${JSON.stringify(said)}; no YAML (${why}); wanted ${wanted}`);
+  }
+  const source: Source = {
+    path,
+    placeOf: (field) => {
+      const node = nodeOf(document, field);
+      if (!node?.range) return { text: path, line: 0 };
+      const line = lineAt(node.range[0]);
+      return { text: `${path}:${line}`, line };
+    },
+  };
+  let given: unknown;
+  try {
+    given = document.toJS();
+  } catch (error) {
+    return refuse(source, [], `${messageOf(error)}; wanted ${wanted}`);
+  }
+  if (typeof given === 'object' && given !== null && !Array.isArray(given))
+    return { given: given as Record<string, unknown>, source };
+  return refuse(source, [], `holds no fields; wanted ${wanted}`);
+}
+
+/** A value as YAML has it, as flags give it. Throws where it is none. */
+export function readYamlValue(text: string): unknown {
+  return parse(text);
+}
+
+/** The name of the field a path ends at, the item where it ends in a list, or the nearest there is around it. */
+function nodeOf(document: Document.Parsed, path: Path): Node | null {
+  let found: Node | null = null;
+  let at: unknown = document.contents;
+  for (const step of path) {
+    if (isAlias(at)) at = at.resolve(document);
+    if (isMap(at)) {
+      const pair = at.items.find(({ key }) => String(isScalar(key) ? (key.value ?? '') : key) === String(step));
+      if (!pair) break;
+      if (isNode(pair.key)) found = pair.key;
+      at = pair.value;
+    } else if (isSeq(at)) {
+      at = at.items[Number(step)];
+      if (!isNode(at)) break;
+      found = at;
+    } else break;
+  }
+  return found;
+}
