@@ -18,9 +18,9 @@ export interface Source {
   readonly placeOf: (path: Path) => Place;
 }
 
-/** A source without lines. */
-export function sourceOf(name: string): Source {
-  return { path: name, placeOf: () => ({ text: name, line: 0 }) };
+/** A source; of a name alone, one without lines. */
+export function sourceOf(name: string | Source): Source {
+  return typeof name !== 'string' ? name : { path: name, placeOf: () => ({ text: name, line: 0 }) };
 }
 
 /** Throws a UserError that says where, what field, and what is wrong. */

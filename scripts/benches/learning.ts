@@ -1,6 +1,5 @@
 /** @file Benches `scoring` and `experiment`: what labelling unlabelled text and a whole experiment cost. */
 
-import { sourceOf } from '../../node/source.ts';
 import { packBatch, packForScoring } from '../../node/train/batch.ts';
 import { KINDS, readSentences } from '../../node/train/reviews.ts';
 import { checkSettings, openRun } from '../../node/train/run.ts';
@@ -59,7 +58,7 @@ export async function benchExperiment(workspace: string): Promise<unknown> {
       methods: ['lp-fl'],
       settings: { rounds: 10, localSteps: 10, softLabels: 'soft' },
     },
-    sourceOf('bench'),
+    'bench',
   );
   const began = performance.now();
   const records = await runExperiment({

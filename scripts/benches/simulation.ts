@@ -2,7 +2,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { sourceOf } from '../../node/source.ts';
 import { readScenario } from '../../sim/world/scenario.ts';
 import { simulate } from '../../sim/world/simulate.ts';
 import { machine, round } from './measure.ts';
@@ -68,7 +67,7 @@ export async function benchSimulation(): Promise<unknown> {
 /** One case. */
 async function runCase(name: string): Promise<void> {
   const given = CASES[name]!;
-  const [run] = readScenario({ name: 'bench', seeds: [1], ...given }, sourceOf(name)).runs;
+  const [run] = readScenario({ name: 'bench', seeds: [1], ...given }, name).runs;
   const before = process.memoryUsage().rss;
   const { world, result } = await simulate(run!, { measure: false });
   const { peers } = run!.scenario;

@@ -1,5 +1,5 @@
 /** @file An experiment as a file: data, peers, methods, seeds, and what varies; checked whole before anything runs. */
-import { checkSource, refuse, type Source } from '../../node/source.ts';
+import { checkSource, refuse, type Source, sourceOf } from '../../node/source.ts';
 import { defaultsOf, EXPERIMENT_FILE, LEARNING_FIELDS } from '../fields.ts';
 import { type Point, pointsOf } from '../points.ts';
 import type { Scenario } from './scenario.ts';
@@ -20,7 +20,8 @@ export interface ExperimentSpec {
 export const DEFAULTS: Scenario = defaultsOf(LEARNING_FIELDS);
 
 /** Checks what a file holds. Throws a UserError that says where which field got what, and what it wanted. */
-export function readSpec(given: Readonly<Record<string, unknown>>, source: Source): ExperimentSpec {
+export function readSpec(given: Readonly<Record<string, unknown>>, where: Source | string): ExperimentSpec {
+  const source = sourceOf(where);
   checkSource(EXPERIMENT_FILE, given, source);
   if (given.vary && given.points) refuse(source, ['points'], 'stand beside vary; wanted one of them');
   return {

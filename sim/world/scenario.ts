@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { messageOf } from '../../node/errors.ts';
 import { gotText, mistakesOf, type Path } from '../../node/schema.ts';
-import { checkSource, refuse, type Source } from '../../node/source.ts';
+import { checkSource, refuse, type Source, sourceOf } from '../../node/source.ts';
 import { MAX_TEXT, parseSettings, type RunSettings } from '../../protocol/config.ts';
 import { readEdges } from '../../protocol/edges.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
@@ -48,7 +48,8 @@ interface Reading {
 }
 
 /** Checks what a file holds. Throws a UserError that says where which field got what, and what it wanted. */
-export function readScenario(given: Readonly<Record<string, unknown>>, source: Source): ScenarioSpec {
+export function readScenario(given: Readonly<Record<string, unknown>>, where: Source | string): ScenarioSpec {
+  const source = sourceOf(where);
   checkSource(SCENARIO_FILE, given, source);
   if (given.vary && given.points) refuse(source, ['points'], 'stand beside vary; wanted one of them');
   const notes = new Set<string>();

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../../node/errors.ts';
-import { sourceOf } from '../../../node/source.ts';
 import { readYaml } from '../../../node/yaml.ts';
 import { createPrng } from '../../../protocol/prng.ts';
 import { disagreement, distance, mean, norm } from '../../../protocol/vector.ts';
@@ -75,7 +74,7 @@ test("files of one's own: each peer its file, what has no label is unlabelled, m
   const testFile = write('test.tsv', ['positive\tnice', 'negative\tawful', '\tnobody knows']);
   const spec = readSpec(
     { ...SPEC, data: 'files', files, testFile, developmentFile: testFile, methods: ['lp-fl'], settings: QUICK },
-    sourceOf('x'),
+    'x',
   );
   const [run] = await planRuns(spec);
   assert.is(run!.scenario.peers, 2);
@@ -171,7 +170,7 @@ const QUICK = { rounds: 2, closingRounds: 1, localSteps: 1, generationRounds: 1,
 
 test('an experiment is checked whole before it begins', async () => {
   const wrong = (more: object): Promise<string> =>
-    (async () => planRuns(readSpec({ ...SPEC, ...more }, sourceOf('x.yaml'))))().then(
+    (async () => planRuns(readSpec({ ...SPEC, ...more }, 'x.yaml')))().then(
       () => 'none',
       (error: Error) => (error instanceof UserError ? error.message : `no mistake of the user's: ${error.stack}`),
     );
@@ -210,23 +209,20 @@ test('an experiment is checked whole before it begins', async () => {
 });
 
 test('runs are points x seeds x methods, keyed by what they compute', async () => {
-  const spec = readSpec(
-    { ...SPEC, seeds: [1, 2], vary: { goldPerClass: [2, 8], codec: ['f16', 'int8'] } },
-    sourceOf('x'),
-  );
+  const spec = readSpec({ ...SPEC, seeds: [1, 2], vary: { goldPerClass: [2, 8], codec: ['f16', 'int8'] } }, 'x');
   const runs = await planRuns(spec);
   assert.is(runs.length, 2 * 2 * 2 * 2);
   assert.is(new Set(runs.map((r) => r.key)).size, runs.length);
   assert.equal(runs[0]!.point, { goldPerClass: 2, codec: 'f16' });
   assert.equal(
-    (await planRuns(readSpec({ ...SPEC, about: 'other words' }, sourceOf('x')))).map((r) => r.key),
-    (await planRuns(readSpec(SPEC, sourceOf('x')))).map((r) => r.key),
+    (await planRuns(readSpec({ ...SPEC, about: 'other words' }, 'x'))).map((r) => r.key),
+    (await planRuns(readSpec(SPEC, 'x'))).map((r) => r.key),
   );
 });
 
 test('a key is what is computed: of defaults, of what a method does not look at, of points that come to the same, nothing', async () => {
   const keys = async (more: object): Promise<string[]> =>
-    (await planRuns(readSpec({ ...SPEC, ...more }, sourceOf('x')))).map((r) => r.key);
+    (await planRuns(readSpec({ ...SPEC, ...more }, 'x'))).map((r) => r.key);
   const plain = await keys({ methods: ['fedavg'] });
   assert.equal(await keys({ methods: ['fedavg'], settings: { rank: 8, retryMs: 77 } }), plain);
   assert.equal(await keys({ methods: ['fedavg'], settings: { schedule: 'ring' }, contact: 0.5, alpha: 3 }), plain);
@@ -234,9 +230,7 @@ test('a key is what is computed: of defaults, of what a method does not look at,
   assert.not.equal(await keys({ methods: ['fedavg'], peers: 4 }), plain);
   const [ring, full] = await keys({ methods: ['fedavg'], vary: { schedule: ['ring', 'full'] } });
   assert.is(ring, full);
-  const runs = await planRuns(
-    readSpec({ ...SPEC, methods: ['fedavg'], vary: { schedule: ['ring', 'full'] } }, sourceOf('x')),
-  );
+  const runs = await planRuns(readSpec({ ...SPEC, methods: ['fedavg'], vary: { schedule: ['ring', 'full'] } }, 'x'));
   const record = { type: 'final', key: ring, seed: '1', method: 'fedavg' } as unknown as ExperimentRecord;
   assert.equal(
     recordsOf(runs, [record, record]).map((r) => r.point),
@@ -267,7 +261,7 @@ test('a data set cuts test, development and pool without overlap, in every domai
 
 test('an experiment runs, is not run again, survives a torn line, and is told as table and page', async () => {
   const folder = temporaryFolder();
-  const spec = readSpec({ ...SPEC, settings: QUICK }, sourceOf('x'));
+  const spec = readSpec({ ...SPEC, settings: QUICK }, 'x');
   const labels: string[] = [];
   const runs = await planRuns(spec);
   const run = () =>
@@ -304,7 +298,7 @@ test('an experiment runs, is not run again, survives a torn line, and is told as
 
 test('peers of different ranks learn together with averaging product, and the cross term is of what they bring', async () => {
   const settings = { ...QUICK, averaging: 'product', rank: 4, codec: 'int8' };
-  const spec = readSpec({ ...SPEC, methods: ['lp-fl-gold'], ranks: [1, 2, 4], settings }, sourceOf('x'));
+  const spec = readSpec({ ...SPEC, methods: ['lp-fl-gold'], ranks: [1, 2, 4], settings }, 'x');
   const runs = await planRuns(spec);
   const signal = new AbortController().signal;
   const records = await runExperiment({
@@ -318,9 +312,7 @@ test('peers of different ranks learn together with averaging product, and the cr
   assert.ok(final.type === 'final' && final.accuracy.mean > 0.5 && final.bytes > 0);
   assert.ok(records.every((r) => r.type === 'final' || (r.crossTerm === null && Number.isFinite(r.disagreement))));
   // The cross term is of what peers bring to the mixing, so not zero even where a server leaves all alike.
-  const other = await planRuns(
-    readSpec({ ...SPEC, methods: ['fedavg'], settings: { ...QUICK, localSteps: 3 } }, sourceOf('x')),
-  );
+  const other = await planRuns(readSpec({ ...SPEC, methods: ['fedavg'], settings: { ...QUICK, localSteps: 3 } }, 'x'));
   const rest = await runExperiment({
     runs: other,
     folder: temporaryFolder(),
@@ -333,7 +325,7 @@ test('peers of different ranks learn together with averaging product, and the cr
 
 test('an interrupted experiment stops at the next step and writes no half run', async () => {
   const folder = temporaryFolder();
-  const [, run] = await planRuns(readSpec({ ...SPEC, settings: { ...QUICK, rounds: 500 } }, sourceOf('x')));
+  const [, run] = await planRuns(readSpec({ ...SPEC, settings: { ...QUICK, rounds: 500 } }, 'x'));
   const controller = new AbortController();
   const options = { runs: [run!], folder, threads: 1, signal: controller.signal, onProgress: () => {} };
   setTimeout(() => controller.abort(), 1500);

@@ -1,7 +1,6 @@
 /** @file Who comes late is where the others are within two rounds; one liar among those asked is not believed. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { sourceOf } from '../../../node/source.ts';
 import { CODECS } from '../../../protocol/codec.ts';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import { createPeer } from '../../../protocol/peer.ts';
@@ -20,7 +19,7 @@ const RUN = '00112233445566778899aabbccddeeff';
 async function joining(latecomers: string, untilMs: number) {
   const given = { peers: 8, joiners: 2, joinMs: 6000, size: 30, trainer: 'quadratic', trainMs: [300, 400] };
   const settings = { rounds: 40, localSteps: 1, learningRate: 0.02, latecomers };
-  const [run] = readScenario({ name: 'x', seeds: [SEED], ...given, settings }, sourceOf('x')).runs;
+  const [run] = readScenario({ name: 'x', seeds: [SEED], ...given, settings }, 'x').runs;
   return simulate(run!, { untilMs });
 }
 

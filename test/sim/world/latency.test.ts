@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mistakesOf } from '../../../node/schema.ts';
-import { sourceOf } from '../../../node/source.ts';
 import { createPrng } from '../../../protocol/prng.ts';
 import { WORLD_FIELDS } from '../../../sim/fields.ts';
 import { type Latency, latencyModel } from '../../../sim/world/latency.ts';
@@ -72,7 +71,7 @@ test('files of latencies and of edges are found beside the scenario, and kept in
   writeFileSync(join(folder, 'data', 'ms.txt'), '# two places\n1, 20\n30 2\n');
   writeFileSync(join(folder, 'edges.txt'), '0 1\n1-2 # a path\n2,3\n');
   const read = (more: object) =>
-    readScenario({ name: 'x', seeds: [1], peers: 4, ...more }, sourceOf(join(folder, 'x.yaml'))).runs[0]!;
+    readScenario({ name: 'x', seeds: [1], peers: 4, ...more }, join(folder, 'x.yaml')).runs[0]!;
   const run = read({ latencyMs: { file: 'data/ms.txt' }, edgesFile: 'edges.txt' });
   assert.equal(run.scenario.latencyMs, {
     matrix: [
@@ -93,7 +92,7 @@ test('a run over edges from a file comes to the mean, and no one hears of who is
   writeFileSync(join(folder, 'edges.txt'), '0 1\n1 2\n2 3\n');
   const given = { name: 'x', seeds: [SEED], peers: 4, size: 10, edgesFile: 'edges.txt', settings: { rounds: 60 } };
   const heard = new Set<string>();
-  const { result } = await simulate(readScenario(given, sourceOf(join(folder, 'x.yaml'))).runs[0]!, {
+  const { result } = await simulate(readScenario(given, join(folder, 'x.yaml')).runs[0]!, {
     onEvent: ({ peer }) => {
       for (const { edges } of peer.exchanges) for (const id of Object.keys(edges)) heard.add(`${peer.id} ${id}`);
     },
@@ -110,7 +109,7 @@ test('classes of devices set how long a round takes, by the steps in it', async 
   ];
   const given = { name: 'x', seeds: [SEED], peers: 8, size: 4, devices, settings: { rounds: 5, localSteps: 4 } };
   const began = new Map<string, number>();
-  await simulate(readScenario(given, sourceOf('x')).runs[0]!, {
+  await simulate(readScenario(given, 'x').runs[0]!, {
     onEvent: ({ peer: { id } }, event, done, now) => {
       if (event.type === 'trained') spans[id] = [...(spans[id] ?? []), now - began.get(id)!];
       if (done.some((effect) => effect.type === 'train')) began.set(id, now);
@@ -124,7 +123,7 @@ test('classes of devices set how long a round takes, by the steps in it', async 
     );
   }
   const wrong = { ...given, devices: [{ name: 'all', share: 0.5, stepMs: [1, 2] }] };
-  assert.throws(() => readScenario(wrong, sourceOf('x')), /devices: .*shares that sum to 1/);
+  assert.throws(() => readScenario(wrong, 'x'), /devices: .*shares that sum to 1/);
 });
 
 test.run();

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../../node/errors.ts';
-import { sourceOf } from '../../../node/source.ts';
 import { readYaml } from '../../../node/yaml.ts';
 import { simulationHtml, simulationMarkdown } from '../../../sim/report/scenario.ts';
 import { createNetwork } from '../../../sim/world/network.ts';
@@ -16,7 +15,7 @@ import { ROOT } from '../../support.ts';
 const SEED = process.env.SEED ?? '1';
 const REPLAY = `replay with SEED=${SEED} npm test -- simulate`;
 const runsOf = (more: object) =>
-  readScenario({ name: 'x', seeds: [SEED], peers: 8, size: 20, settings: { rounds: 12 }, ...more }, sourceOf('x')).runs;
+  readScenario({ name: 'x', seeds: [SEED], peers: 8, size: 20, settings: { rounds: 12 }, ...more }, 'x').runs;
 const resultOf = async (more: object) => (await simulate(runsOf(more)[0]!)).result;
 
 test('every committed scenario is well formed', () => {
