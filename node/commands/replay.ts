@@ -4,12 +4,13 @@ import { finished } from 'node:stream/promises';
 import type { ScenarioRun } from '../../sim/world/run.ts';
 import { createDisplay, table } from '../display.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
+import { packageVersion } from '../model/base.ts';
 import type { Flags } from './flags.ts';
 
 export async function replay(path: string, flags: Flags): Promise<void> {
   const { readRecord } = await import('../../sim/world/records.ts');
   const { checkSettings } = await import('../train/run.ts');
-  const record = readRecord(path, String(flags.run));
+  const record = readRecord(path, String(flags.run), packageVersion());
   const seed = flags.seed === undefined ? record.seed : String(flags.seed);
   const { point, scenario } = record;
   const run: ScenarioRun = { point, scenario, seed, settings: checkSettings({ ...record.settings, seed }, path) };

@@ -27,7 +27,7 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
   const { appendRecord, fileOf, keyOf, readSimulations } = await import('../../sim/world/records.ts');
   const folder = String(flags.out);
   const version = packageVersion();
-  const known = readSimulations(folder, spec.name);
+  const known = readSimulations(folder, spec.name, version);
   const runs = flags.report ? [] : shardOf(spec.runs, flags.shard);
   const open = runs.filter((run) => !known.has(keyOf(run, version)));
   const display = createDisplay();

@@ -39,6 +39,11 @@ export const METHODS: Readonly<Record<string, Method>> = {
   'lp-fl': { ...lora, about: 'neighbours average adapters, soft labels', mixing: 'gossip', softLabels: true },
 };
 
+/** Whether each peer keeps to itself, so that no average of their adapters means anything. */
+export function isAlone({ mixing, data }: Method): boolean {
+  return mixing === 'none' && data === 'own';
+}
+
 /** Whether a method learns from labelled texts alone. */
 export function needsLabels(method: string, { softLabels }: Pick<RunSettings, 'softLabels'>): boolean {
   return METHODS[method]!.trainable !== 'none' && softLabels === 'none';

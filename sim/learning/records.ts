@@ -1,9 +1,16 @@
 /** @file What experiments leave behind: lines of JSON, one a round and one a finished run, in one file a folder. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { UserError } from '../../node/errors.ts';
+import type { Confusion } from '../../node/train/score.ts';
 import type { PlannedRun } from './plan.ts';
 
+/** Raised when a figure comes to mean something else, so that old ones are not taken for new ones. */
+export const RECORDS_VERSION = 2;
+
 interface Identity {
+  /** RECORDS_VERSION of the program that wrote it. */
+  readonly version: number;
   /** Of the planned run: the same for the same run, whichever experiment asked for it. */
   readonly key: string;
   readonly method: string;
@@ -16,7 +23,7 @@ export interface RoundRecord extends Identity {
   readonly round: number;
   /** Mean loss of the local steps of the peers that had something to train on; null where none had. */
   readonly loss: number | null;
-  /** Of the average adapter on development texts. */
+  /** Accuracy on development texts: of the average adapter; where nothing is averaged, the mean over the peers' own. */
   readonly development: number;
   readonly disagreement: number;
   /** How far mean(B) mean(A) was from mean(B A) before the mixing; null where factors are not averaged. */
@@ -40,12 +47,22 @@ export interface FinalRecord extends Identity {
     /** Over the peers' own adapters. */
     readonly mean: number;
     readonly worst: number;
-    readonly average: number;
-    /** The average adapter of the round that was best on development texts. */
-    readonly bestRound: number;
+    /** Of the average adapter; null where each peer is alone. */
+    readonly average: number | null;
+    /** Of the round that was best on development texts, measured as `development` is; null where nothing is trained. */
+    readonly bestRound: number | null;
     /** Without the label prior taken off; of the base alone. */
     readonly uncalibrated: number | null;
+    /** Of the test texts' most frequent class for every text. */
+    readonly majority: number;
   };
+  /** Balanced accuracy, the mean over the peers' own adapters. */
+  readonly balanced: number;
+  /** By class: its name, and its test texts. */
+  readonly classes: readonly string[];
+  readonly testCounts: readonly number[];
+  /** What the peers' own adapters, all together, took the test texts of each class for. */
+  readonly confusion: Confusion;
   /** Optimiser steps of one learner. */
   readonly steps: number;
   readonly bytes: number;
@@ -68,19 +85,30 @@ export function roundsOf(records: readonly ExperimentRecord[]): RoundRecord[] {
 
 const FILE = 'runs.jsonl';
 
-/** The records of a folder; a line that a crash tore is left out. */
+/** The records of a folder; a line that a crash tore is left out. Throws a UserError on a record of another version. */
 export function readRecords(folder: string): ExperimentRecord[] {
   const path = join(folder, FILE);
   if (!existsSync(path)) return [];
   return readFileSync(path, 'utf8')
     .split('\n')
-    .flatMap((line) => {
-      try {
-        return line === '' ? [] : [JSON.parse(line) as ExperimentRecord];
-      } catch {
-        return [];
-      }
+    .flatMap((line, i) => {
+      const record = parseLine(line);
+      if (record === null) return [];
+      if (record.version !== RECORDS_VERSION)
+        throw new UserError(
+          'incompatible',
+          `${path}:${i + 1}: a record of ${record.version === undefined ? 'no version' : `version ${record.version}`}; wanted ${RECORDS_VERSION}: choose another folder with --out, or remove this file to run it all again`,
+        );
+      return [record];
     });
+}
+
+function parseLine(line: string): ExperimentRecord | null {
+  try {
+    return line === '' ? null : (JSON.parse(line) as ExperimentRecord);
+  } catch {
+    return null;
+  }
 }
 
 /** Adds a run's records in one write, on a line of their own. */

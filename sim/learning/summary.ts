@@ -1,4 +1,5 @@
 /** @file Records drawn together: one row a point and method, means with their spread over seeds, differences seed by seed. */
+import { type Confusion, isUneven, sumConfusions } from '../../node/train/score.ts';
 import { pointText } from '../points.ts';
 import { type ExperimentRecord, type FinalRecord, finalsOf, type RoundRecord, roundsOf } from './records.ts';
 import type { ExperimentSpec } from './spec.ts';
@@ -12,29 +13,39 @@ export interface Cell {
 export interface Row {
   readonly point: string;
   readonly method: string;
-  /** In the order of COLUMNS. */
-  readonly cells: readonly Cell[];
-  /** The average adapter's accuracy minus the reference row's, seed by seed; null for the reference itself. */
+  /** In the order of COLUMNS; null where there is nothing to measure. */
+  readonly cells: readonly (Cell | null)[];
+  /** Balanced accuracy of the peers' own adapters. */
+  readonly balanced: Cell | null;
+  /** Accuracy of the peers' own adapters minus the reference row's, seed by seed; null for the reference itself. */
   readonly difference: Cell | null;
-  readonly megabytes: number;
+  /** Null where nothing is run. */
+  readonly megabytes: number | null;
   /** The largest of a run's rounds; null where there is none. */
   readonly crossTerm: Cell | null;
   /** Of the last pseudo-labelled sets. */
   readonly precision: Cell | null;
+  /** Of all seeds and the peers' own adapters; null where nothing is run. */
+  readonly confusion: { readonly classes: readonly string[]; readonly table: Confusion } | null;
 }
 
 /** What of a finished run is compared. */
-export const COLUMNS: readonly { readonly title: string; readonly of: (record: FinalRecord) => number }[] = [
+export const COLUMNS: readonly { readonly title: string; readonly of: (record: FinalRecord) => number | null }[] = [
   { title: 'peers, mean', of: (r) => r.accuracy.mean },
   { title: 'worst peer', of: (r) => r.accuracy.worst },
   { title: 'average adapter', of: (r) => r.accuracy.average },
   { title: 'best round', of: (r) => r.accuracy.bestRound },
 ];
 
+/** The row of what needs no model: the test texts' most frequent class for everything. */
+export const MAJORITY = 'majority class';
+
 export interface Summary {
   readonly rows: readonly Row[];
   /** What differences are taken from: a method at each point, or one point; null where there is one row only. */
   readonly reference: string | null;
+  /** Whether some class has far more test texts than another. */
+  readonly isUneven: boolean;
 }
 
 /** In the order of the experiment. With several methods the last is the reference at each point, else the first point is. */
@@ -55,16 +66,50 @@ export function summarise(spec: ExperimentSpec, records: readonly ExperimentReco
         {
           point,
           method,
-          cells: COLUMNS.map((column) => cellOf(group.map(column.of))!),
+          cells: COLUMNS.map((column) => cellOf(group.flatMap((r) => column.of(r) ?? []))),
+          balanced: cellOf(group.map((r) => r.balanced)),
           difference: against[0] === group[0] ? null : differenceOf(group, against),
           megabytes: group.reduce((sum, r) => sum + r.bytes, 0) / group.length / 1e6,
           crossTerm: cellOf(group.flatMap((final) => largestCrossTerm(records, final) ?? [])),
           precision: cellOf(last.flatMap((r) => r.precision ?? [])),
+          confusion: { classes: group[0]!.classes, table: sumConfusions(group.map((r) => r.confusion)) },
         },
       ];
     }),
   );
-  return { rows, reference: rows.length > 1 ? reference : null };
+  const majorities = points.map((point) =>
+    majorityRow(
+      point,
+      finals.filter((r) => pointText(r.point) === point),
+      byMethod ? of(point, reference!) : [],
+    ),
+  );
+  return {
+    rows: points.flatMap((point, i) => [majorities[i]!, ...rows.filter((row) => row.point === point)]),
+    reference: rows.length > 1 ? reference : null,
+    isUneven: finals.some((r) => isUneven(r.testCounts)),
+  };
+}
+
+/** Always answering one class, by the test texts of each seed: what every method should be above. */
+function majorityRow(point: string, finals: readonly FinalRecord[], against: readonly FinalRecord[]): Row {
+  const bySeed = [...new Map(finals.map((r) => [r.seed, r])).values()];
+  const share = cellOf(bySeed.map((r) => r.accuracy.majority));
+  const pairs = bySeed.flatMap((r) =>
+    against.filter(({ seed }) => seed === r.seed).map((other) => [r, other] as const),
+  );
+  return {
+    point,
+    method: MAJORITY,
+    // Every peer would answer alike; there is no adapter and there are no rounds.
+    cells: COLUMNS.map((_, i) => (i < 2 ? share : null)),
+    balanced: cellOf(bySeed.map((r) => 1 / r.testCounts.filter((count) => count > 0).length)),
+    difference: cellOf(pairs.map(([r, other]) => r.accuracy.majority - other.accuracy.mean)),
+    megabytes: null,
+    crossTerm: null,
+    precision: null,
+    confusion: null,
+  };
 }
 
 function largestCrossTerm(records: readonly ExperimentRecord[], { key }: FinalRecord): number | null {
@@ -76,12 +121,12 @@ function lastRound(records: readonly ExperimentRecord[], { key }: FinalRecord): 
   return roundsOf(records).findLast((r) => r.key === key);
 }
 
-/** Over the seeds both have. */
+/** Over the seeds both have, of what the peers end with. */
 function differenceOf(group: readonly FinalRecord[], against: readonly FinalRecord[]): Cell | null {
   return cellOf(
     group.flatMap((record) => {
       const other = against.find(({ seed }) => seed === record.seed);
-      return other ? [record.accuracy.average - other.accuracy.average] : [];
+      return other ? [record.accuracy.mean - other.accuracy.mean] : [];
     }),
   );
 }

@@ -4,17 +4,23 @@ import { cutRank, factorPairs, type Wire } from '../../node/train/factors.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../../node/train/learner.ts';
 import { NO_PSEUDO, type PseudoSet, relabel, type UnlabelledText } from '../../node/train/pseudo.ts';
 import { calibrateRun, fullVector, openRun, type Run } from '../../node/train/run.ts';
-import { averageOf } from '../../node/train/score.ts';
+import { type Accuracy, averageOf, classCounts, majorityShare, sumConfusions } from '../../node/train/score.ts';
 import type { Trainer } from '../../node/train/trainer.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { crossTerm, sumProducts } from '../../protocol/mixing.ts';
 import { disagreement, mean } from '../../protocol/vector.ts';
 import { type Dataset, type Item, readDataset } from './datasets.ts';
 import { type LockstepPeer, runLockstep } from './lockstep.ts';
-import { METHODS, type Method, needsLabels } from './methods.ts';
+import { isAlone, METHODS, type Method, needsLabels } from './methods.ts';
 import { type PeerShare, partition } from './partition.ts';
 import type { PlannedRun } from './plan.ts';
-import type { ExperimentRecord, FinalRecord, PeerCounts, RoundRecord } from './records.ts';
+import {
+  type ExperimentRecord,
+  type FinalRecord,
+  type PeerCounts,
+  RECORDS_VERSION,
+  type RoundRecord,
+} from './records.ts';
 import type { GetTrainer } from './trainers.ts';
 
 const PRIOR_TEXTS = 200;
@@ -55,8 +61,8 @@ interface Trial {
 
 interface Trained {
   readonly records: readonly RoundRecord[];
-  /** The average of the round that was best on development texts; null where nothing was trained. */
-  readonly best: Float32Array | null;
+  /** What was scored in the round that was best on development texts; null where nothing was trained. */
+  readonly best: readonly Float32Array[] | null;
   readonly bytes: number;
 }
 
@@ -95,19 +101,37 @@ export async function openTrial(planned: PlannedRun, getTrainer: GetTrainer, sig
   return { planned, method, run, data, shares, subject, learners, peers, signal };
 }
 
-function identityOf({ key, method, seed, point }: PlannedRun): Pick<RoundRecord, 'key' | 'method' | 'seed' | 'point'> {
-  return { key, method, seed, point };
+function identityOf({
+  key,
+  method,
+  seed,
+  point,
+}: PlannedRun): Pick<RoundRecord, 'version' | 'key' | 'method' | 'seed' | 'point'> {
+  return { version: RECORDS_VERSION, key, method, seed, point };
 }
 
-/** The share of examples a vector gets right. */
-export async function scoreWith(
+/** What a vector gets right of some examples, of which there is at least one. */
+export function scoreWith(
   { subject, run, signal }: Trial,
   vector: Float32Array,
   examples: readonly EncodedExample[],
   labels = run.labels,
+): Promise<Accuracy> {
+  return evaluate({ trainer: subject.trainer, task: run.task, labels, vector, signal }, examples);
+}
+
+/** The mean of what each vector gets right. */
+async function shareOf(
+  trial: Trial,
+  vectors: readonly Float32Array[],
+  examples: readonly EncodedExample[],
 ): Promise<number> {
-  const { share } = await evaluate({ trainer: subject.trainer, task: run.task, labels, vector, signal }, examples);
-  return share!; // readDataset refuses to leave nothing to score
+  return meanShare(await scoreEach(vectors, (vector) => scoreWith(trial, vector, examples)));
+}
+
+/** Of at least one score of at least one example: readDataset refuses to leave nothing to score. */
+function meanShare(scores: readonly Accuracy[]): number {
+  return averageOf(scores.map(({ share }) => share!))!;
 }
 
 /** The texts watched during a run. */
@@ -123,7 +147,7 @@ async function trainTrial(trial: Trial, onRound: (record: RoundRecord, share: nu
   const factors = subject.full ? [] : factorPairs(run.tensors);
   const isFactored = method.mixing !== 'none' && run.settings.averaging !== 'product';
   const records: RoundRecord[] = [];
-  let best = { share: -1, vector: subject.start };
+  let best: { share: number; vectors: readonly Float32Array[] } = { share: -1, vectors: [] };
   let bytes = 0;
   await runLockstep({
     settings: run.settings,
@@ -139,9 +163,9 @@ async function trainTrial(trial: Trial, onRound: (record: RoundRecord, share: nu
       signal.throwIfAborted();
       bytes += sent;
       const vectors = peers.map((p) => wire.unpack(p.vector));
-      const middle = average(vectors);
-      const share = await scoreWith(trial, middle, development);
-      if (share > best.share) best = { share, vector: middle };
+      const scored = isAlone(method) ? vectors : [average(vectors)];
+      const share = await shareOf(trial, scored, development);
+      if (share > best.share) best = { share, vectors: scored };
       const labelling = learners.filter((l) => l.pseudo.examples.length > 0);
       const record: RoundRecord = {
         type: 'round',
@@ -159,7 +183,7 @@ async function trainTrial(trial: Trial, onRound: (record: RoundRecord, share: nu
       onRound(record, (TRAINING_SHARE * (round + 1)) / (run.settings.rounds + run.settings.closingRounds));
     },
   });
-  return { records, best: best.vector, bytes };
+  return { records, best: best.vectors, bytes };
 }
 
 /** The test texts, scored once. */
@@ -168,18 +192,24 @@ async function finalOf(trial: Trial, { best, bytes }: Trained, began: number): P
   const test = await encodeExamples(run.task, data.test);
   const vectors = peers.map((p) => subject.wire.unpack(p.vector));
   const own = await scoreEach(vectors, (vector) => scoreWith(trial, vector, test));
-  const average = peers.length === 1 ? own[0]! : await scoreWith(trial, subject.average(vectors), test);
+  const average = peers.length === 1 ? vectors : [subject.average(vectors)];
+  const counts = classCounts(own[0]!.confusion);
   const isBase = method.trainable === 'none';
   return {
     type: 'final',
     ...identityOf(planned),
     accuracy: {
-      mean: averageOf(own)!,
-      worst: Math.min(...own),
-      average,
-      bestRound: best ? await scoreWith(trial, best, test) : average,
-      uncalibrated: isBase ? await scoreWith(trial, run.initial, test, labelWords(run.task, [])) : null,
+      mean: meanShare(own),
+      worst: Math.min(...own.map(({ share }) => share!)),
+      average: isAlone(method) ? null : await shareOf(trial, average, test),
+      bestRound: best && (await shareOf(trial, best, test)),
+      majority: majorityShare(counts)!,
+      uncalibrated: isBase ? (await scoreWith(trial, run.initial, test, labelWords(run.task, []))).share : null,
     },
+    balanced: averageOf(own.map(({ balanced }) => balanced!))!,
+    classes: run.task.classes,
+    testCounts: counts,
+    confusion: sumConfusions(own.map(({ confusion }) => confusion)),
     steps: isBase ? 0 : run.settings.rounds * run.settings.localSteps,
     bytes,
     testExamples: test.length,
@@ -215,16 +245,16 @@ async function subjectOf(method: Method, run: Run, trainer: Trainer): Promise<Su
 /** Scores every vector; what is the very same for several peers is scored once. */
 async function scoreEach(
   vectors: readonly Float32Array[],
-  score: (vector: Float32Array) => Promise<number>,
-): Promise<number[]> {
-  const known = new Map<Float32Array, number>();
-  const shares: number[] = [];
+  score: (vector: Float32Array) => Promise<Accuracy>,
+): Promise<Accuracy[]> {
+  const known = new Map<Float32Array, Accuracy>();
+  const scores: Accuracy[] = [];
   for (const vector of vectors) {
-    const share = known.get(vector) ?? (await score(vector));
-    known.set(vector, share);
-    shares.push(share);
+    const accuracy = known.get(vector) ?? (await score(vector));
+    known.set(vector, accuracy);
+    scores.push(accuracy);
   }
-  return shares;
+  return scores;
 }
 
 /** `ranks` are dealt to the peers in turn; none, or one learner for all: the run's. */

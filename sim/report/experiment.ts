@@ -1,5 +1,6 @@
 /** @file An experiment's records as a table with spread over seeds, learning curves, accuracy against bytes, and who held what: Markdown and one HTML page. */
 
+import { classCounts } from '../../node/train/score.ts';
 import { METHODS } from '../learning/methods.ts';
 import {
   type ExperimentRecord,
@@ -10,10 +11,10 @@ import {
   roundsOf,
 } from '../learning/records.ts';
 import type { ExperimentSpec } from '../learning/spec.ts';
-import { type Cell, COLUMNS, cellOf, type Row, type Summary, summarise } from '../learning/summary.ts';
+import { type Cell, COLUMNS, cellOf, MAJORITY, type Row, type Summary, summarise } from '../learning/summary.ts';
 import { pointText } from '../points.ts';
 import { lineChart, type Series, stackedBars } from './chart.ts';
-import { escaped, htmlRow, markdownSection } from './markup.ts';
+import { escaped, htmlRow, markdownSection, markdownTable } from './markup.ts';
 
 /** A column of the table, left out where no row has it. */
 interface Column {
@@ -21,30 +22,77 @@ interface Column {
   readonly of: (row: Row) => string;
 }
 
-function columnsOf({ rows, reference }: Summary): Column[] {
+function columnsOf({ rows, reference, isUneven }: Summary): Column[] {
   const some = (has: (row: Row) => unknown, column: Column): Column[] => (rows.some(has) ? [column] : []);
   return [
     ...some((row) => row.point, { title: 'point', of: (row) => row.point }),
     { title: 'method', of: (row) => row.method },
     ...COLUMNS.map(({ title }, i): Column => ({ title, of: (row) => percent(row.cells[i]!) })),
+    ...(isUneven ? [{ title: 'balanced', of: (row: Row) => percent(row.balanced) }] : []),
     ...some((row) => row.difference, {
       title: `minus ${reference}`,
-      of: ({ difference }) => (difference ? `${difference.mean > 0 ? '+' : ''}${percent(difference)}` : ''),
+      of: ({ difference }) => (difference && difference.mean > 0 ? '+' : '') + percent(difference),
     }),
-    { title: 'MB sent', of: (row) => row.megabytes.toFixed(2) },
+    { title: 'MB sent', of: (row) => row.megabytes?.toFixed(2) ?? NOTHING },
     ...some((row) => row.crossTerm, {
       title: 'largest cross term',
-      of: ({ crossTerm }) => crossTerm?.mean.toPrecision(2) ?? '',
+      of: ({ crossTerm }) => crossTerm?.mean.toPrecision(2) ?? NOTHING,
     }),
-    ...some((row) => row.precision, {
-      title: 'pseudo precision',
-      of: ({ precision }) => (precision ? percent(precision) : ''),
-    }),
+    ...some((row) => row.precision, { title: 'pseudo precision', of: ({ precision }) => percent(precision) }),
   ];
 }
 
+/** Where there was nothing to measure. */
+const NOTHING = '-';
+
+/** What the columns and rows mean: beside every table. */
+function legendOf({ rows, reference, isUneven }: Summary): string[] {
+  const has = (wanted: (row: Row) => unknown): boolean => rows.some(wanted);
+  return [
+    'peers, mean; worst peer: each peer scored with the adapter it ends with, which is what a user gets',
+    "average adapter: the mean of all peers' adapters at the end, which nobody need hold; none where each peer is alone",
+    "best round: looking back, the round that scored best on development texts, which are labelled texts that no peer has: the average adapter of that round (of alone: the mean over the peers' own)",
+    ...(isUneven
+      ? [
+          "balanced: the mean over classes of the share of each that is right, since the test texts are not as many of each class; of the peers' own adapters",
+        ]
+      : []),
+    ...(has((row) => row.difference) ? [`minus ${reference}: of "peers, mean", seed by seed`] : []),
+    `${MAJORITY}: the test texts' most frequent class for every text`,
+    `${NOTHING}: there is nothing to measure or, under "minus", nothing to compare with`,
+  ];
+}
+
+/** What the texts of each class were taken for, a row a class; none where classes are even. */
+function confusionRows({ rows, isUneven }: Summary): { head: string[]; rows: string[][] } | null {
+  const scored = rows.flatMap(({ point, method, confusion }) => (confusion ? [{ point, method, ...confusion }] : []));
+  if (!isUneven || scored.length === 0) return null;
+  const widest = scored.reduce((a, b) => (b.classes.length > a.classes.length ? b : a));
+  const isPlain = scored.every(({ classes }) => String(classes) === String(widest.classes));
+  const hasPoints = scored.some(({ point }) => point);
+  return {
+    head: [
+      ...(hasPoints ? ['point'] : []),
+      ...['method', 'texts of class', 'share of all'],
+      ...widest.classes.map((name, y) => `called ${isPlain ? name : `class ${y}`}`),
+    ],
+    rows: scored.flatMap(({ point, method, classes, table }) => {
+      const counts = classCounts(table);
+      const all = counts.reduce((a, b) => a + b, 0);
+      const share = (part: number, whole: number): string => (whole > 0 ? (100 * (part / whole)).toFixed(1) : NOTHING);
+      return table.map((row, y) => [
+        ...(hasPoints ? [point] : []),
+        ...[method, classes[y]!, share(counts[y]!, all)],
+        ...widest.classes.map((_, k) => (k < row.length ? share(row[k]!, counts[y]!) : NOTHING)),
+      ]);
+    }),
+  };
+}
+
+const CONFUSION_TITLE = "What the texts of each class were called by the peers' own adapters, %";
+
 /** What the numbers rest on, in one line. */
-function footing(records: readonly ExperimentRecord[]): string {
+function footing(spec: ExperimentSpec, records: readonly ExperimentRecord[]): string {
   const finals = finalsOf(records);
   const range = (values: readonly number[]): string => {
     const all = [...new Set(values)].sort((a, b) => a - b);
@@ -54,12 +102,22 @@ function footing(records: readonly ExperimentRecord[]): string {
     const cell = cellOf(finals.flatMap((r) => (pointText(r.point) === point ? (r.accuracy.uncalibrated ?? []) : [])));
     return cell ? [`${percent(cell)}${point && ` (${point})`}`] : [];
   });
+  const seeds = new Set(finals.map((r) => r.seed)).size;
+  const steps = finals.flatMap((r) => r.steps || []);
+  const planned = spec.points.length * spec.methods.length * spec.seeds.length;
   const bases = [...new Set(finals.map((r) => r.hashes.base.slice(0, 12)))];
   return [
-    `${new Set(finals.map((r) => r.seed)).size} paired seeds, ${range(finals.map((r) => r.testExamples))} test texts, ${range(finals.flatMap((r) => r.steps || []))} optimiser steps a learner, base ${bases.join(', ')}; % right, mean ± standard deviation over seeds.`,
+    `${counted(seeds, 'paired seed')}, ${range(finals.map((r) => r.testExamples))} test texts, ${steps.length > 0 ? range(steps) : 'no'} optimiser steps a learner, base ${bases.join(', ')}; % right${seeds > 1 ? ', mean ± standard deviation over seeds' : ''}.`,
+    ...(finals.length < planned
+      ? [`Only ${finals.length} of ${counted(planned, 'run')} are here: a row is of the seeds it has.`]
+      : []),
     ...(uncalibrated.length > 0 ? [`The base without its label prior taken off: ${uncalibrated.join(', ')}.`] : []),
     ...lackOf(finals),
   ].join(' ');
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** Who has nothing to learn from, where some have not. */
@@ -68,36 +126,45 @@ function lackOf(finals: readonly FinalRecord[]): string[] {
     [...new Set(finals.map(({ peers }) => `${peers.filter(has).length} of ${peers.length}`))].sort();
   const total = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
   const isLacking = finals.some(({ peers }) => peers.some(({ gold }) => total(gold) === 0));
-  const classes = Math.max(0, ...finals.map(({ peers }) => peers[0]!.gold.length - 1));
-  const missing = Array.from({ length: classes }, (_, y) => y).filter((y) =>
-    finals.some(({ peers }) => peers.every(({ gold }) => (gold[y] ?? 0) === 0)),
-  );
+  const names = [...new Set(finals.flatMap((r) => r.classes))];
+  const lacking = (has: (record: FinalRecord, y: number) => boolean): string[] =>
+    names.filter((name) => finals.some((r) => r.classes.includes(name) && !has(r, r.classes.indexOf(name))));
+  const unheld = lacking(({ peers }, y) => peers.some(({ gold }) => gold[y]! > 0));
+  const untested = lacking(({ testCounts }, y) => testCounts[y]! > 0);
   return [
     ...(isLacking
       ? [
           `Peers with labelled texts: ${holders(({ gold }) => total(gold) > 0).join(', ')}; with any text: ${holders(({ gold, unlabelled }) => total(gold) + total(unlabelled) > 0).join(', ')}.`,
         ]
       : []),
-    ...(missing.length > 0 ? [`No peer has a labelled text of class ${missing.join(', ')} in some runs.`] : []),
+    ...(unheld.length > 0 ? [`In some runs no peer has a labelled text of: ${unheld.join(', ')}.`] : []),
+    ...(untested.length > 0
+      ? [`In some runs no test text is of: ${untested.join(', ')}; figures are of the rest.`]
+      : []),
   ];
 }
 
 export function markdownReport(spec: ExperimentSpec, records: readonly ExperimentRecord[], command: string): string {
   const summary = summarise(spec, records);
   const columns = columnsOf(summary);
-  return markdownSection({
+  const confusion = confusionRows(summary);
+  const section = markdownSection({
     ...spec,
     command,
-    footing: footing(records),
+    footing: footing(spec, records),
     head: columns.map((c) => c.title),
     rows: summary.rows.map((row) => columns.map((c) => c.of(row))),
   });
+  const legend = legendOf(summary).map((line) => `- ${line}`);
+  const tables = confusion ? [`${CONFUSION_TITLE}:`, '', ...markdownTable(confusion.head, confusion.rows), ''] : [];
+  return [section, ...legend, '', ...tables].join('\n');
 }
 
 /** The same with pictures, as one file that needs nothing else. */
 export function htmlReport(spec: ExperimentSpec, records: readonly ExperimentRecord[], command: string): string {
   const summary = summarise(spec, records);
   const columns = columnsOf(summary);
+  const confusion = confusionRows(summary);
   const body = summary.rows
     .map((row) =>
       htmlRow(
@@ -107,7 +174,7 @@ export function htmlReport(spec: ExperimentSpec, records: readonly ExperimentRec
     )
     .join('\n');
   const used = [...new Set(summary.rows.map((row) => row.method))]
-    .map((method) => htmlRow('td', [method, METHODS[method]?.about ?? '']))
+    .flatMap((method) => (METHODS[method] ? htmlRow('td', [method, METHODS[method].about]) : []))
     .join('\n');
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${escaped(spec.name)}</title>
@@ -117,12 +184,16 @@ table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .7
 th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; } code { background: #f3f3f3; padding: .1rem .3rem; } svg { max-width: 100%; }
 </style></head><body>
 <h1>${escaped(spec.name)}</h1><p>${escaped(spec.about)}</p><p><code>${escaped(command)}</code></p>
-<p>${escaped(footing(records))}</p>
+<p>${escaped(footing(spec, records))}</p>
 <table>${htmlRow(
     'th',
     columns.map((c) => c.title),
   )}${body}</table>
-<h2>Development accuracy of the average adapter, round by round</h2>
+<ul>${legendOf(summary)
+    .map((line) => `<li>${escaped(line)}</li>`)
+    .join('')}</ul>
+${confusion ? `<h2>${CONFUSION_TITLE}</h2><table>${htmlRow('th', confusion.head)}${confusion.rows.map((row) => htmlRow('td', row)).join('\n')}</table>` : ''}
+<h2>Development accuracy, round by round: of the average adapter, of peers alone the mean of their own</h2>
 ${learningCurves(records)}
 <h2>Accuracy against bytes sent</h2>
 ${accuracyAgainstBytes(records)}
@@ -151,9 +222,8 @@ function partitions(records: readonly ExperimentRecord[]): string {
   const finals = finalsOf(records);
   const first = finals.filter((r) => r.seed === finals[0]?.seed);
   const drawn = new Map<string, string>();
-  for (const { point, peers, seed } of first) {
-    const classes = peers[0]!.gold.length;
-    const names = Array.from({ length: classes }, (_, y) => (y < classes - 1 ? `class ${y}` : 'unknown'));
+  for (const { point, peers, seed, classes } of first) {
+    const names = [...classes, 'unknown'];
     const used = names.map((_, y) => peers.some((p) => p.gold[y]! + p.unlabelled[y]! > 0));
     const bars = peers.map((p, i) => ({
       name: `peer ${i}`,
@@ -185,6 +255,8 @@ function seriesBy(rounds: readonly RoundRecord[], at: (round: RoundRecord) => [n
   });
 }
 
-function percent({ mean, spread }: Cell): string {
+function percent(cell: Cell | null): string {
+  if (cell === null) return NOTHING;
+  const { mean, spread } = cell;
   return spread === null ? (100 * mean).toFixed(1) : `${(100 * mean).toFixed(1)} ± ${(100 * spread).toFixed(1)}`;
 }

@@ -10,7 +10,6 @@ export function markdownSection(section: {
   rows: readonly (readonly string[])[];
 }): string {
   const { name, about, command, footing, head, rows } = section;
-  const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`;
   return [
     `## ${name}`,
     '',
@@ -21,11 +20,15 @@ export function markdownSection(section: {
     '',
     footing,
     '',
-    line(head),
-    `|${head.map(() => '---').join('|')}|`,
-    ...rows.map(line),
+    ...markdownTable(head, rows),
     '',
   ].join('\n');
+}
+
+/** Lines of a table with one row of titles. */
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)];
 }
 
 /** One row of an HTML table, of `th` or `td`. */

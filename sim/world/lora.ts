@@ -19,7 +19,7 @@ export async function createLora({ scenario, settings, seed, point }: ScenarioRu
     start: (peer) => peers[peer]!.vector,
     train: async (peer, round, x) =>
       pack(await trainPeer(subject, learners[peer]!, { peer: `peer-${peer}`, round, vector: unpack(x) })),
-    loss: async (x) => 1 - (await scoreWith(trial, unpack(x), development)),
+    loss: async (x) => 1 - (await scoreWith(trial, unpack(x), development)).share!, // there are always development texts
     factors: factorPairs(run.tensors),
     stop: trainers.stop,
   };

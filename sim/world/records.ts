@@ -32,11 +32,11 @@ export function appendRecord(folder: string, name: string, shard: string | undef
   appendFileSync(path, `${isTorn ? '\n' : ''}${JSON.stringify(record)}\n`);
 }
 
-/** Every whole record of a scenario in a folder, those of shards included, by key. */
-export function readSimulations(folder: string, name: string): Map<string, SimulationRecord> {
+/** Every whole record of a scenario in a folder, those of shards included, by key. Throws a UserError on another version's. */
+export function readSimulations(folder: string, name: string, version: string): Map<string, SimulationRecord> {
   return new Map(
     filesOf(folder, name)
-      .flatMap((file) => readLines(file))
+      .flatMap((file) => readLines(file, version))
       .map((record) => [record.key, record]),
   );
 }
@@ -51,31 +51,41 @@ function filesOf(folder: string, name: string): string[] {
 /** The file of a folder that holds a record. */
 export function fileOf(folder: string, name: string, key: string): string {
   const files = filesOf(folder, name);
-  return files.find((file) => readLines(file).some((record) => record.key === key)) ?? join(folder, `${name}.jsonl`);
+  return files.find((file) => readFileSync(file, 'utf8').includes(`"key":"${key}"`)) ?? join(folder, `${name}.jsonl`);
 }
 
-/** The record in a file, by line from 1 or by key. Throws a UserError where there is none. */
-export function readRecord(path: string, which: string): SimulationRecord {
+/** The record in a file, by line from 1 or by key. Throws a UserError where there is none, or one of another version. */
+export function readRecord(path: string, which: string, version: string): SimulationRecord {
   const fail = (got: string): never => {
     throw new UserError('usage', `${path}: ${got}; wanted a NAME.jsonl that "lorikeet sim" has written`);
   };
   if (!existsSync(path) || !statSync(path).isFile()) return fail('no such file');
-  const records = readLines(path);
+  const records = readLines(path, version);
   const record =
     records.find(({ key }) => key === which) ?? (/^\d{1,9}$/.test(which) ? records[Number(which) - 1] : null);
   return record ?? fail(`has ${records.length} whole runs, none in line or of key ${which}`);
 }
 
-/** A line cut short by a crash is left out. */
-function readLines(path: string): SimulationRecord[] {
+/** A line cut short by a crash is left out. Throws a UserError on what another version of the package has recorded. */
+function readLines(path: string, version: string): SimulationRecord[] {
   return readFileSync(path, 'utf8')
     .split('\n')
-    .flatMap((line) => {
-      try {
-        const record = JSON.parse(line) as SimulationRecord;
-        return record.result && record.scenario && record.settings ? [record] : [];
-      } catch {
-        return [];
-      }
+    .flatMap((line, i) => {
+      const record = parseLine(line);
+      if (!record?.result || !record.scenario || !record.settings) return [];
+      if (record.version !== version)
+        throw new UserError(
+          'incompatible',
+          `${path}:${i + 1}: a record of ${record.version === undefined ? 'no version' : `version ${record.version}`}; this is ${version}: choose another folder with --out, or remove this file to run it all again`,
+        );
+      return [record];
     });
+}
+
+function parseLine(line: string): SimulationRecord | null {
+  try {
+    return JSON.parse(line) as SimulationRecord | null;
+  } catch {
+    return null;
+  }
 }

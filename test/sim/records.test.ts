@@ -81,6 +81,33 @@ test("an experiment's records merge too, and what is no folder of results is nam
   );
 });
 
+test('what another version has recorded is refused in one line, by the run and by its replay', () => {
+  const { file, folder } = workspace();
+  const out = join(folder, 'results');
+  lorikeet('sim', file, '--out', out);
+  const path = join(out, 'small.jsonl');
+  const [first, ...rest] = linesOf(path);
+  for (const [version, told] of [
+    ['"version":"0.0.0"', 'version 0.0.0'],
+    ['"versio":""', 'no version'],
+  ] as const) {
+    writeFileSync(path, [...rest, first!.replace(/"version":"[^"]*"/, version), ''].join('\n'));
+    for (const args of [
+      ['sim', file, '--out', out],
+      ['sim', file, '--report', '--out', out],
+      ['sim', 'replay', path, '--run', '1'],
+    ]) {
+      const { code, err } = lorikeet(...args);
+      assert.is(code, 3, err);
+      assert.match(
+        err,
+        new RegExp(`small\\.jsonl:12: a record of ${told}; this is .*: choose another folder with --out`),
+      );
+      assert.is(err.trim().split('\n').length, 1);
+    }
+  }
+});
+
 test('a replay is the same event for event, stops at any time, takes another seed, and tells where code has changed', () => {
   const { file, folder } = workspace();
   const out = join(folder, 'results');

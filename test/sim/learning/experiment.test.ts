@@ -287,12 +287,12 @@ test('an experiment runs, is not run again, survives a torn line, and is told as
   assert.equal(readRecords(folder), records);
   assert.equal(
     summarise(spec, records).rows.map((row) => row.method),
-    ['zero-shot', 'lp-fl'],
+    ['majority class', 'zero-shot', 'lp-fl'],
   );
   assert.match(markdownReport(spec, records, 'cmd'), /\| lp-fl \| \d+\.\d \|/);
   const page = htmlReport(spec, records, 'cmd');
   assert.match(page, /<svg[^>]*>/);
-  assert.match(page, /class 0, labelled/);
+  assert.match(page, /negative, labelled/);
   assert.not.match(page, /(src|href)=/);
 });
 

@@ -4,14 +4,23 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../../node/errors.ts';
+import { accuracyOf, classCounts } from '../../../node/train/score.ts';
 import { createPrng } from '../../../protocol/prng.ts';
 import { type Item, readDataset } from '../../../sim/learning/datasets.ts';
 import { runExperiment } from '../../../sim/learning/experiment.ts';
 import { drawDirichlet, partition } from '../../../sim/learning/partition.ts';
 import { planRuns } from '../../../sim/learning/plan.ts';
-import { type ExperimentRecord, finalsOf, roundsOf } from '../../../sim/learning/records.ts';
+import {
+  type ExperimentRecord,
+  type FinalRecord,
+  finalsOf,
+  RECORDS_VERSION,
+  readRecords,
+  roundsOf,
+} from '../../../sim/learning/records.ts';
 import { readSpec } from '../../../sim/learning/spec.ts';
-import { markdownReport } from '../../../sim/report/experiment.ts';
+import { MAJORITY, summarise } from '../../../sim/learning/summary.ts';
+import { htmlReport, markdownReport } from '../../../sim/report/experiment.ts';
 import { temporaryFolder } from '../../support.ts';
 
 const folder = temporaryFolder();
@@ -33,6 +42,17 @@ const FILES = {
   seeds: [1],
   methods: ['zero-shot', 'lp-fl-gold'],
   settings: QUICK,
+};
+
+const UCI = {
+  name: 'uci',
+  peers: 3,
+  goldPerClass: 2,
+  test: 60,
+  development: 30,
+  unlabelled: 10,
+  seeds: [1],
+  methods: ['lp-fl'],
 };
 
 const specOf = (more: object) => readSpec({ ...FILES, ...more }, 'x.yaml');
@@ -117,8 +137,126 @@ test('a report says how many peers hold nothing, and which class nobody holds', 
   );
   const report = markdownReport(spec, records, 'cmd');
   assert.match(report, /Peers with labelled texts: 1 of 2; with any text: 2 of 2\./);
-  assert.match(report, /No peer has a labelled text of class 1 in some runs\./);
+  assert.match(report, /In some runs no peer has a labelled text of: positive\./);
   assert.not.match(report, /NaN|Infinity|undefined|null/);
+});
+
+test('alone is scored peer by peer and never averaged; every figure of a run agrees with its table of classes', async () => {
+  const settings = { ...QUICK, localSteps: 4, learningRate: 0.01 };
+  const spec = readSpec(
+    { ...UCI, methods: ['alone', 'lp-fl-gold'], partition: 'dirichlet', alpha: 0.1, settings },
+    'x.yaml',
+  );
+  const [alone, swarm] = finalsOf(await runAll(spec));
+  assert.equal([alone!.accuracy.average, alone!.accuracy.bestRound], [null, alone!.accuracy.mean]);
+  assert.ok(alone!.accuracy.worst < alone!.accuracy.mean, 'peers that differ');
+  assert.ok(swarm!.accuracy.average! > 0 && swarm!.accuracy.bestRound === swarm!.accuracy.average);
+  for (const { confusion, testCounts, accuracy, testExamples, classes } of [alone!, swarm!]) {
+    assert.equal(
+      classCounts(confusion),
+      testCounts.map((count) => 3 * count),
+    );
+    assert.ok(Math.abs(accuracyOf(confusion).share! - accuracy.mean) < 1e-9);
+    assert.equal([classes, testCounts[0]! + testCounts[1]!], [['negative', 'positive'], testExamples]);
+    assert.is(accuracy.majority, Math.max(...testCounts) / testExamples);
+  }
+});
+
+/** A finished run, as far as a report looks at it. */
+function finalOf(
+  method: string,
+  seed: string,
+  { mean, average, test = [50, 50] }: { mean: number; average: number | null; test?: number[] },
+): FinalRecord {
+  const right = test.map((count) => Math.round(mean * count));
+  return {
+    version: RECORDS_VERSION,
+    type: 'final',
+    key: `${method} ${seed}`,
+    method,
+    seed,
+    point: {},
+    accuracy: { mean, worst: mean, average, bestRound: average, majority: Math.max(...test) / 100, uncalibrated: null },
+    balanced: mean,
+    classes: ['negative', 'positive'],
+    testCounts: test,
+    confusion: [
+      [right[0]!, test[0]! - right[0]!],
+      [test[1]! - right[1]!, right[1]!],
+    ],
+    steps: 1,
+    bytes: 0,
+    testExamples: 100,
+    seconds: 1,
+    peers: [{ gold: [1, 1, 0], unlabelled: [0, 0, 0] }],
+    hashes: { base: 'base', data: 'data' },
+  };
+}
+
+const compared = readSpec({ ...UCI, seeds: [1, 2], methods: ['alone', 'lp-fl'] }, 'x.yaml');
+const finals = (test: number[]): FinalRecord[] => [
+  finalOf('alone', '1', { mean: 0.6, average: null, test }),
+  finalOf('alone', '2', { mean: 0.5, average: null, test }),
+  finalOf('lp-fl', '1', { mean: 0.7, average: 0.99, test }),
+  finalOf('lp-fl', '2', { mean: 0.8, average: 0.99, test }),
+];
+
+test('a difference is of what each peer ends with, seed by seed, never of averaged adapters', () => {
+  const { rows, reference } = summarise(compared, finals([50, 50]));
+  assert.is(reference, 'lp-fl');
+  const [majority, alone, swarm] = rows;
+  assert.ok(Math.abs(alone!.difference!.mean + 0.2) < 1e-9);
+  assert.ok(Math.abs(alone!.difference!.spread! - Math.sqrt(0.02)) < 1e-9, 'paired: -0.1 and -0.3');
+  assert.is(swarm!.difference, null);
+  assert.equal([majority!.method, majority!.cells[0]!.mean, majority!.balanced!.mean], [MAJORITY, 0.5, 0.5]);
+  assert.ok(Math.abs(majority!.difference!.mean + 0.25) < 1e-9);
+});
+
+test('what the columns mean stands beside them, and - where there is nothing', () => {
+  const records = finals([50, 50]);
+  const [markdown, page] = [markdownReport(compared, records, 'cmd'), htmlReport(compared, records, 'cmd')];
+  for (const report of [markdown, page]) {
+    assert.match(report, /best round: looking back, the round that scored best on development texts/);
+    assert.match(report, /minus lp-fl: of "peers, mean", seed by seed/);
+    assert.not.match(report, /balanced|called negative|NaN|undefined|null/);
+  }
+  assert.match(markdown, /\n\| majority class \| 50\.0 ± 0\.0 \| 50\.0 ± 0\.0 \| - \| - \| -25\.0 ± 7\.1 \| - \|\n/);
+  assert.match(markdown, /\n\| alone \| 55\.0 ± 7\.1 \| 55\.0 ± 7\.1 \| - \| - \| -20\.0 ± 14\.1 \| 0\.00 \|\n/);
+  assert.match(markdown, /2 paired seeds, /);
+  assert.match(markdownReport(compared, records.slice(0, 3), 'cmd'), /Only 3 of 4 runs are here/);
+});
+
+test('where classes are uneven, balanced accuracy and what each class was called stand beside', () => {
+  const records = finals([10, 90]);
+  for (const report of [markdownReport(compared, records, 'cmd'), htmlReport(compared, records, 'cmd')]) {
+    assert.match(report, /balanced: the mean over classes/);
+    assert.match(report, /called negative/);
+  }
+  const markdown = markdownReport(compared, records, 'cmd');
+  assert.match(markdown, /\| majority class \| 90\.0 /);
+  assert.match(markdown, /\| alone \| negative \| 10\.0 \| 55\.0 \| 45\.0 \|/);
+  assert.match(markdown, /\| lp-fl \| positive \| 90\.0 \| 25\.0 \| 75\.0 \|/);
+});
+
+test('a record of another version, or of none, is refused with the line it stands in and what to do', () => {
+  const results = temporaryFolder();
+  const whole = JSON.stringify(finalOf('alone', '1', { mean: 1, average: null }));
+  for (const [version, told] of [
+    ['"version":1', 'version 1'],
+    ['"versio":1', 'no version'],
+    ['"version":"later"', 'version later'],
+  ] as const) {
+    writeFileSync(join(results, 'runs.jsonl'), `${whole}\n${whole.replace(/"version":\d+/, version)}\n`);
+    assert.throws(
+      () => readRecords(results),
+      (error: Error) =>
+        error instanceof UserError &&
+        error.mistake === 'incompatible' &&
+        error.message.includes(`runs.jsonl:2: a record of ${told}; wanted ${RECORDS_VERSION}: choose another folder`),
+    );
+  }
+  writeFileSync(join(results, 'runs.jsonl'), `${whole}\n${whole.slice(0, 40)}`);
+  assert.is(readRecords(results).length, 1);
 });
 
 const pool: Item[] = Array.from({ length: 600 }, (_, i) => ({ text: `text ${i}`, y: i % 2, domain: 'abc'[i % 3]! }));
