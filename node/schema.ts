@@ -73,7 +73,7 @@ export function orNothing<T>(schema: Schema<T>): Schema<T | null> {
 
 /** What else must hold of a value. */
 export function such<T>(schema: Schema<T>, holds: (value: T) => boolean, wanted: string): Schema<T> {
-  return say(schema.refine(holds, wanted), wanted);
+  return say(schema.refine(holds, wanted), wantedBy(schema) || wanted);
 }
 
 /** A list; `least` items or more, and each once where it says so. */

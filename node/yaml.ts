@@ -1,6 +1,7 @@
 /** @file Reads YAML, here alone: what a file holds, and the line each field stands in. */
 import { readFileSync } from 'node:fs';
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -11,10 +12,11 @@ import {
   type Node,
   parse,
   parseDocument,
+  visit,
 } from 'yaml';
 import { messageOf, UserError } from './errors.ts';
 import type { Path } from './schema.ts';
-import { refuse, type Source } from './source.ts';
+import type { Source } from './source.ts';
 
 export interface YamlFile {
   readonly given: Record<string, unknown>;
@@ -27,7 +29,7 @@ export function readYaml(path: string, wanted: string): YamlFile {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new UserError('usage', `${path}: cannot be read (${messageOf(error)}); wanted ${wanted}`);
+    return refuseText(path, `cannot be read (${messageOf(error)})`, wanted);
   }
   return readYamlText(text, path, wanted);
 }
@@ -39,11 +41,21 @@ export function readYamlText(text: string, path: string, wanted: string): YamlFi
   const lineAt = (offset: number): number => lines.linePos(offset).line;
   const wrong = document.errors[0] ?? document.warnings[0];
   if (wrong) {
-    const line = lineAt(wrong.pos[0]);
-    const said = (text.split('\n')[line - 1] ?? '').trim();
+    const rows = text.split('\n').map((row) => row.trim());
+    let line = Math.min(lineAt(wrong.pos[0]), rows.length);
+    while (line > 1 && rows[line - 1] === '') line--; // what is not closed shows at the end
+    const said = rows[line - 1]!;
+    const hint = said !== '' && !said.includes(':') ? '; is a colon missing?' : '';
     const why = wrong.message.split('\n')[0];
-    throw new UserError('usage', `${path}:${line}: got ${JSON.stringify(said)}; no YAML (${why}); wanted ${wanted}`);
+    refuseText(`${path}:${line}`, `got ${JSON.stringify(said)}, which is no YAML (${why})${hint}`, wanted);
   }
+  const astray = aliasWithoutAnchor(document);
+  if (astray)
+    refuseText(
+      `${path}:${lineAt(astray.range![0])}`,
+      `got *${astray.source}, and nothing is named &${astray.source}`,
+      wanted,
+    );
   const source: Source = {
     path,
     placeOf: (field) => {
@@ -57,11 +69,27 @@ export function readYamlText(text: string, path: string, wanted: string): YamlFi
   try {
     given = document.toJS();
   } catch (error) {
-    return refuse(source, [], `${messageOf(error)}; wanted ${wanted}`);
+    return refuseText(path, messageOf(error), wanted);
   }
   if (typeof given === 'object' && given !== null && !Array.isArray(given))
     return { given: given as Record<string, unknown>, source };
-  return refuse(source, [], `holds no fields; wanted ${wanted}`);
+  return refuseText(path, 'holds no fields', wanted);
+}
+
+function refuseText(where: string, problem: string, wanted: string): never {
+  throw new UserError('usage', `${where}: ${problem}; wanted ${wanted}`);
+}
+
+function aliasWithoutAnchor(document: Document.Parsed): Alias | null {
+  let found: Alias | null = null;
+  visit(document, {
+    Alias: (_key, alias) => {
+      if (alias.resolve(document)) return undefined;
+      found = alias;
+      return visit.BREAK;
+    },
+  });
+  return found;
 }
 
 /** A value as YAML has it, as flags give it. Throws where it is none. */

@@ -62,7 +62,8 @@ export const LEARNING_FIELDS: Table<Learning> = {
   alpha: {
     accepts: numberAbove(0, MANY, 'a positive number'),
     default: 0.5,
-    about: 'concentration of the partitions dirichlet and quantity: the smaller, the more skewed',
+    about:
+      "concentration of the partitions dirichlet and quantity: the smaller, the more skewed; LoRA's alpha stands under `settings`",
   },
   peers: { accepts: count, default: 8, about: 'how many peers' },
   goldPerClass: { accepts: count, default: 8, about: 'labelled texts of each class and peer' },
@@ -251,7 +252,7 @@ const seed = such(
 
 /** What both kinds of file have; `own` are the fields that may vary beside the settings. */
 function commonFields(own: Readonly<Record<string, Field>>): Readonly<Record<string, Field>> {
-  const varying = { ...describedFields(own), ...SETTINGS_HERE };
+  const varying = { ...SETTINGS_HERE, ...describedFields(own) }; // alpha is the field, not LoRA's
   const kind = 'field that may vary, or setting';
   const values = Object.fromEntries(
     Object.entries(varying).map(([name, accepts]) => [

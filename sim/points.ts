@@ -24,7 +24,8 @@ export function pathOf(
     [name],
     ['settings', name],
   ];
-  return places.find(has) ?? [name];
+  // What contradicts a schedule nobody gave are its edges.
+  return places.find(has) ?? (name === 'schedule' ? pathOf(given, 'edges', { index, method }) : [name]);
 }
 
 function isTable(value: unknown): value is Record<string | number, unknown> {

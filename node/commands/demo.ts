@@ -1,15 +1,19 @@
 /** @file `lorikeet demo`: shows the peers while they learn, then one table. */
 import { cpus } from 'node:os';
+import { graphMistake, readEdges } from '../../protocol/edges.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
 import { prepareFolder } from '../adapter.ts';
 import { type DemoPeer, type DemoResult, runDemo } from '../demo.ts';
 import { bytesText, createDisplay, percent, table } from '../display.ts';
+import { UserError } from '../errors.ts';
 import { checkSettings } from '../train/run.ts';
 import { DEMO_SETTINGS, deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
 
 export async function demo(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const peers = integerFlag(flags, 'peers', 1, 64);
   const settings = checkSettings({ ...DEMO_SETTINGS, ...given, minPeers: peers }, 'demo');
+  const graph = settings.schedule === 'edges' ? graphMistake(readEdges(settings.edges), peers) : null;
+  if (graph) throw new UserError('usage', `--edges: ${graph.problem}`);
   const goldPerClass = integerFlag(flags, 'gold', 1, 100);
   const machine = deviceFlags(flags);
   const display = createDisplay();

@@ -1,6 +1,7 @@
 /** @file A run as this machine opens it: settings, run id, base model, task, and the layout of the adapter. */
 import { createHash } from 'node:crypto';
 import { canonicalSettings, parseSettings, type RunSettings } from '../../protocol/config.ts';
+import { edgeMistake, readEdges } from '../../protocol/edges.ts';
 import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../../protocol/frame.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { UserError } from '../errors.ts';
@@ -69,6 +70,8 @@ export async function openRun(given: RunSettings): Promise<Run> {
     );
   }
   const patternLabels = task.prompts.map((_, p) => labelWords(task, prior.slice(p * classes, (p + 1) * classes)));
+  const edge = edgeMistake(readEdges(settings.edges), null);
+  if (edge) throw new UserError('usage', `edges: ${edge.problem}`);
   const { localRank, averaging } = settings;
   if (localRank && averaging !== 'product')
     throw new UserError(

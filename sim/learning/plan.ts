@@ -5,9 +5,8 @@ import { messageOf, UserError } from '../../node/errors.ts';
 import { refuse, type Source, sourceOf } from '../../node/source.ts';
 import { openRun, type Run } from '../../node/train/run.ts';
 import { parseSettings, type RunSettings } from '../../protocol/config.ts';
-import { readEdges } from '../../protocol/edges.ts';
+import { graphMistake, readEdges } from '../../protocol/edges.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
-import { graphMistake } from '../edges.ts';
 import { type Point, pathOf } from '../points.ts';
 import { DATASETS, readDataset } from './datasets.ts';
 import { METHODS, needsLabels } from './methods.ts';
@@ -116,7 +115,9 @@ function draftRun(
   fail: Fail,
 ): Omit<PlannedRun, 'key'> {
   const scenario = usedOf(method, scenarioOf({ ...spec.scenario, ...point }, fail));
-  const varied = Object.fromEntries(Object.entries(point).filter(([name]) => Object.hasOwn(SETTINGS, name)));
+  // A name that is a field as well, alpha, is the field: settings have theirs under `settings` and `overrides`.
+  const isSetting = (name: string): boolean => Object.hasOwn(SETTINGS, name) && !Object.hasOwn(DEFAULTS, name);
+  const varied = Object.fromEntries(Object.entries(point).filter(([name]) => isSetting(name)));
   const task = DATASETS[scenario.data]!.settings;
   const own = { ...spec.overrides[method], ...unusedOf(method), seed };
   const parsed = parseSettings({ ...task, ...spec.settings, ...varied, ...own });

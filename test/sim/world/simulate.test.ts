@@ -1,16 +1,16 @@
 /** @file Scenarios: what a file may say, networks that lose, cut and hide, toys with a known optimum, and that a seed repeats. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../../node/errors.ts';
-import { readYaml } from '../../../node/yaml.ts';
+import { readYaml, readYamlText } from '../../../node/yaml.ts';
 import { simulationHtml, simulationMarkdown } from '../../../sim/report/scenario.ts';
 import { createNetwork } from '../../../sim/world/network.ts';
 import { readScenario } from '../../../sim/world/scenario.ts';
 import { simulate } from '../../../sim/world/simulate.ts';
 import { TOYS } from '../../../sim/world/toy.ts';
-import { ROOT } from '../../support.ts';
+import { ROOT, temporaryFolder } from '../../support.ts';
 
 const SEED = process.env.SEED ?? '1';
 const REPLAY = `replay with SEED=${SEED} npm test -- simulate`;
@@ -77,6 +77,47 @@ test('a scenario is checked whole before it begins', () => {
   );
   assert.match(wrong({ seeds: ['1..x'] }), /seeds\[0\]: got "1\.\.x"; wanted seeds one by one/);
   assert.match(wrong({ seeds: [1, 2, '1'] }), /seeds\[2\]: 1 stands twice/);
+});
+
+test('a graph of edges is refused by line where it cannot be meant, and in parts where the file does not say so', () => {
+  const folder = temporaryFolder();
+  const told = (edges: string, more: readonly string[] = []): string => {
+    writeFileSync(join(folder, 'edges.txt'), edges);
+    const text = ['name: x', 'peers: 4', 'seeds: [1]', 'edgesFile: edges.txt', ...more].join('\n');
+    const { given, source } = readYamlText(text, join(folder, 'x.yaml'), 'a scenario');
+    try {
+      return readScenario(given, source).notes.join('').replace(`${folder}/`, '');
+    } catch (error) {
+      return (error as Error).message.replace(`${folder}/`, '');
+    }
+  };
+  assert.is(told('0 1\n1 2\n2 3\n'), '');
+  assert.match(
+    told('# from one\n1 2\n2 3\n3 4\n'),
+    /^x\.yaml:4: edgesFile: edges\.txt:4: edge 3-4: there is no peer 4.*begin with 1/,
+  );
+  assert.match(told('0 1\n\n1 2\n2 3\n1 0\n'), /^x\.yaml:4: edgesFile: edges\.txt:5: edge 1-0: stands twice/);
+  assert.match(told('0 1\n2 2\n'), /^x\.yaml:4: edgesFile: edges\.txt:2: edge 2-2: joins a peer to itself/);
+  assert.match(told('0 1\n2 3\n'), /^x\.yaml:4: edgesFile: the graph is in 2 parts .*wanted one part, or parts: 2/);
+  assert.match(told('0 1\n1 2\n'), /in no edge: 3; wanted one part/);
+  assert.is(told('0 1\n2 3\n', ['parts: 2']), '');
+  assert.match(told('0 1\n2 3\n', ['parts: 3']), /^x\.yaml:5: parts: got 3; the graph is in 2/);
+  // Where nothing is learned the graph itself is looked at, and it is enough to be told.
+  assert.match(
+    told('0 1\n2 3\n', ['trainer: none']),
+    /^x\.yaml:4: edgesFile: the graph is in 2 parts [^;]*; 2 to 3\), which never come together$/,
+  );
+  assert.match(
+    told('0 1\n', ['settings: { schedule: ring }']),
+    /^x\.yaml:5: settings\.schedule: got "ring" beside edgesFile/,
+  );
+  assert.match(
+    told('0 1\n', ['points: [{ edgesFile: gone.txt }]']),
+    /^x\.yaml:5: points\[0\]\.edgesFile: gone\.txt cannot be read/,
+  );
+  const inline = (edges: string) => () => runsOf({ settings: { schedule: 'edges', edges } });
+  assert.throws(inline('0-1,1-2,2-9'), /settings\.edges: edge 2-9: there is no peer 9/);
+  assert.throws(inline('0-1,2-3'), /settings\.edges: the graph is in 6 parts/);
 });
 
 test('a network delays within its bounds, loses and repeats its shares, and a line carries one message after the other', () => {
