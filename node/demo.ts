@@ -15,6 +15,7 @@ import { trainAlone } from './train/alone.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords } from './train/learner.ts';
 import { type Reviews, splitReviews } from './train/reviews.ts';
 import { calibrateRun, openRun, type Run } from './train/run.ts';
+import { type Accuracy, averageOf, type Confusion, classCounts, majorityShare, sumConfusions } from './train/score.ts';
 import type { Device } from './train/session.ts';
 import { createTrainer, type Trainer } from './train/trainer.ts';
 
@@ -46,6 +47,16 @@ export interface Spread {
   readonly worst: number;
 }
 
+interface Figures {
+  readonly base: number;
+  /** Null where the run takes no label prior off. */
+  readonly baseCalibrated: number | null;
+  readonly alone: Spread;
+  readonly swarm: Spread;
+  readonly swarmAverage: number;
+  readonly pooled: number;
+}
+
 export interface DemoResult {
   readonly seed: string;
   readonly peers: number;
@@ -55,14 +66,14 @@ export interface DemoResult {
   readonly goldPerPeer: number;
   readonly testExamples: number;
   /** Shares of the test texts classified rightly. */
-  readonly accuracy: {
-    readonly base: number;
-    readonly baseCalibrated: number;
-    readonly alone: Spread;
-    readonly swarm: Spread;
-    readonly swarmAverage: number;
-    readonly pooled: number;
-  };
+  readonly accuracy: Figures;
+  /** The same as means over the classes. */
+  readonly balanced: Figures;
+  readonly classes: readonly string[];
+  /** Of the test texts' most frequent class for every text. */
+  readonly majority: number;
+  /** What the test texts of each class were called, by all peers' own adapters together. */
+  readonly confusion: { readonly alone: Confusion; readonly swarm: Confusion };
   readonly disagreement: number;
   readonly bytesPerPeerAndRound: number;
   /** The same graph and codec with every weight of the base in place of the adapter. */
@@ -100,7 +111,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     const pooled = await trainWithout(options, run, trainer, { name: 'pooled', label: 'pooled training' }, gold.flat());
     const test = await encodeExamples(run.task, reviews.test);
     const average = mean(swarm.adapters);
-    const accuracy = await scoreAll(options, bare, run, trainer, test, {
+    const scores = await scoreAll(options, bare, run, trainer, test, {
       swarm: swarm.adapters,
       average,
       alone,
@@ -115,7 +126,11 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       localSteps: run.settings.localSteps,
       goldPerPeer: 2 * options.goldPerClass,
       testExamples: test.length,
-      accuracy,
+      accuracy: figuresOf(scores, ({ share }) => share!),
+      balanced: figuresOf(scores, (score) => score.balanced!),
+      classes: run.task.classes,
+      majority: majorityShare(classCounts(scores.pooled.confusion))!,
+      confusion: { alone: sumOf(scores.alone), swarm: sumOf(scores.swarm) },
       disagreement: disagreement(swarm.adapters),
       bytesPerPeerAndRound: swarm.bytes,
       bytesFullParameter: swarm.bytes * fullParameterRatio(run),
@@ -241,6 +256,35 @@ interface Trained {
   readonly pooled: Float32Array;
 }
 
+/** What each vector gets right of the test texts, of which there are always some. */
+interface Scores {
+  readonly base: Accuracy;
+  readonly baseCalibrated: Accuracy | null;
+  readonly alone: readonly Accuracy[];
+  readonly swarm: readonly Accuracy[];
+  readonly swarmAverage: Accuracy;
+  readonly pooled: Accuracy;
+}
+
+function figuresOf(scores: Scores, figure: (score: Accuracy) => number): Figures {
+  const spread = (all: readonly Accuracy[]): Spread => {
+    const figures = all.map(figure);
+    return { mean: averageOf(figures)!, worst: Math.min(...figures) };
+  };
+  return {
+    base: figure(scores.base),
+    baseCalibrated: scores.baseCalibrated && figure(scores.baseCalibrated),
+    alone: spread(scores.alone),
+    swarm: spread(scores.swarm),
+    swarmAverage: figure(scores.swarmAverage),
+    pooled: figure(scores.pooled),
+  };
+}
+
+function sumOf(scores: readonly Accuracy[]): Confusion {
+  return sumConfusions(scores.map(({ confusion }) => confusion));
+}
+
 async function scoreAll(
   options: DemoOptions,
   bare: Run,
@@ -248,22 +292,23 @@ async function scoreAll(
   trainer: Trainer,
   test: readonly EncodedExample[],
   { swarm, average, alone, pooled }: Trained,
-): Promise<DemoResult['accuracy']> {
-  const total = 4 + swarm.length + alone.length;
+): Promise<Scores> {
+  const isCalibrated = run.settings.labelPrior !== 'off';
+  const total = (isCalibrated ? 4 : 3) + swarm.length + alone.length;
   let done = 0;
-  const score = async (vector: Float32Array, labels = run.labels): Promise<number> => {
-    const { share } = await evaluate({ trainer, task: run.task, labels, vector, signal: options.signal }, test);
+  const score = async (vector: Float32Array, labels = run.labels): Promise<Accuracy> => {
+    const scored = await evaluate({ trainer, task: run.task, labels, vector, signal: options.signal }, test);
     options.onProgress(`scoring ${test.length} held-out texts`, ++done, total);
-    return share!; // there are always test texts
+    return scored;
   };
-  const scoreEach = async (vectors: readonly Float32Array[]): Promise<Spread> => {
-    const shares: number[] = [];
-    for (const vector of vectors) shares.push(await score(vector));
-    return { mean: shares.reduce((a, b) => a + b, 0) / shares.length, worst: Math.min(...shares) };
+  const scoreEach = async (vectors: readonly Float32Array[]): Promise<Accuracy[]> => {
+    const scores: Accuracy[] = [];
+    for (const vector of vectors) scores.push(await score(vector));
+    return scores;
   };
   return {
     base: await score(bare.initial, labelWords(bare.task, [])),
-    baseCalibrated: await score(run.initial),
+    baseCalibrated: isCalibrated ? await score(run.initial) : null,
     alone: await scoreEach(alone),
     swarm: await scoreEach(swarm),
     swarmAverage: await score(average),

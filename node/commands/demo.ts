@@ -7,7 +7,9 @@ import { type DemoPeer, type DemoResult, runDemo } from '../demo.ts';
 import { bytesText, createDisplay, percent, table } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { checkSettings } from '../train/run.ts';
+import { classCounts, isUneven } from '../train/score.ts';
 import { DEMO_SETTINGS, deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
+import { confusionLines, majorityRow } from './scores.ts';
 
 export async function demo(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const peers = integerFlag(flags, 'peers', 1, 64);
@@ -75,28 +77,51 @@ function roundLine(peers: readonly DemoPeer[], apart: number): string {
   return `round ${round} of ${peers[0]!.view.rounds}: loss ${loss?.toFixed(3) ?? '-'}, dev accuracy ${percent(mean(peers.map((p) => p.view.accuracy)))}, disagreement ${apart.toExponential(1)}`;
 }
 
-function resultText(result: DemoResult, codec: string): string {
-  const { accuracy } = result;
+/** Each row is a figure, or its mean and worst over peers. */
+function scoreRows(result: DemoResult, figures: DemoResult['accuracy']): [name: string, mean: string, worst: string][] {
   const steps = result.rounds * result.localSteps;
-  const rows = [
-    [`accuracy on ${result.testExamples} held-out reviews`, 'mean', 'worst peer'],
-    ['base, zero-shot', percent(accuracy.base), ''],
-    ['base, label prior removed', percent(accuracy.baseCalibrated), ''],
+  const labels = result.goldPerPeer * result.peers;
+  return [
+    ['base, zero-shot', percent(figures.base), ''],
+    ...(figures.baseCalibrated === null
+      ? []
+      : [['base, label prior removed', percent(figures.baseCalibrated), ''] as [string, string, string]]),
     [
       `a peer alone (${result.goldPerPeer} labels, ${steps} steps)`,
-      percent(accuracy.alone.mean),
-      percent(accuracy.alone.worst),
+      percent(figures.alone.mean),
+      percent(figures.alone.worst),
     ],
-    [`swarm of ${result.peers}, each peer's adapter`, percent(accuracy.swarm.mean), percent(accuracy.swarm.worst)],
-    ['swarm, averaged adapter', percent(accuracy.swarmAverage), ''],
-    [`pooled training (all ${result.goldPerPeer * result.peers} labels in one place)`, percent(accuracy.pooled), ''],
+    [`swarm of ${result.peers}, each peer's adapter`, percent(figures.swarm.mean), percent(figures.swarm.worst)],
+    ['swarm, averaged adapter', percent(figures.swarmAverage), ''],
+    [`pooled training (all ${labels} labels in one place)`, percent(figures.pooled), ''],
   ];
-  const ratio = Math.round(result.bytesFullParameter / result.bytesPerPeerAndRound);
+}
+
+/** Accuracy; where classes are uneven balanced accuracy too, and what the swarm's peers call the texts of each class. */
+function scoreText(result: DemoResult): string[] {
+  const { accuracy, balanced, classes, confusion } = result;
+  const head = [`accuracy on ${result.testExamples} held-out reviews`, 'mean', 'worst peer'];
+  const rows = scoreRows(result, accuracy);
+  if (!isUneven(classCounts(confusion.swarm))) return table([head, ...rows]);
+  const beside = scoreRows(result, balanced);
+  const [name, share, half] = majorityRow(classCounts(confusion.swarm), classes);
+  return [
+    ...table([
+      [...head, 'balanced', 'worst peer'],
+      ...rows.map((row, i) => [...row, ...beside[i]!.slice(1)]),
+      [name!, share!, '', half!, ''],
+    ]),
+    '',
+    ...confusionLines("each peer's adapter", confusion.swarm, classes),
+  ];
+}
+
+function resultText(result: DemoResult, codec: string): string {
   return [
     '',
-    ...table(rows),
+    ...scoreText(result),
     '',
-    `sent per peer and round: ${bytesText(result.bytesPerPeerAndRound)} (${codec}); averaging every weight would send ${bytesText(result.bytesFullParameter)}, ${ratio} times as much`,
+    `sent per peer and round: ${bytesText(result.bytesPerPeerAndRound)} (${codec}); averaging every weight would send ${bytesText(result.bytesFullParameter)}, ${Math.round(result.bytesFullParameter / result.bytesPerPeerAndRound)} times as much`,
     `disagreement between peers at the end: ${result.disagreement.toExponential(1)}`,
     `${result.seconds.toFixed(0)} s, of which ${result.secondsSwarm.toFixed(0)} s the swarm (${result.rounds} rounds of ${result.localSteps} steps, ${result.closingRounds} closing); ${result.device}, ${cpus().length} cores, ${cpus()[0]?.model.trim() ?? ''}, seed ${result.seed}${result.seed === SETTINGS.seed.default ? '' : ` (--seed ${result.seed})`}`,
     `the shared adapter, in PEFT's format: ${result.adapter}`,

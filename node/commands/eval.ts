@@ -1,13 +1,15 @@
-/** @file `lorikeet eval`: an adapter's accuracy on labelled texts, and its base's beside it. */
+/** @file `lorikeet eval`: an adapter's accuracy on labelled texts, class by class where they are uneven, and its base's beside it. */
 import { readAdapter } from '../adapter.ts';
-import { createDisplay, percent, table } from '../display.ts';
+import { createDisplay } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { columnNames } from '../train/columns.ts';
 import { labelData, openData } from '../train/data.ts';
 import { encodeExamples, evaluate, labelWords } from '../train/learner.ts';
+import { classCounts, majorityShare } from '../train/score.ts';
 import { createTrainer } from '../train/trainer.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, interruptSignal } from './flags.ts';
+import { hasPrior, scoreLines } from './scores.ts';
 
 export async function evaluateAdapter(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const path = String(flags.data);
@@ -54,17 +56,20 @@ export async function evaluateAdapter(flags: Flags, given: Readonly<Record<strin
           adapter: adapter.share,
           base: base.share,
           baseZeroShot: zeroShot.share,
+          balanced: { adapter: adapter.balanced, base: base.balanced, baseZeroShot: zeroShot.balanced },
+          classes: run.task.classes,
+          majority: majorityShare(classCounts(adapter.confusion)),
+          confusion: { adapter: adapter.confusion, base: base.confusion, baseZeroShot: zeroShot.confusion },
         }),
       );
       return;
     }
     const rows = [
-      [`accuracy on ${examples.length} texts of ${path}`, ''],
-      ['base, zero-shot', percent(zeroShot.share)],
-      ['base, label prior removed', percent(base.share)],
-      ['adapter', percent(adapter.share)],
+      { name: 'base, zero-shot', accuracy: zeroShot },
+      ...(hasPrior(run.settings) ? [{ name: 'base, label prior removed', accuracy: base }] : []),
+      { name: 'adapter', accuracy: adapter },
     ];
-    console.log(table(rows).join('\n'));
+    console.log(scoreLines(`${examples.length} texts of ${path}`, rows, run.task.classes).join('\n'));
   } finally {
     interrupt.dispose();
     await trainer.stop();

@@ -1,17 +1,20 @@
 /** @file How a peer's run has ended: whom it mixed with, whether joining helped, where the adapter is. */
-import { bytesText, counted, type Display, percent, table } from '../display.ts';
+import { bytesText, counted, type Display, table } from '../display.ts';
 import type { Participant, ParticipantView } from '../participant.ts';
 import { trainAlone } from '../train/alone.ts';
 import { type EncodedExample, evaluate, labelWords } from '../train/learner.ts';
 import type { Run } from '../train/run.ts';
+import { type Accuracy, classCounts, majorityShare } from '../train/score.ts';
 import type { Trainer } from '../train/trainer.ts';
 import type { Flags } from './flags.ts';
+import { hasPrior, scoreLines } from './scores.ts';
 
 interface Comparison {
-  readonly baseZeroShot: number | null;
-  readonly base: number | null;
-  readonly alone: number | null;
-  readonly swarm: number | null;
+  readonly baseZeroShot: Accuracy;
+  readonly base: Accuracy;
+  /** Null where there was no labelled text to train on alone. */
+  readonly alone: Accuracy | null;
+  readonly swarm: Accuracy;
 }
 
 /** Does joining help? Base, alone (own labels, as many steps), swarm, on texts nobody here trained on. */
@@ -28,32 +31,32 @@ export async function compare(
 ): Promise<Comparison> {
   const { run, trainer, gold, test, signal } = context;
   const { task, labels } = run;
-  const alone = await trainAlone({
-    run,
-    trainer,
-    examples: gold,
-    peer: participant.id,
-    signal,
-    onProgress: (done, total) => display.progress('training alone, to compare', done, total),
-  });
-  const score = async (label: string, vector: Float32Array, words = labels): Promise<number | null> =>
-    (
-      await evaluate(
-        {
-          trainer,
-          task,
-          labels: words,
-          vector,
-          signal,
-          onProgress: (done, total) => display.progress(label, done, total),
-        },
-        test,
-      )
-    ).share;
+  const trainedAlone = (): Promise<Float32Array> =>
+    trainAlone({
+      run,
+      trainer,
+      examples: gold,
+      peer: participant.id,
+      signal,
+      onProgress: (done, total) => display.progress('training alone, to compare', done, total),
+    });
+  const alone = gold.length > 0 ? await trainedAlone() : null;
+  const score = (label: string, vector: Float32Array, words = labels): Promise<Accuracy> =>
+    evaluate(
+      {
+        trainer,
+        task,
+        labels: words,
+        vector,
+        signal,
+        onProgress: (done, total) => display.progress(label, done, total),
+      },
+      test,
+    );
   const result = {
     baseZeroShot: await score('base, zero-shot', run.initial, labelWords(task, [])),
     base: await score('base', run.initial),
-    alone: await score('alone', alone),
+    alone: alone && (await score('alone', alone)),
     swarm: await score('swarm', participant.adapter()),
   };
   display.close();
@@ -79,25 +82,44 @@ export function printResult(
         mixedWith: view.mixedWith,
         undecided: view.undecided,
         adapter,
-        accuracy,
+        accuracy: accuracy && figuresOf(accuracy, ({ share }) => share),
+        ...(accuracy
+          ? {
+              balanced: figuresOf(accuracy, ({ balanced }) => balanced),
+              classes: run.task.classes,
+              majority: majorityShare(classCounts(accuracy.swarm.confusion)),
+              confusion: { alone: accuracy.alone?.confusion ?? null, swarm: accuracy.swarm.confusion },
+            }
+          : {}),
       }),
     );
     return;
   }
   if (accuracy) {
     const rows = [
-      [`accuracy on ${counted(result.tested, 'text')}`, ''],
-      ['base, zero-shot', percent(accuracy.baseZeroShot)],
-      ['base, label prior removed', percent(accuracy.base)],
-      ['alone', percent(accuracy.alone)],
-      ['swarm', percent(accuracy.swarm)],
+      { name: 'base, zero-shot', accuracy: accuracy.baseZeroShot },
+      ...(hasPrior(run.settings) ? [{ name: 'base, label prior removed', accuracy: accuracy.base }] : []),
+      { name: accuracy.alone ? 'alone' : 'alone: no labelled text to train on', accuracy: accuracy.alone },
+      { name: 'swarm', accuracy: accuracy.swarm },
     ];
-    console.log(`${table(rows).join('\n')}\n`);
+    console.log(`${scoreLines(counted(result.tested, 'text'), rows, run.task.classes).join('\n')}\n`);
   }
   console.log(companyText(view));
   console.log(
     `the run is over after ${counted(view.rounds, 'round')}; sent ${bytesText(traffic.sentBytes)}\nthe adapter, in PEFT's format: ${adapter}`,
   );
+}
+
+function figuresOf(
+  { baseZeroShot, base, alone, swarm }: Comparison,
+  figure: (accuracy: Accuracy) => number | null,
+): Readonly<Record<keyof Comparison, number | null>> {
+  return {
+    baseZeroShot: figure(baseZeroShot),
+    base: figure(base),
+    alone: alone && figure(alone),
+    swarm: figure(swarm),
+  };
 }
 
 /** Rounds mixed with whom, the most first; and what was left open. */

@@ -17,7 +17,7 @@ const full = { trainable: 'full', data: 'own', softLabels: false } as const;
 
 export const METHODS: Readonly<Record<string, Method>> = {
   'zero-shot': {
-    about: 'the base, label prior removed',
+    about: 'the base, label prior removed unless it is off',
     mixing: 'none',
     data: 'pooled',
     trainable: 'none',

@@ -1,6 +1,6 @@
 /** @file The demo, small: it runs to its end, says what it measured as JSON, and a seed repeats its baselines. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,11 +10,13 @@ import { ROOT, temporaryFolder } from '../support.ts';
 const folder = temporaryFolder();
 
 function demo(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const child = spawn(
-    process.execPath,
-    [join(ROOT, 'dist', 'node', 'main.js'), 'demo', '--device', 'cpu', '--json', ...args],
-    { cwd: folder },
-  );
+  return lorikeet('demo', ...args);
+}
+
+function lorikeet(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [join(ROOT, 'dist', 'node', 'main.js'), ...args, '--device', 'cpu', '--json'], {
+    cwd: folder,
+  });
   let [out, err] = ['', ''];
   child.stdout.on('data', (chunk) => {
     out += chunk;
@@ -49,6 +51,29 @@ test('three peers, two rounds: every figure is there and within its bounds', asy
   assert.ok(result.bytesFullParameter / result.bytesPerPeerAndRound > 100);
   assert.ok(existsSync(join(folder, 'shared', 'adapter_model.safetensors')));
   assert.match(err, /round 4 of 4/);
+  const { swarm } = result.confusion;
+  assert.equal(result.classes, ['negative', 'positive']);
+  assert.is(
+    swarm.flat().reduce((a: number, b: number) => a + b),
+    3 * 600,
+  );
+  assert.ok(Math.abs((swarm[0][0] + swarm[1][1]) / 1800 - accuracy.swarm.mean) < 1e-9);
+  assert.ok(result.balanced.swarm.worst < result.balanced.swarm.mean + 1e-9 && result.majority >= 0.5);
+});
+
+test('an adapter is scored class by class; a file without labels is refused with its columns', async () => {
+  const texts = ['positive\ta fine film', 'positive\tlovely food', 'positive\ti like it', 'negative\tawful service'];
+  writeFileSync(join(folder, 'uneven.tsv'), ['label\ttext', ...texts].join('\n'));
+  writeFileSync(join(folder, 'bare.tsv'), ['text', 'a fine film'].join('\n'));
+  const { code, out, err } = await lorikeet('eval', '--adapter', 'shared', '--data', 'uneven.tsv');
+  assert.is(code, 0, err);
+  const { adapter, balanced, majority, confusion, classes } = JSON.parse(out);
+  const [[right, wrong], [missed, met]] = confusion.adapter;
+  assert.equal([classes, right + wrong, missed + met, majority], [['negative', 'positive'], 1, 3, 0.75]);
+  assert.ok(Math.abs(adapter - (right + met) / 4) < 1e-9 && Math.abs(balanced.adapter - (right + met / 3) / 2) < 1e-9);
+  const bare = await lorikeet('eval', '--adapter', 'shared', '--data', 'bare.tsv');
+  assert.is(bare.code, 2);
+  assert.match(bare.err, /bare\.tsv: no row has a label \(columns: text\); wanted labelled texts/);
 });
 
 test('labels that the reviews cannot give to so many peers are refused with the number that fits', async () => {
