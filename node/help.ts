@@ -33,7 +33,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     "lorikeet up --data mails.csv --labels 'billing=money,outage=network'",
   ],
   join: [
-    'lorikeet join INVITE --data theirs.csv --host 0.0.0.0',
+    'lorikeet join INVITE --data theirs.csv --test held-out.csv',
     'lorikeet join INVITE --data theirs.csv --json --follow',
   ],
   check: ['lorikeet check --data mine.tsv', "lorikeet check --data mails.csv --labels 'billing=money,outage=network'"],

@@ -19,19 +19,31 @@ import {
   type IncomingStreamData,
   type Libp2p,
   type PrivateKey,
-  type Stream,
   TopicValidatorResult,
 } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { tcp } from '@libp2p/tcp';
-import { multiaddr } from '@multiformats/multiaddr';
-import * as lengthPrefixed from 'it-length-prefixed';
-import { pipe } from 'it-pipe';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { PROTOCOL_VERSION } from '../protocol/frame.ts';
+import { idIn, nobodyOf, placeOf, portIn, reasonsOf } from './addresses.ts';
 import { codeOf, messageOf, UserError } from './errors.ts';
-import { type Channel, createLine, type Line } from './line.ts';
-import { race } from './race.ts';
+import {
+  DIAL_DEADLINE_MS,
+  GOSSIP_LIMITS,
+  MAX_INBOUND_STREAMS,
+  MAX_OUTBOUND_STREAMS,
+  MAX_PUBLISHED_BYTES,
+  MAX_RUN_BYTES,
+  MAX_WORD_BYTES,
+  REJECT_HALF_LIFE_MS,
+  SCORE_TICK_MS,
+  SEND_DEADLINE_MS,
+  STOP_DEADLINE_MS,
+} from './limits.ts';
+import { createLine, type Line } from './line.ts';
+import { raceTo } from './race.ts';
+import { channelOf, converse, receiveFrames, say } from './streams.ts';
 
 export interface HostOptions {
   /** An Ed25519 key as `generateKey` gives it. */
@@ -57,6 +69,8 @@ export interface Host {
   isConnected(id: string): boolean;
   /** Connects; resolves to the id reached. Throws a UserError where nobody answers. */
   dial(addresses: readonly string[], signal?: AbortSignal): Promise<string>;
+  /** Whether a connected peer can connect to this one too; null where it does not say, or is on this machine. */
+  isReachableFrom(id: string): Promise<boolean | null>;
   /** Sends a frame, after those before it; false where it did not leave whole. */
   send(to: string, bytes: Uint8Array): Promise<boolean>;
   publish(bytes: Uint8Array): Promise<void>;
@@ -65,19 +79,9 @@ export interface Host {
   stop(): Promise<void>;
 }
 
-const SEND_DEADLINE_MS = 30_000;
-const DIAL_DEADLINE_MS = 10_000;
-const STOP_DEADLINE_MS = 3_000;
-const MAX_RUN_BYTES = 64 * 1024;
-const MAX_PUBLISHED_BYTES = 4096;
-const MAX_INBOUND_STREAMS = 32;
-const MAX_OUTBOUND_STREAMS = 256;
-/** How often gossipsub lets scores decay. */
-const SCORE_TICK_MS = 1000;
-const REJECT_HALF_LIFE_MS = 10 * 60_000;
-
 const frameProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/frame`;
 const runProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/run`;
+const callBackProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/call-back`;
 const topicOf = (runId: string): string => `lorikeet/${PROTOCOL_VERSION}/${runId}`;
 
 /** A new Ed25519 key; the same for the same 32 bytes of seed, where they are given (for demonstrations only). */
@@ -138,14 +142,24 @@ export async function createHost(options: HostOptions): Promise<Host> {
   await node.handle(
     frameProtocol(runId),
     (incoming) => {
-      receiveFrames(incoming, options, banned).catch(() => {});
+      const from = incoming.connection.remotePeer.toString();
+      receiveFrames(incoming.stream, {
+        maxFrameBytes: options.maxFrameBytes,
+        onFrame: (bytes) => {
+          if (banned.has(from)) throw new Error('banned');
+          options.onFrame(from, bytes);
+        },
+        onOversized: () => options.onOversized(from),
+      }).catch(() => {});
     },
     { maxInboundStreams: MAX_INBOUND_STREAMS, maxOutboundStreams: MAX_OUTBOUND_STREAMS },
   );
   await node.handle(runProtocol(runId), ({ stream }) => {
-    pipe([new TextEncoder().encode(options.describeRun())], (source) => lengthPrefixed.encode(source), stream).catch(
-      (error) => stream.abort(error),
-    );
+    say(stream, options.describeRun()).catch((error) => stream.abort(error));
+  });
+  const called = new WeakSet<Connection>();
+  await node.handle(callBackProtocol(runId), (incoming) => {
+    callBack(incoming, called, stopping.signal).catch((error) => incoming.stream.abort(error));
   });
 
   return {
@@ -153,14 +167,23 @@ export async function createHost(options: HostOptions): Promise<Host> {
     addresses: () => node.getMultiaddrs().map(String),
     isConnected,
     dial: async (addresses, signal) => {
-      if (addresses.some((a) => banned.has(a.split('/p2p/')[1] ?? ''))) throw new Error('banned');
-      const connected = addresses.map(idIn).find((id) => id !== null && isConnected(id));
+      const own = node.peerId.toString();
+      const others = addresses.filter((address) => idIn(address) !== own && !banned.has(idIn(address) ?? ''));
+      if (others.length === 0)
+        throw new UserError('unreachable', 'nobody is left to call: this peer itself was named, or who was refused');
+      const connected = others.map(idIn).find((id) => id !== null && isConnected(id));
       if (connected) return connected;
       const both = AbortSignal.any(signal ? [signal, stopping.signal] : [stopping.signal]);
-      const connection = await raceTo(node, addresses, both, async (found) => found).catch((error) => {
-        throw new UserError('unreachable', `nobody answers at ${reasonsOf(addresses, error)}`);
+      const connection = await reach(node, others, both, async (found) => found).catch((error) => {
+        throw new UserError('unreachable', `nobody answers at ${reasonsOf(others, error)}`);
       });
       return connection.remotePeer.toString();
+    },
+    isReachableFrom: (id) => {
+      const connection = node.getConnections(peerIdFromString(id))[0];
+      const own = node.getMultiaddrs();
+      if (!connection || own.some((a) => hostIn(a) === hostIn(connection.remoteAddr))) return Promise.resolve(null);
+      return askForCall(connection, runId, portIn(String(own[0] ?? '')), stopping.signal);
     },
     send: async (to, bytes) => {
       if (banned.has(to) || bytes.length > options.maxFrameBytes) return false;
@@ -195,48 +218,78 @@ export async function createHost(options: HostOptions): Promise<Host> {
   };
 }
 
-/** Asks whoever an invite names for the run's settings. Throws a UserError where nobody answers or the run is another. */
+/**
+ * Asks those an invite names for the run's settings, all of them until one gives them. Throws a UserError where nobody answers or
+ * the run is another.
+ */
 export async function fetchRun(options: {
   key: Uint8Array;
   addresses: readonly string[];
   runId: string;
 }): Promise<string> {
+  const { addresses, runId } = options;
+  try {
+    return await call(options.key, addresses, undefined, (connection, signal) => askForRun(connection, runId, signal));
+  } catch (error) {
+    // Who answered, and then said something else, is the one to name.
+    const errors = error instanceof AggregateError ? error.errors : [error];
+    const telling = errors.find((e) => e instanceof UserError);
+    if (telling) throw telling;
+    throw nobodyOf(addresses, error);
+  }
+}
+
+/** Whether the peer an address names answers there, for a caller it does not know. */
+export async function answers(address: string, signal?: AbortSignal): Promise<boolean> {
+  return call(await generateKey(), [address], signal, async () => true).catch(() => false);
+}
+
+/** Asks a peer to connect to this port of the machine it sees; null where it does not say. */
+async function askForCall(connection: Connection, runId: string, port: number, own: AbortSignal) {
+  const signal = AbortSignal.any([own, AbortSignal.timeout(2 * DIAL_DEADLINE_MS)]);
+  const stream = await connection.newStream(callBackProtocol(runId), { signal }).catch(() => null);
+  const word = stream && (await converse(stream, String(port), MAX_WORD_BYTES, signal));
+  return word === 'yes' ? true : word === 'no' ? false : null;
+}
+
+/** Connects to who asks at the port it names, on no machine but the one it comes from; once a connection. */
+async function callBack(
+  { stream, connection }: IncomingStreamData,
+  called: WeakSet<Connection>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (called.has(connection)) throw new Error('asked before');
+  called.add(connection);
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(DIAL_DEADLINE_MS)]);
+  const port = await converse(stream, '', MAX_WORD_BYTES, deadline);
+  const address = placeOf(hostIn(connection.remoteAddr), port ?? '', String(connection.remotePeer));
+  await say(stream, (await answers(address, deadline)) ? 'yes' : 'no');
+}
+
+/** The host of an address; of IPv4 carried in IPv6, that of IPv4. */
+function hostIn(address: Multiaddr): string {
+  return address.nodeAddress().address.replace(/^::ffff:(?=[\d.]+$)/i, '');
+}
+
+/** Connects for a moment, as somebody who only asks. */
+async function call<T>(
+  key: Uint8Array,
+  addresses: readonly string[],
+  signal: AbortSignal | undefined,
+  use: (connection: Connection, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const node = await createLibp2p({
-    privateKey: privateKeyFromProtobuf(options.key),
+    privateKey: privateKeyFromProtobuf(key),
     addresses: { listen: [] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
   });
   try {
-    return await raceTo(node, options.addresses, undefined, (connection, signal) =>
-      askForRun(connection, options.runId, signal),
-    );
-  } catch (error) {
-    // Who answered, and then said something else, is the one to name.
-    const errors = error instanceof AggregateError ? error.errors : [error];
-    const telling = errors.find((e) => e instanceof UserError);
-    if (telling) throw telling;
-    const reasons = reasonsOf(options.addresses, error);
-    throw new UserError(
-      'unreachable',
-      `invite: nobody answers at ${reasons}; is the peer running, and the address right?`,
-    );
+    return await reach(node, addresses, signal, use);
   } finally {
     await node.stop();
   }
-}
-
-/** Why nobody answers at these addresses. */
-function reasonsOf(addresses: readonly string[], error: unknown): string {
-  const errors = error instanceof AggregateError ? error.errors : [error];
-  return addresses.map((address, i) => `${address} (${reasonOf(errors[i] ?? errors[0])})`).join(', ');
-}
-
-/** What went wrong with a dial, in few words. */
-function reasonOf(error: unknown): string {
-  const name = (error as Error | null)?.name;
-  return name === 'TimeoutError' || name === 'AbortError' ? 'no answer in time' : messageOf(error).split('\n')[0]!;
 }
 
 async function askForRun(connection: Connection, runId: string, signal: AbortSignal): Promise<string> {
@@ -247,109 +300,31 @@ async function askForRun(connection: Connection, runId: string, signal: AbortSig
       `invite: ${connection.remotePeer} answers, but not for run ${runId} (${messageOf(error).split('\n')[0]}); ask for a fresh invite`,
     );
   });
-  signal.addEventListener('abort', () => stream.abort(new Error('deadline')), { once: true });
-  try {
-    for await (const message of lengthPrefixed.decode(stream.source, { maxDataLength: MAX_RUN_BYTES })) {
-      return new TextDecoder().decode(message.subarray());
-    }
-  } catch {
-    // cut off or too slow: said below
-  }
+  const described = await converse(stream, '', MAX_RUN_BYTES, signal);
+  if (described !== null) return described;
   throw new UserError(
     'unreachable',
     'invite: the peer did not describe its run in time; try again, or ask for a fresh invite',
   );
 }
 
-/** The id an address ends with, if any. */
-function idIn(address: string): string | null {
-  return multiaddr(address).getPeerId();
-}
-
-/**
- * Connects by whichever address gets there first, and does what is wanted with that connection; loopback comes last, since on
- * another machine it leads to somebody else. Throws an AggregateError with a reason for each address, in their order.
- */
-async function raceTo<T>(
+/** Connects by whichever address gets there first, and does what is wanted with that connection. */
+function reach<T>(
   node: Pick<Libp2p, 'dial'>,
   addresses: readonly string[],
   signal: AbortSignal | undefined,
   use: (connection: Connection, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const isLoopback = (address: string): boolean => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address);
-  const order = [...addresses.keys()].sort(
-    (a, b) => Number(isLoopback(addresses[a]!)) - Number(isLoopback(addresses[b]!)),
-  );
-  const attempts = order.map((i) => async (own: AbortSignal): Promise<T> => {
-    const [address, id] = [multiaddr(addresses[i]!), idIn(addresses[i]!)];
-    // Without its id, or libp2p would put all addresses of a peer into one dial, one after the other.
-    const connection = await node.dial(id === null ? address : address.decapsulate(`/p2p/${id}`), { signal: own });
-    if (id !== null && connection.remotePeer.toString() !== id) {
-      await connection.close().catch(() => {});
-      throw new Error(`${connection.remotePeer} answers there`);
-    }
-    return use(connection, own);
-  });
-  return race(attempts, { deadlineMs: DIAL_DEADLINE_MS, ...(signal ? { signal } : {}) }).catch((error) => {
-    if (!(error instanceof AggregateError)) throw error;
-    throw new AggregateError(
-      addresses.map((_, i) => error.errors[order.indexOf(i)]),
-      error.message,
-    );
-  });
-}
-
-/** Frames out over a stream, each with its length before it. */
-function channelOf(stream: Stream, maxDataLength: number): Channel {
-  return {
-    carry: (frames) => pipe(frames, (source) => lengthPrefixed.encode(source, { maxDataLength }), stream.sink),
-    abort: (error) => stream.abort(error),
-  };
-}
-
-/** Takes in frame after frame; one that is begun must be whole in time. */
-async function receiveFrames(
-  { stream, connection }: IncomingStreamData,
-  options: HostOptions,
-  banned: ReadonlySet<string>,
-): Promise<void> {
-  const from = connection.remotePeer.toString();
-  let timer: NodeJS.Timeout | undefined;
-  const expect = (): void => {
-    clearTimeout(timer);
-    timer = setTimeout(() => stream.abort(new Error('deadline')), SEND_DEADLINE_MS);
-  };
-  const limits = { maxDataLength: options.maxFrameBytes, onLength: expect };
-  try {
-    for await (const message of lengthPrefixed.decode(stream.source, limits)) {
-      clearTimeout(timer);
-      if (banned.has(from)) throw new Error('banned');
-      options.onFrame(from, message.subarray());
-    }
-    await stream.close();
-  } catch (error) {
-    if ((error as Error).name === 'InvalidDataLengthError') options.onOversized(from);
-    stream.abort(error as Error);
-  } finally {
-    clearTimeout(timer);
-  }
+  // Without its id, or libp2p would put all addresses of a peer into one dial, one after the other.
+  const dial = (place: string, own: AbortSignal): Promise<Connection> => node.dial(multiaddr(place), { signal: own });
+  return raceTo(addresses, dial, use, { deadlineMs: DIAL_DEADLINE_MS, ...(signal ? { signal } : {}) });
 }
 
 async function startNode(options: HostOptions, privateKey: PrivateKey) {
   const topic = topicOf(options.runId);
   const pubsub = gossipsub({
     allowedTopics: [topic],
-    decodeRpcLimits: {
-      maxSubscriptions: 16,
-      maxMessages: 256,
-      maxIhaveMessageIDs: 1024,
-      maxIwantMessageIDs: 1024,
-      maxIdontwantMessageIDs: 1024,
-      maxControlMessages: 256,
-      maxPeerInfos: 16,
-    },
-    maxInboundDataLength: 256 * 1024,
-    maxOutboundBufferSize: 4 * 1024 * 1024,
+    ...GOSSIP_LIMITS,
     globalSignaturePolicy: 'StrictSign',
     allowPublishToZeroTopicPeers: true,
     fallbackToFloodsub: false,

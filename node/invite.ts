@@ -159,6 +159,11 @@ function checkDigits(digits: string, wanted: readonly number[]): void {
   if (!wanted.includes(digits.length)) throw typo(`cut off, its run has ${digits.length} digits; wanted ${DIGITS}`);
 }
 
+/** Whether an invite can name this address. */
+export function isInvitable(address: string): boolean {
+  return mistakeIn(address) === null;
+}
+
 /** What is wrong with an address that should be /ip4/HOST/tcp/PORT/p2p/ID or its like; null where nothing is. */
 function mistakeIn(address: string): string | null {
   const [, kind = '', host = '', tcp, port = '', p2p, id = '', ...more] = address.split('/');

@@ -1,7 +1,7 @@
 /** @file One peer of a run on this machine: its texts, its state, its share of the trainer, its place in the swarm. */
 import type { CodecName } from '../protocol/codec.ts';
 import type { Exchanged, Metric } from '../protocol/events.ts';
-import type { Refusal } from '../protocol/frame.ts';
+import type { Acquaintance, Refusal } from '../protocol/frame.ts';
 import type { Member } from '../protocol/membership.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { SETTINGS } from '../protocol/settings.ts';
@@ -83,6 +83,10 @@ export interface Participant {
   readonly view: ParticipantView;
   readonly traffic: Traffic;
   addresses(): string[];
+  /** Those it is connected to, and where they say they can be reached. */
+  connected(): Acquaintance[];
+  /** Whether somebody connected can connect to this peer too; null where it does not say, or is on this machine. */
+  isReachableFrom(id: string): Promise<boolean | null>;
   /** The adapter as last mixed or trained. */
   adapter(): Float32Array;
   /** Resolves when the run is over; rejects when it cannot go on. */
@@ -176,6 +180,11 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     view,
     traffic: runtime.traffic,
     addresses: runtime.host.addresses,
+    connected: () =>
+      [...peer.members.values()]
+        .filter((m) => m.connected && m.state !== 'left')
+        .map(({ id, addresses }) => ({ id, addresses })),
+    isReachableFrom: runtime.host.isReachableFrom,
     adapter: () => run.wire.unpack(peer.adapter),
     finished: runtime.finished,
     stop: async () => {

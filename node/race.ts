@@ -2,6 +2,7 @@
  * @file Several ways to the same thing, raced: each begins a little after the one before it, or as soon as that has failed;
  * the first that gets there ends the others. As happy eyeballs does (RFC 8305), so that a dead address costs little.
  */
+import { idIn, isLoopback } from './addresses.ts';
 
 /** From the beginning of one attempt to that of the next, while none has failed. */
 const STAGGER_MS = 250;
@@ -45,4 +46,42 @@ export async function race<T>(
     signal?.removeEventListener('abort', stop);
     over.abort();
   }
+}
+
+/** What a dial gives. */
+interface Reached {
+  readonly remotePeer: { toString(): string };
+  close(): Promise<void>;
+}
+
+/**
+ * Connects by whichever address gets there first to the peer it names, and does what is wanted with that connection; loopback
+ * comes last, since on another machine it leads to somebody else. Throws an AggregateError with a reason for each address, in
+ * their order.
+ */
+export async function raceTo<C extends Reached, T>(
+  addresses: readonly string[],
+  dial: (place: string, signal: AbortSignal) => Promise<C>,
+  use: (connection: C, signal: AbortSignal) => Promise<T>,
+  options: { deadlineMs: number; signal?: AbortSignal },
+): Promise<T> {
+  const order = [...addresses.keys()].sort(
+    (a, b) => Number(isLoopback(addresses[a]!)) - Number(isLoopback(addresses[b]!)),
+  );
+  const attempts = order.map((i) => async (own: AbortSignal): Promise<T> => {
+    const [address, id] = [addresses[i]!, idIn(addresses[i]!)];
+    const connection = await dial(id === null ? address : address.slice(0, -`/p2p/${id}`.length), own);
+    if (id !== null && connection.remotePeer.toString() !== id) {
+      await connection.close().catch(() => {});
+      throw new Error(`${connection.remotePeer} answers there`);
+    }
+    return use(connection, own);
+  });
+  return race(attempts, options).catch((error) => {
+    if (!(error instanceof AggregateError)) throw error;
+    throw new AggregateError(
+      addresses.map((_, i) => error.errors[order.indexOf(i)]),
+      error.message,
+    );
+  });
 }

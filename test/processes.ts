@@ -21,9 +21,15 @@ export interface Running {
   readonly done: Promise<Ended>;
 }
 
-/** Starts `lorikeet ARGS` in a folder. */
-export function startIn(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
-  const child = spawn(process.execPath, [join(ROOT, 'dist', 'node', 'main.js'), ...args], {
+/** Starts `lorikeet ARGS` in a folder, by another command where one is given. */
+export function startIn(
+  folder: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  by: readonly string[] = [],
+): Running {
+  const [command, ...words] = [...by, process.execPath, join(ROOT, 'dist', 'node', 'main.js'), ...args];
+  const child = spawn(command!, words, {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },

@@ -1,4 +1,5 @@
 /** @file `lorikeet join`: fetches the run from whoever invited, checks it against the invite, and takes part. */
+import { hostBeside } from '../addresses.ts';
 import { UserError } from '../errors.ts';
 import { fetchRun, generateKey } from '../host.ts';
 import { type Invite, parseInvite } from '../invite.ts';
@@ -6,8 +7,9 @@ import { checkSettings, openRun } from '../train/run.ts';
 import type { Flags } from './flags.ts';
 import { preparePeer, readTexts, runPeer } from './peer.ts';
 
-export async function join(text: string, flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
+export async function join(text: string, options: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const invite = parseInvite(text);
+  const flags: Flags = { host: hostBeside(invite.addresses), ...options };
   const prepared = preparePeer(flags);
   const { saved, folder } = prepared;
   const settings = saved?.settings ?? (await fetchSettings(invite));

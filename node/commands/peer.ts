@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { writeAdapter } from '../adapter.ts';
 import { counted, createDisplay, type Display } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
-import { formatInvite } from '../invite.ts';
 import { type Participant, startParticipant } from '../participant.ts';
 import { compareRows, digestRows, openStore, peekStore, peekTexts, readRun, type Saved, type Store } from '../store.ts';
 import { type DataFile, type Example, type LabelledFile, labelData, openData, type Row } from '../train/data.ts';
@@ -12,6 +11,7 @@ import { encodeExamples } from '../train/learner.ts';
 import { calibrateRun, type Run, runIdOf } from '../train/run.ts';
 import { priorTexts } from '../train/sample.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
+import { announce, type Crier } from './announce.ts';
 import { inspectStart } from './check.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal, throwIfCrashed } from './flags.ts';
@@ -135,7 +135,7 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
   const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow });
   const wait = flags.wait === undefined ? (saved || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
   const patience = createPatience(wait);
-  let announced = false;
+  let crier: Crier | null = null;
   const participant = await startParticipant({
     run,
     store,
@@ -148,7 +148,8 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
     mixedWith: saved?.mixedWith ?? {},
     onChange: (view) => {
       patience.look(view);
-      if (announced) shown.show(view);
+      if (crier) shown.show(view);
+      crier?.look();
     },
     onNotice: display.note,
     onUnreachable: patience.tell((reason) => display.note(`${reason}; trying again${patience.left()}`)),
@@ -160,13 +161,16 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
     };
     await writeRun();
     await store.writeTexts(digestRows(rows));
-    const invite = formatInvite({ addresses: participant.addresses(), runId: run.runId });
-    follow?.({ event: 'invite', invite, id: participant.id, runId: run.runId });
-    announce(display, participant, run, invite);
-    announced = true;
+    crier = announce(display, participant, {
+      runId: run.runId,
+      host: String(flags.host),
+      bootstrap,
+      onInvite: (invite) => follow?.({ event: 'invite', invite, id: participant.id, runId: run.runId }),
+    });
     shown.show(participant.view);
     const over = await Promise.race([participant.finished.then(() => true), aborted(signal), patience.end]);
-    announced = over;
+    crier.stop();
+    if (!over) crier = null;
     if (!over) await participant.stop();
     await writeRun();
     shown.stop();
@@ -194,6 +198,7 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
     if (flags.serve) await serve(display, participant, signal);
   } finally {
     shown.stop();
+    crier?.stop();
     await participant.stop();
   }
 }
@@ -233,14 +238,6 @@ function listenAddress(flags: Flags, savedPort: number): string {
 
 function portOf(addresses: readonly string[]): number {
   return Number(/\/tcp\/(\d+)/.exec(addresses[0] ?? '')?.[1] ?? 0);
-}
-
-function announce(display: Display, { id, view }: Participant, run: Run, invite: string): void {
-  display.note(
-    `peer ${id}, run ${run.runId}, ${view.labelled} labelled, ${counted(view.unlabelled, 'unlabelled text')}`,
-  );
-  display.note('others join with:');
-  display.note(`  lorikeet join ${invite} --data FILE`);
 }
 
 /** Resolves to false when the signal aborts. */

@@ -7,7 +7,8 @@ import type { YamlFile } from '../yaml.ts';
 import type { Flags } from './flags.ts';
 import { preparePeer, readTexts, runPeer } from './peer.ts';
 
-export async function up(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
+export async function up(options: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
+  const flags: Flags = { host: '127.0.0.1', ...options };
   const prepared = preparePeer(flags);
   const { saved, folder } = prepared;
   const config = await readConfig(flags.config);

@@ -204,6 +204,43 @@ test('dead and silent addresses before the good one, and somebody else at one of
   await Promise.all([node, stranger, joiner].map(({ runtime }) => runtime.stop()));
 });
 
+test('a peer calls back who asks, at the machine it comes from and once a connection', async () => {
+  if (process.platform !== 'linux') return; // where all of 127/8 is this machine, with 127.0.0.1 as what others see
+  const on = (host: string): Promise<Node> =>
+    startNode({ minPeers: 9 }, new Float32Array(COUNT), { listen: [`/ip4/${host}/tcp/0`] });
+  const [asked, open, shut, beside] = [
+    await on('127.0.0.2'),
+    await on('127.0.0.1'),
+    await on('127.0.0.3'),
+    await on('127.0.0.2'),
+  ];
+  const ask = async ({ runtime: { host } }: Node): Promise<boolean | null> => {
+    await host.dial(asked.runtime.host.addresses());
+    return host.isReachableFrom(asked.peer.id);
+  };
+  assert.is(await ask(open), true);
+  assert.is(await ask(open), null, 'asked before');
+  assert.is(await ask(shut), false, 'listens elsewhere than where it comes from');
+  assert.is(await ask(beside), null, 'on the same machine');
+  assert.is(await open.runtime.host.isReachableFrom(shut.peer.id), null, 'not connected');
+  await Promise.all([asked, open, shut, beside].map(({ runtime }) => runtime.stop()));
+});
+
+test('a host calls nobody who is banned, and not itself, but all others that are named', async () => {
+  const [one, two, three] = [
+    await startNode({ minPeers: 9 }, new Float32Array(COUNT)),
+    await startNode({ minPeers: 9 }, new Float32Array(COUNT)),
+    await startNode({ minPeers: 9 }, new Float32Array(COUNT)),
+  ];
+  const { host } = one.runtime;
+  await host.ban(two.peer.id);
+  const named = [...host.addresses(), ...two.runtime.host.addresses()];
+  const refused = await host.dial(named).catch((error) => error.message);
+  assert.is(refused, 'nobody is left to call: this peer itself was named, or who was refused');
+  assert.is(await host.dial([...named, ...three.runtime.host.addresses()]), three.peer.id);
+  await Promise.all([one, two, three].map(({ runtime }) => runtime.stop()));
+});
+
 test('an invite to another run, or to nobody, is told apart', async () => {
   const node = await startNode({ minPeers: 2 }, new Float32Array(COUNT));
   const key = await generateKey();

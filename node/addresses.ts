@@ -1,0 +1,81 @@
+/** @file Addresses of peers, /ip4/HOST/tcp/PORT/p2p/ID and their like: whose, on which machine, and why nobody answers there. */
+import { isIP } from 'node:net';
+import { messageOf, UserError } from './errors.ts';
+
+/** The id an address ends with, if any. */
+export function idIn(address: string): string | null {
+  return /\/p2p\/([^/]+)$/.exec(address)?.[1] ?? null;
+}
+
+/** The port of an address, or 0. */
+export function portIn(address: string): number {
+  return Number(/\/tcp\/(\d+)/.exec(address)?.[1] ?? 0);
+}
+
+/** The address of a peer at this host and port. Throws where they are none. */
+export function placeOf(host: string, port: string, id: string): string {
+  if (isIP(host) === 0 || !/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65535) throw new Error('no such place');
+  return `/ip${isIP(host)}/${host}/tcp/${port}/p2p/${id}`;
+}
+
+/** Whether an address leads to the very machine it is used on. */
+export function isLoopback(address: string): boolean {
+  return /^\/(ip4\/127\.|ip6\/(::1|::ffff:127\.[\d.]+)\/|dns[46]?\/localhost\/)/.test(address);
+}
+
+/** Whether an address is of use to others: neither loopback nor of one cable only. */
+export function isPublic(address: string): boolean {
+  return !isLoopback(address) && !/^\/ip(4\/169\.254\.|6\/fe[89ab])/i.test(address);
+}
+
+/** Those of use to others, or where there are none, all; so many at most. */
+export function worthTelling(addresses: readonly string[], count: number): string[] {
+  const useful = addresses.filter(isPublic);
+  return (useful.length > 0 ? useful : [...addresses]).slice(0, count);
+}
+
+/**
+ * Where to listen so that those who can reach the peers at these addresses can reach this one: every address of the machine,
+ * or loopback where the others are on it too.
+ */
+export function hostBeside(addresses: readonly string[]): string {
+  const isOld = (address: string): boolean => !address.startsWith('/ip6/') && !address.startsWith('/dns6/');
+  const others = addresses.filter((address) => !isLoopback(address));
+  if (others.length > 0) return others.some(isOld) ? '0.0.0.0' : '::';
+  return addresses.some(isOld) ? '127.0.0.1' : '::1';
+}
+
+/** Why nobody answers at these addresses, each with its reason. */
+export function reasonsOf(addresses: readonly string[], error: unknown): string {
+  const errors = error instanceof AggregateError ? error.errors : [error];
+  return addresses.map((address, i) => `${address} (${reasonOf(errors[i] ?? errors[0])})`).join(', ');
+}
+
+/** That none of those an invite names answers. */
+export function nobodyOf(addresses: readonly string[], error: unknown): UserError {
+  const asked = new Set(addresses.map(idIn)).size;
+  const others = asked === 1 ? 'it names nobody else to ask' : `all ${asked} peers it names were asked`;
+  return new UserError(
+    'unreachable',
+    `invite: nobody answers at ${reasonsOf(addresses, error)}; ${others}; is one of them running, and the address right? Whoever is in the run can give a fresh invite`,
+  );
+}
+
+/** What the system says of a way that is none, in words. */
+const CAUSES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'it hung up',
+  EHOSTUNREACH: 'no way there',
+  ENETUNREACH: 'no way there',
+  ENOTFOUND: 'no such host',
+  ETIMEDOUT: 'no answer in time',
+};
+
+/** What went wrong with a dial, in few words. */
+function reasonOf(error: unknown): string {
+  const name = (error as Error | null)?.name;
+  if (name === 'TimeoutError' || name === 'AbortError') return 'no answer in time';
+  const line = messageOf(error).split('\n')[0]!;
+  const code = Object.keys(CAUSES).find((known) => line.includes(known));
+  return code ? `${CAUSES[code]}: ${code}` : line;
+}

@@ -1,0 +1,94 @@
+/** @file Who a peer is and how others join it, said at its start and when there is more to say; and who cannot reach it. */
+import { idIn, isLoopback, isPublic, portIn } from '../addresses.ts';
+import { createContacts } from '../contacts.ts';
+import { counted, type Display } from '../display.ts';
+import { answers } from '../host.ts';
+import { formatInvite } from '../invite.ts';
+import type { Participant } from '../participant.ts';
+
+/** How many peers are asked whether they can connect to this one. */
+const MAX_ASKED = 3;
+
+export interface Crier {
+  /** Looks whether somebody new is there. */
+  look(): void;
+  stop(): void;
+}
+
+/** Says it, and later what is new; `host` is where the peer listens, `bootstrap` by whom it was invited. */
+export function announce(
+  display: Display,
+  participant: Participant,
+  context: { runId: string; host: string; bootstrap: readonly string[]; onInvite: (invite: string) => void },
+): Crier {
+  const { runId, host, bootstrap } = context;
+  const told = new Set<string | null>();
+  const invite = (): void => {
+    const addresses = contacts.addresses();
+    const named = new Set(addresses.map(idIn));
+    if ([...named].every((id) => told.has(id))) return;
+    for (const id of named) told.add(id);
+    display.note(named.size > 1 ? `others join while one of ${named.size} peers is here:` : 'others join with:');
+    const text = formatInvite({ addresses, runId });
+    context.onInvite(text);
+    display.note(`  lorikeet join ${text} --data FILE`);
+  };
+  const contacts = createContacts({
+    own: participant.addresses,
+    connected: participant.connected,
+    answers,
+    onMore: invite,
+  });
+  const asked = new Set<string>();
+  let isKnown = bootstrap.every(isLoopback) || participant.addresses().every(isLoopback);
+  const ask = (): void => {
+    const next = participant.connected().find(({ id }) => !asked.has(id));
+    if (isKnown || asked.size >= MAX_ASKED || !next) return;
+    isKnown = true;
+    asked.add(next.id);
+    participant.isReachableFrom(next.id).then(
+      (reachable) => {
+        isKnown = reachable !== null;
+        if (reachable === false) display.note(closedText(next.id, portIn(participant.addresses()[0] ?? '')));
+        ask();
+      },
+      () => {},
+    );
+  };
+  const { id, view } = participant;
+  display.note(`peer ${id}, run ${runId}, ${view.labelled} labelled, ${counted(view.unlabelled, 'unlabelled text')}`);
+  invite();
+  const hint = lonelyText({ addresses: participant.addresses(), host, bootstrap });
+  if (hint) display.note(hint);
+  return {
+    look: () => {
+      contacts.look();
+      ask();
+    },
+    stop: () => {
+      isKnown = true;
+      contacts.stop();
+    },
+  };
+}
+
+function closedText(id: string, port: number): string {
+  return `${id} cannot connect to this peer: a firewall or a router stands before its port ${port}; it goes on with the connections it opens itself; let TCP port ${port} in (--port keeps the number) so that others find it`;
+}
+
+/** What there is to say where no other machine can reach this peer; null where one can, or all are on this machine. */
+export function lonelyText(where: {
+  addresses: readonly string[];
+  host: string;
+  bootstrap: readonly string[];
+}): string | null {
+  const { addresses, host, bootstrap } = where;
+  const isInvited = bootstrap.length > 0;
+  if (addresses.some(isPublic) || (isInvited && bootstrap.every(isLoopback))) return null;
+  const isNarrow = isLoopback(`/ip${host.includes(':') ? 6 : 4}/${host}/`);
+  const why = isNarrow ? `it listens on ${host} only` : 'this machine has no address that others could use';
+  const next = isNarrow ? '--host 0.0.0.0 lets them in' : 'connect it to a network';
+  return isInvited
+    ? `no other machine can connect to this peer, since ${why}; it mixes with those it reaches itself; ${next}`
+    : `no other machine can join, since ${why}; ${next}`;
+}
