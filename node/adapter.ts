@@ -1,12 +1,27 @@
 /** @file The shared adapter on disk: a PEFT folder, with the run it came from beside it so that it can be used as trained. */
-import { constants, existsSync, readFileSync } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RunSettings } from '../protocol/config.ts';
+import { parseSettings, type RunSettings, wantedOf } from '../protocol/config.ts';
+import { RUN_ID_DIGITS } from '../protocol/frame.ts';
+import type { Setting } from '../protocol/setting.ts';
+import { SETTINGS } from '../protocol/settings.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { messageOf, UserError } from './errors.ts';
-import { readPeftConfig, readPeftVector, writePeft } from './model/peft.ts';
-import { checkSettings, openRun, type Run } from './train/run.ts';
+import { BUNDLED, baseFolder } from './model/base.ts';
+import { readArchitecture } from './model/config.ts';
+import { readJsonObject } from './model/json.ts';
+import { type LoraSpec, targetedLinears } from './model/lora.ts';
+import {
+  type PeftOrigin,
+  peftConfigPath,
+  readPeftConfig,
+  readPeftOrigin,
+  readPeftVector,
+  writePeft,
+} from './model/peft.ts';
+import { nearest } from './nearest.ts';
+import { checkSettings, openRun, type Run, runIdOf } from './train/run.ts';
 
 const RUN_FILE = 'lorikeet.json';
 
@@ -37,32 +52,135 @@ function unwritable(folder: string, error: unknown): UserError {
   );
 }
 
-/** Reads an adapter folder: one of ours, or any plain LoRA from PEFT with settings given beside it. */
-export async function readAdapter(
-  folder: string,
-  given: Readonly<Record<string, unknown>>,
-): Promise<{ run: Run; vector: Float32Array }> {
-  const lora = readPeftConfig(folder);
-  const own = readRunFile(folder);
-  const asked = 'prompt' in given || 'labels' in given;
-  // A prior belongs to the prompt and words it was measured with.
-  const settings = checkSettings(
-    { ...own, ...(asked ? { labelPrior: '', patterns: '' } : {}), ...given, ...lora },
-    folder,
-  );
-  const run = await openRun(settings);
-  return { run, vector: readPeftVector(folder, run.tensors) };
+/** An adapter as it is to be used, and what is worth saying of where it comes from. */
+export interface ReadAdapter {
+  readonly run: Run;
+  readonly vector: Float32Array;
+  readonly notes: readonly string[];
 }
 
-function readRunFile(folder: string): Partial<RunSettings> {
-  const path = join(folder, RUN_FILE);
-  if (!existsSync(path)) return {};
-  try {
-    return (JSON.parse(readFileSync(path, 'utf8')) as { settings: RunSettings }).settings;
-  } catch (error) {
-    throw new UserError(
-      'usage',
-      `${path}: not a run (${messageOf(error)}); remove it to use the folder as a plain PEFT adapter`,
-    );
+/**
+ * Reads an adapter folder: one of ours, or any plain LoRA from PEFT with settings given beside it. Throws a UserError on any
+ * field that is not understood, or that says otherwise than the same in the other file.
+ */
+export async function readAdapter(folder: string, given: Readonly<Record<string, unknown>>): Promise<ReadAdapter> {
+  const [lora, origin] = [readPeftConfig(folder), readPeftOrigin(folder)];
+  const own = readRunFile(join(folder, RUN_FILE));
+  if (own) checkAgreement(folder, own.settings, lora, origin);
+  const base = String(given.base ?? own?.settings.base ?? baseOf(folder, origin));
+  const stays = (name: 'prompt' | 'labels'): boolean => !(name in given) || given[name] === own?.settings[name];
+  // A prior belongs to the prompt and words it was measured with.
+  const fresh = stays('prompt') && stays('labels') ? {} : { labelPrior: '', patterns: '' };
+  const settings = checkSettings({ ...lora, ...own?.settings, ...fresh, ...given, base }, peftConfigPath(folder));
+  checkTargets(folder, own?.settings ?? null, { lora, base });
+  const run = await openRun(settings);
+  const notes = [...(own?.notes ?? []), ...originNotes(folder, origin, own ? null : base)];
+  return { run, vector: readPeftVector(folder, run.tensors), notes };
+}
+
+/** The base of an adapter that came without a run: the folder it names, or the bundled one. */
+function baseOf(folder: string, { base }: PeftOrigin): string {
+  if (base === null) return SETTINGS.base.default;
+  if (base === BUNDLED || existsSync(base)) return base;
+  throw new UserError(
+    'usage',
+    `${peftConfigPath(folder)}: base_model_name_or_path is ${JSON.stringify(base)}, which is no folder here; wanted --base FOLDER of that model`,
+  );
+}
+
+/** Heads that are not the words of the base. */
+const OTHER_HEADS = ['SEQ_CLS', 'TOKEN_CLS', 'QUESTION_ANS', 'SEQ_2_SEQ_LM', 'CAUSAL_LM'];
+
+function originNotes(folder: string, origin: PeftOrigin, base: string | null): string[] {
+  const path = peftConfigPath(folder);
+  return [
+    ...(base !== null && origin.base === null ? [`${path}: does not name its base; taken for one of ${base}`] : []),
+    ...(base !== null && origin.base !== null && origin.base !== base
+      ? [`${path}: was trained on ${origin.base}; used on ${base}, as --base says`]
+      : []),
+    ...(origin.task !== null && OTHER_HEADS.includes(origin.task)
+      ? [`${path}: task_type is ${origin.task}: was trained for another head than the base's words`]
+      : []),
+  ];
+}
+
+interface RunFile {
+  readonly settings: RunSettings;
+  readonly notes: readonly string[];
+}
+
+/** Reads lorikeet.json field by field; null where there is none. */
+function readRunFile(path: string): RunFile | null {
+  if (!existsSync(path)) return null;
+  const { settings, runId, ...others } = readJsonObject(path, `what "lorikeet export" writes, ${OR_REMOVE}`);
+  const fail = (problem: string): never => {
+    throw new UserError('usage', `${path}: ${problem}; export the adapter again, ${OR_REMOVE}`);
+  };
+  const unknown = Object.keys(others)[0];
+  if (unknown !== undefined) fail(`field ${unknown} is not known here; wanted runId and settings`);
+  if (settings === null || typeof settings !== 'object' || Array.isArray(settings))
+    return fail(`settings is ${JSON.stringify(settings)?.slice(0, 80)}; wanted the settings of a run`);
+  for (const [name, value] of Object.entries(settings)) {
+    const problem = problemOf(name, value);
+    if (problem) fail(`settings.${problem}`);
   }
+  const parsed = parseSettings(settings as Record<string, unknown>);
+  if (!parsed.ok) return fail(`settings.${parsed.problem}`);
+  if (typeof runId !== 'string' || !new RegExp(`^[0-9a-f]{${RUN_ID_DIGITS}}$`).test(runId))
+    return fail(`runId is ${JSON.stringify(runId)?.slice(0, 80)}; wanted ${RUN_ID_DIGITS} hex digits`);
+  // One that an earlier version wrote lacks settings that have come since.
+  const isWhole = Object.keys(SETTINGS).every((name) => name in settings);
+  const isOther = isWhole && runIdOf(parsed.settings) !== runId;
+  const notes = isOther ? [`${path}: its settings are not those of run ${runId}: they were changed since`] : [];
+  return { settings: parsed.settings, notes };
+}
+
+const OR_REMOVE = 'or remove this file to use the folder as a plain PEFT adapter';
+
+/** What is wrong with a setting as this program writes them: numbers as numbers, texts as texts. */
+function problemOf(name: string, value: unknown): string | null {
+  const setting = Object.hasOwn(SETTINGS, name) ? (SETTINGS as Record<string, Setting>)[name] : undefined;
+  if (!setting) {
+    const like = nearest(name, Object.keys(SETTINGS));
+    return `${name}: no such setting${like ? `; did you mean ${like}?` : ''}`;
+  }
+  const type = setting.type === 'integer' || setting.type === 'number' ? 'number' : 'string';
+  if (typeof value === type) return null; // bounds are looked at where all are there
+  return `${name}: got ${JSON.stringify(value)?.slice(0, 80)}; wanted ${wantedOf(setting)}`;
+}
+
+/** What both files say must be the same. */
+function checkAgreement(folder: string, own: RunSettings, lora: LoraSpec, { base }: PeftOrigin): void {
+  const isSame = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-9 * Math.abs(b);
+  if (own.rank !== lora.rank) throw contradiction(folder, ['rank', own.rank], ['r', lora.rank]);
+  if (!isSame(own.alpha, lora.alpha))
+    throw contradiction(folder, ['alpha', own.alpha], ['lora_alpha', lora.alpha, ' as it is scaled here']);
+  if (base !== null && base !== own.base)
+    throw contradiction(folder, ['base', own.base], ['base_model_name_or_path', base]);
+}
+
+/** That the targets name layers of the base, and the same in both files, however they are written. */
+function checkTargets(folder: string, own: RunSettings | null, { lora, base }: { lora: LoraSpec; base: string }): void {
+  const architecture = readArchitecture(baseFolder(base));
+  const modules = (targets: string, where: string): string => {
+    try {
+      return String(targetedLinears(architecture, targets).map(({ module }) => module));
+    } catch (error) {
+      throw error instanceof UserError ? new UserError('incompatible', `${where}${error.message}`) : error;
+    }
+  };
+  const theirs = modules(lora.targets, `${peftConfigPath(folder)}: target_modules, `);
+  if (own && modules(own.targets, `${join(folder, RUN_FILE)}: settings.`) !== theirs)
+    throw contradiction(folder, ['targets', own.targets], ['target_modules', lora.targets.slice(0, 200)]);
+}
+
+function contradiction(
+  folder: string,
+  [setting, ours]: readonly [string, unknown],
+  [field, theirs, how = '']: readonly [field: string, theirs: unknown, how?: string],
+): UserError {
+  return new UserError(
+    'incompatible',
+    `${join(folder, RUN_FILE)}: settings.${setting} is ${JSON.stringify(ours)}, ${field} in ${peftConfigPath(folder)} is ${JSON.stringify(theirs)}${how}; wanted the same: export the adapter again, ${OR_REMOVE}`,
+  );
 }

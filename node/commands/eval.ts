@@ -13,7 +13,7 @@ import { hasPrior, scoreLines } from './scores.ts';
 
 export async function evaluateAdapter(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const path = String(flags.data);
-  const { run, vector } = await readAdapter(String(flags.adapter), given);
+  const { run, vector, notes } = await readAdapter(String(flags.adapter), given);
   const options = dataOptions(flags);
   const file = openData(path, options);
   const { labelled } = labelData(file, run.task, options);
@@ -30,6 +30,7 @@ export async function evaluateAdapter(flags: Flags, given: Readonly<Record<strin
     ...deviceFlags(flags),
   });
   try {
+    notes.forEach(display.note);
     if (trainer.notice) display.note(trainer.notice);
     const examples = await encodeExamples(run.task, labelled);
     const score = (label: string, v: Float32Array, labels = run.labels) =>
@@ -56,6 +57,7 @@ export async function evaluateAdapter(flags: Flags, given: Readonly<Record<strin
           adapter: adapter.share,
           base: base.share,
           baseZeroShot: zeroShot.share,
+          labelPriorRemoved: hasPrior(run.settings),
           balanced: { adapter: adapter.balanced, base: base.balanced, baseZeroShot: zeroShot.balanced },
           classes: run.task.classes,
           majority: majorityShare(classCounts(adapter.confusion)),

@@ -1,10 +1,11 @@
 /** @file Reads a Hugging Face config.json and finds the architecture it names. */
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import type { Architecture } from './architecture.ts';
 import { createBert } from './bert.ts';
 import { type ConfigReader, createReader } from './fields.ts';
+import { readJsonObject } from './json.ts';
 
 /** One entry an architecture. */
 const ARCHITECTURES: Readonly<Record<string, (reader: ConfigReader) => Architecture>> = {
@@ -19,15 +20,12 @@ const BY_TYPE: Readonly<Record<string, string>> = { bert: 'BertForMaskedLM' };
 /** The architecture of a model folder. Throws a UserError naming the file and what it should hold. */
 export function readArchitecture(folder: string): Architecture {
   const path = join(folder, 'config.json');
-  let config: Record<string, unknown>;
-  try {
-    config = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
+  if (!existsSync(path))
     throw new UserError(
       'usage',
-      `${folder}: not a model folder, config.json cannot be read (${messageOf(error)}); wanted a Hugging Face folder with config.json, model.safetensors and tokenizer.json`,
+      `${folder}: not a model folder, it has no config.json; wanted a Hugging Face folder with config.json, model.safetensors and tokenizer.json`,
     );
-  }
+  const config = readJsonObject(path, 'the configuration of a Hugging Face model');
   const reader = createReader(path, config);
   const given = (config.architectures as string[] | null | undefined)?.[0];
   const name = given ?? BY_TYPE[String(config.model_type)] ?? '(none)';

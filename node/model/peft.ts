@@ -1,9 +1,10 @@
 /** @file PEFT adapter folders (adapter_config.json, adapter_model.safetensors), read and written; keys as PEFT 0.21 saves. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic.ts';
 import { messageOf, UserError } from '../errors.ts';
 import { isUnset } from './fields.ts';
+import { readJsonObject } from './json.ts';
 import type { LoraSpec } from './lora.ts';
 import { encodeSafetensors, openSafetensors, tensorData } from './safetensors.ts';
 import { elementCount, type ModelTensor } from './tensors.ts';
@@ -11,28 +12,34 @@ import { elementCount, type ModelTensor } from './tensors.ts';
 const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';
 
-const anything = (): boolean => true;
+const TASKS = ['SEQ_CLS', 'SEQ_2_SEQ_LM', 'CAUSAL_LM', 'TOKEN_CLS', 'QUESTION_ANS', 'FEATURE_EXTRACTION'];
+
+type Check = (value: unknown) => boolean;
+const anything: Check = () => true;
+const text: Check = (value) => value === null || typeof value === 'string';
+const truth: Check = (value) => value === null || typeof value === 'boolean';
+const finite: Check = (value) => value === null || (typeof value === 'number' && Number.isFinite(value));
 
 /**
  * Every field that is understood, or has no bearing on what is computed, with the values for which that is so. Any other is
  * refused unless it says nothing: what a later PEFT adds may change what an adapter means.
  */
-const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
-  peft_type: anything, // looked at below, as the next five
-  r: anything,
+const FIELDS: Readonly<Record<string, Check>> = {
+  peft_type: (value) => value === 'LORA',
+  r: anything, // looked at below, as the next two
   lora_alpha: anything,
   target_modules: anything,
-  use_rslora: (value) => typeof value === 'boolean' || value === null,
+  use_rslora: truth,
   // How it was made, and by what.
-  task_type: anything,
+  task_type: (value) => value === null || TASKS.includes(value as never),
   auto_mapping: anything,
-  peft_version: anything,
-  base_model_name_or_path: anything,
-  revision: anything,
-  inference_mode: anything,
-  lora_dropout: anything,
-  megatron_core: anything,
-  qalora_group_size: anything,
+  peft_version: text,
+  base_model_name_or_path: text,
+  revision: text,
+  inference_mode: truth,
+  lora_dropout: finite,
+  megatron_core: text,
+  qalora_group_size: finite,
   eva_config: anything,
   // Starts that leave the base as it is; PiSSA, OLoRA, CorDA and LoftQ change it.
   init_lora_weights: (value) => [true, false, null, 'gaussian', 'eva', 'orthogonal'].includes(value as never),
@@ -46,19 +53,13 @@ export function peftKey(name: string): string {
 
 /** Reads rank, alpha and targets of an adapter folder. Throws on any field that makes it something else than a plain LoRA. */
 export function readPeftConfig(folder: string): LoraSpec {
-  const path = join(folder, CONFIG);
-  let config: Record<string, unknown>;
-  try {
-    config = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new UserError(
-      'usage',
-      `${folder}: not an adapter folder, ${CONFIG} cannot be read (${messageOf(error)}); wanted what "lorikeet export" or PEFT writes`,
-    );
-  }
+  const path = peftConfigPath(folder);
+  const config = readConfig(folder);
   const fail = (problem: string): never => {
     throw new UserError('usage', `${path}: ${problem}`);
   };
+  for (const key of ['peft_type', 'r', 'lora_alpha', 'target_modules'])
+    if (!(key in config)) fail(`${key} is missing; wanted the configuration of a plain LoRA`);
   for (const [key, value] of Object.entries(config)) {
     const accepts = FIELDS[key];
     if (accepts ? accepts(value) : isUnset(value)) continue;
@@ -67,18 +68,53 @@ export function readPeftConfig(folder: string): LoraSpec {
       `${key} is ${got}, ${accepts ? 'which makes it another kind of adapter' : 'which is not known here'}; wanted a plain LoRA`,
     );
   }
-  if (config.peft_type !== 'LORA') fail(`peft_type is ${JSON.stringify(config.peft_type)}; wanted LORA`);
   const [rank, given, targets] = [config.r, config.lora_alpha, config.target_modules];
-  if (typeof rank !== 'number' || typeof given !== 'number') return fail('r or lora_alpha is no number');
+  if (typeof rank !== 'number' || !Number.isInteger(rank) || rank < 1)
+    return fail(`r is ${JSON.stringify(rank)}; wanted a positive integer`);
+  if (typeof given !== 'number' || !(given > 0) || !Number.isFinite(given))
+    return fail(`lora_alpha is ${JSON.stringify(given)}; wanted a positive number`);
   // Scaled by alpha / sqrt(rank) there (Kalajdzievski 2023, arXiv:2312.03732), by alpha / rank here.
   const alpha = config.use_rslora === true ? given * Math.sqrt(rank) : given;
   if (targets === 'all-linear') return { rank, alpha, targets: 'all' };
-  if (!Array.isArray(targets)) return fail(`target_modules is ${JSON.stringify(targets)}; wanted a list`);
+  const isName = (name: unknown): boolean => typeof name === 'string' && /^[^\s,]+$/.test(name) && name !== 'all';
+  if (!Array.isArray(targets) || targets.length === 0 || !targets.every(isName))
+    return fail(`target_modules is ${JSON.stringify(targets)?.slice(0, 80)}; wanted a list of names, or "all-linear"`);
   return { rank, alpha, targets: targets.join(',') };
+}
+
+export interface PeftOrigin {
+  /** The base it was trained on, as PEFT names it; null where it does not say. */
+  readonly base: string | null;
+  /** The kind of task it was trained for; null where it does not say. */
+  readonly task: string | null;
+}
+
+/** Where an adapter comes from, of a config that `readPeftConfig` takes. */
+export function readPeftOrigin(folder: string): PeftOrigin {
+  const { base_model_name_or_path: base, task_type: task } = readConfig(folder);
+  return { base: typeof base === 'string' && base !== '' ? base : null, task: typeof task === 'string' ? task : null };
+}
+
+export function peftConfigPath(folder: string): string {
+  return join(folder, CONFIG);
+}
+
+function readConfig(folder: string): Record<string, unknown> {
+  if (!existsSync(peftConfigPath(folder)))
+    throw new UserError(
+      'usage',
+      `${folder}: not an adapter folder, it has no ${CONFIG}; wanted what "lorikeet export" or PEFT writes`,
+    );
+  return readJsonObject(peftConfigPath(folder), 'the configuration of a PEFT adapter');
 }
 
 /** The adapter of a folder as one vector in the given layout. Throws on a missing tensor, another shape, or a left-over. */
 export function readPeftVector(folder: string, tensors: readonly ModelTensor[]): Float32Array {
+  if (!existsSync(join(folder, WEIGHTS)) && existsSync(join(folder, 'adapter_model.bin')))
+    throw new UserError(
+      'usage',
+      `${folder}: its weights are in adapter_model.bin; wanted ${WEIGHTS} (save_pretrained of PEFT writes it)`,
+    );
   const file = openSafetensors(join(folder, WEIGHTS));
   const vector = new Float32Array(elementCount(tensors));
   const left = new Set(file.tensors.keys());

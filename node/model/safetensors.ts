@@ -2,6 +2,7 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { messageOf, UserError } from '../errors.ts';
+import { repeatedKey } from './json.ts';
 
 export interface TensorEntry {
   readonly dtype: string;
@@ -114,22 +115,6 @@ function parseHeader(path: string, size: number, read: SafetensorsFile['read']):
   const misplaced = misplacedIn(tensors, 8 + headerBytes, size);
   if (misplaced) bad(misplaced);
   return { path, tensors, metadata: (header.__metadata__ ?? {}) as Record<string, string>, read };
-}
-
-/** The first key that an object's text has twice, which JSON.parse passes over; of the outermost object only. */
-function repeatedKey(text: string): string | null {
-  const seen = new Set<string>();
-  let depth = 0;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"(?:\s*:)?|[{}[\]]/g)) {
-    if (token === '{' || token === '[') depth += 1;
-    else if (token === '}' || token === ']') depth -= 1;
-    else if (depth === 1 && token.endsWith(':')) {
-      const key = JSON.parse(token.slice(0, -1)) as string;
-      if (seen.has(key)) return key;
-      seen.add(key);
-    }
-  }
-  return null;
 }
 
 /** What is wrong with the places of the tensors, which fill the file's data one after the other; null: nothing. */

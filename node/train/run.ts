@@ -97,8 +97,9 @@ export async function openRun(given: RunSettings): Promise<Run> {
 }
 
 /** The numbers of the label prior; none where it is off, or not measured yet. */
-function priorOf(settings: RunSettings): number[] {
-  return settings.labelPrior === '' || settings.labelPrior === 'off' ? [] : settings.labelPrior.split(',').map(Number);
+function priorOf({ labelPrior }: RunSettings): number[] {
+  if (labelPrior === '' || labelPrior === 'off') return [];
+  return labelPrior.split(',').map((x) => (x === '' ? Number.NaN : Number(x)));
 }
 
 /**

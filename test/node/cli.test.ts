@@ -180,6 +180,11 @@ test('what was learned is exported, read back by eval, and beats the base', asyn
   const { examples, adapter, base } = JSON.parse(result.out);
   assert.is(examples, 16);
   assert.ok(adapter >= base && adapter > 0.8, `adapter ${adapter}, base ${base}`);
+  assert.is(JSON.parse(result.out).labelPriorRemoved, true);
+  const asked = ['--prompt', '{text} it is {mask} .']; // no prior was measured for this one
+  const other = await run('eval', '--adapter', 'shared', '--data', 'test.tsv', '--device', 'cpu', ...asked);
+  assert.match(other.out, /base, zero-shot +\d+\.\d %\n.*adapter +\d/);
+  assert.not.match(other.out, /prior/);
 });
 
 test('a state that holds another run is not joined', async () => {
