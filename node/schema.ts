@@ -30,9 +30,10 @@ export function wantedBy(schema: Schema): string {
   return words.get(schema)?.wanted ?? '';
 }
 
-/** A number within bounds. */
+/** A number within bounds; infinity bounds nothing. */
 export function numberFrom(least: number, most: number, wanted: string): Schema<number> {
-  return say(z.number(wanted).min(least, wanted).max(most, wanted), wanted);
+  const above = Number.isFinite(least) ? z.number(wanted).min(least, wanted) : z.number(wanted);
+  return say(Number.isFinite(most) ? above.max(most, wanted) : above, wanted);
 }
 
 /** A number above a bound. */

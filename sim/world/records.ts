@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../node/errors.ts';
+import { fieldsOf } from '../../node/schema.ts';
+import { checkSource, sourceOf } from '../../node/source.ts';
+import { WORLD_FIELDS } from '../fields.ts';
 import type { ScenarioRun } from './run.ts';
 import type { SimulationResult } from './simulate.ts';
 
@@ -63,7 +66,9 @@ export function readRecord(path: string, which: string, version: string): Simula
   const records = readLines(path, version);
   const record =
     records.find(({ key }) => key === which) ?? (/^\d{1,9}$/.test(which) ? records[Number(which) - 1] : null);
-  return record ?? fail(`has ${records.length} whole runs, none in line or of key ${which}`);
+  if (!record) return fail(`has ${records.length} whole runs, none in line or of key ${which}`);
+  checkSource(WORLD, record.scenario, sourceOf(`${path}, run ${record.key}`));
+  return record;
 }
 
 /** A line cut short by a crash is left out. Throws a UserError on what another version of the package has recorded. */

@@ -1,8 +1,12 @@
 /** @file The table of fields: defaults fit what they are defaults of, settings are those of the protocol, and schemas say the same. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { jsonSchemaOf, mistakesOf, wantedBy } from '../../node/schema.ts';
 import { SETTING_FIELDS, SETTINGS_FILE } from '../../node/settings.ts';
+import { readYaml } from '../../node/yaml.ts';
 import { parseSettings } from '../../protocol/config.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
 import {
@@ -16,6 +20,7 @@ import {
 } from '../../sim/fields.ts';
 import { planRuns } from '../../sim/learning/plan.ts';
 import { readSpec } from '../../sim/learning/spec.ts';
+import { ROOT } from '../support.ts';
 
 test('every default is a value its field accepts, and every field is told in words', () => {
   for (const fields of [EXPERIMENT_FIELDS, SCENARIO_FIELDS])
@@ -89,6 +94,21 @@ test('schemas for editors know every field, refuse others, and say what each is'
       (node) => node.properties && node.additionalProperties !== false,
     );
     assert.equal(open, []);
+  }
+});
+
+test('schemas for editors are JSON Schema, accept every committed file, and refuse what is refused by line', () => {
+  for (const [file, folder] of [
+    [EXPERIMENT_FILE, 'experiments'],
+    [SCENARIO_FILE, 'scenarios'],
+  ] as const) {
+    const schema = JSON.parse(JSON.stringify(jsonSchemaOf(file, folder)));
+    const fits = new Ajv({ strict: false }).compile(schema);
+    const names = readdirSync(join(ROOT, 'sim', folder)).filter((name) => name.endsWith('.yaml'));
+    const files = names.map((name) => readYaml(join(ROOT, 'sim', folder, name), 'a file').given);
+    for (const [i, given] of files.entries()) assert.ok(fits(given), `${names[i]}: ${JSON.stringify(fits.errors)}`);
+    for (const more of [{ rond: 1 }, { peers: 0 }, { settings: { rond: 1 } }, { vary: { rank: [0] } }, { seeds: [] }])
+      assert.not.ok(fits({ ...files[0], ...more }), JSON.stringify(more));
   }
 });
 

@@ -130,6 +130,13 @@ test('a replay is the same event for event, stops at any time, takes another see
   assert.is(lorikeet('sim', 'replay', records, '--run', '5').code, 2);
   const { key } = JSON.parse(other) as { key: string };
   assert.is(lorikeet('sim', 'replay', records, '--run', key, '--until', '100').code, 0);
+  writeFileSync(records, other.replace('"loss":0.2', '"loss":2').replace('"joiners":', '"joinerz":'));
+  const altered = lorikeet('sim', 'replay', records);
+  assert.equal([altered.code, altered.out], [2, '']);
+  assert.match(
+    altered.err,
+    /small\.jsonl, run [0-9a-f]{16}: loss: got 2; wanted a share from 0 to 0\.95 \(and 2 more\)/,
+  );
 });
 
 test.run();
