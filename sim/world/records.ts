@@ -57,6 +57,11 @@ export function fileOf(folder: string, name: string, key: string): string {
   return files.find((file) => readFileSync(file, 'utf8').includes(`"key":"${key}"`)) ?? join(folder, `${name}.jsonl`);
 }
 
+/** A world as records have it: every field, and no other. */
+const WORLD = fieldsOf(Object.fromEntries(Object.entries(WORLD_FIELDS).map(([name, { accepts }]) => [name, accepts])), {
+  required: Object.keys(WORLD_FIELDS),
+});
+
 /** The record in a file, by line from 1 or by key. Throws a UserError where there is none, or one of another version. */
 export function readRecord(path: string, which: string, version: string): SimulationRecord {
   const fail = (got: string): never => {

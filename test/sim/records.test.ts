@@ -130,7 +130,7 @@ test('a replay is the same event for event, stops at any time, takes another see
   assert.is(lorikeet('sim', 'replay', records, '--run', '5').code, 2);
   const { key } = JSON.parse(other) as { key: string };
   assert.is(lorikeet('sim', 'replay', records, '--run', key, '--until', '100').code, 0);
-  writeFileSync(records, other.replace('"loss":0.2', '"loss":2').replace('"joiners":', '"joinerz":'));
+  writeFileSync(records, other.replaceAll('"loss":0.2', '"loss":2').replace('"joiners":', '"joinerz":'));
   const altered = lorikeet('sim', 'replay', records);
   assert.equal([altered.code, altered.out], [2, '']);
   assert.match(
