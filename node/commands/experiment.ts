@@ -4,7 +4,7 @@ import type { RoundRecord } from '../../sim/learning/records.ts';
 import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay, percent } from '../display.ts';
-import { EXIT } from '../errors.ts';
+import { EXIT, UserError } from '../errors.ts';
 import { packageVersion } from '../model/base.ts';
 import { integerFlag, interruptSignal } from './flags.ts';
 import { readSpecFile, type SpecFlags, shardOf } from './specfile.ts';
@@ -42,6 +42,8 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
     // All shards' runs that are there.
     const records = recordsOf(all, readRecords(folder));
     const finals = finalsOf(records);
+    if (flags.report && finals.length === 0)
+      throw new UserError('usage', `${folder}: holds no run of ${path}; run it without --report`);
     const hashes = new Map(finals.map((r) => [r.key, r.hashes]));
     const manifest = {
       version: packageVersion(),

@@ -5,7 +5,7 @@ import type { ScenarioRun } from '../../sim/world/run.ts';
 import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay } from '../display.ts';
-import { EXIT } from '../errors.ts';
+import { EXIT, UserError } from '../errors.ts';
 import { packageVersion } from '../model/base.ts';
 import { interruptSignal } from './flags.ts';
 import { showState } from './replay.ts';
@@ -57,6 +57,8 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
       const record = known.get(keyOf(run, version));
       return record ? [{ run, result: record.result }] : [];
     });
+    if (flags.report && all.length === 0)
+      throw new UserError('usage', `${folder}: holds no run of ${path}; run it without --report`);
     await writeReport({ folder, spec, all, command, isJson: Boolean(flags.json) });
     tellProblems(all, (run) => {
       const key = keyOf(run, version);
@@ -74,7 +76,7 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
 
 async function writeReport(options: {
   folder: string;
-  spec: { readonly name: string; readonly about: string };
+  spec: { readonly name: string; readonly about: string; readonly runs: readonly unknown[] };
   all: readonly Simulated[];
   command: string;
   isJson: boolean;

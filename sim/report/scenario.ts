@@ -12,13 +12,14 @@ import { escaped, htmlRow, markdownSection } from './markup.ts';
 const [DRAWN_ROUNDS, DRAWN_PEERS] = [12, 200];
 
 const COLUMNS: readonly { readonly title: string; readonly of: (group: readonly SimulationResult[]) => string }[] = [
-  { title: 'rounds to 1e-3', of: (g) => median(g.map((r) => r.roundsToThousandth)) },
+  // Who never came so close took longer than any that did.
+  { title: 'rounds to 1e-3', of: (g) => median(g.map((r) => r.roundsToThousandth ?? Number.POSITIVE_INFINITY)) },
   {
     title: 'by the spectrum',
     of: (g) => (isInParts(g) ? 'never' : median(g.map((r) => of(r.contraction, (c) => boundOf(c, 1e-3))))),
   },
   { title: 'spectral gap', of: (g) => median(g.map((r) => of(r.contraction, (c) => 1 - c))) },
-  { title: 'diameter', of: (g) => (isInParts(g) ? 'in parts' : median(g.map((r) => r.diameter))) },
+  { title: 'diameter', of: (g) => (g.every(startsInParts) ? 'in parts' : median(g.map((r) => r.diameter))) },
   { title: 'apart at the end', of: (g) => median(g.map((r) => r.apart)) },
   { title: 'drift of the mean', of: (g) => median(g.map((r) => r.drift)) },
   { title: 'loss of the mean', of: (g) => median(g.map((r) => r.loss)) },
@@ -38,6 +39,11 @@ function isInParts(group: readonly SimulationResult[]): boolean {
   return group.every(({ contraction }) => contraction !== null && boundOf(contraction, 1e-3) === null);
 }
 
+/** Whether the first round's graph is in parts, whose diameter is Infinity, and null once it was written. */
+function startsInParts({ contraction, diameter }: SimulationResult): boolean {
+  return contraction !== null && (diameter === null || !Number.isFinite(diameter));
+}
+
 function rowsOf(all: readonly Simulated[]): string[][] {
   const points = [...new Set(all.map(({ run }) => pointText(run.point)))];
   return points.map((point) => {
@@ -48,14 +54,21 @@ function rowsOf(all: readonly Simulated[]): string[][] {
 
 const HEAD = ['point', ...COLUMNS.map((column) => column.title)];
 
-export function simulationMarkdown(
-  spec: { name: string; about: string },
-  all: readonly Simulated[],
-  command: string,
-): string {
+/** What a report is of: the runs that were asked for, of which some may not be there. */
+interface Reported {
+  readonly name: string;
+  readonly about: string;
+  readonly runs: readonly unknown[];
+}
+
+export function simulationMarkdown(spec: Reported, all: readonly Simulated[], command: string): string {
+  return markdownSection({ ...spec, command, footing: footingOf(spec, all), head: HEAD, rows: rowsOf(all) });
+}
+
+function footingOf({ runs }: Reported, all: readonly Simulated[]): string {
   const seeds = new Set(all.map(({ run }) => run.seed)).size;
-  const footing = `${seeds} seeds; medians, counts summed. Trace of all runs: ${tracesOf(all)}.`;
-  return markdownSection({ ...spec, command, footing, head: HEAD, rows: rowsOf(all) });
+  const part = all.length < runs.length ? ` Only ${all.length} of ${runs.length} runs are here.` : '';
+  return `${seeds} seed${seeds === 1 ? '' : 's'}; medians, counts summed.${part} Trace of all runs: ${tracesOf(all)}.`;
 }
 
 /** One digest of every run's trace, in order. */
@@ -65,11 +78,7 @@ function tracesOf(all: readonly Simulated[]): string {
   return sum.toString(16).padStart(8, '0');
 }
 
-export function simulationHtml(
-  spec: { name: string; about: string },
-  all: readonly Simulated[],
-  command: string,
-): string {
+export function simulationHtml(spec: Reported, all: readonly Simulated[], command: string): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${spec.name}</title>
 <style>
@@ -78,6 +87,7 @@ table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; } th, td { p
 th:first-child, td:first-child { text-align: left; } td { white-space: nowrap; } .wide { overflow-x: auto; } code { background: #f3f3f3; padding: .1rem .3rem; } figure svg { display: none; } figure svg.shown { display: block; }
 </style></head><body>
 <h1>${spec.name}</h1><p>${escaped(spec.about)}</p><p><code>${escaped(command)}</code></p>
+<p>${footingOf(spec, all)}</p>
 <div class="wide"><table>${htmlRow('th', HEAD)}${rowsOf(all)
     .map((row) => htmlRow('td', row))
     .join('\n')}</table></div>
@@ -197,5 +207,6 @@ function median(values: readonly (number | null)[]): string {
   const known = values.filter((x): x is number => x !== null).sort((a, b) => a - b);
   if (known.length === 0) return '-';
   const middle = known[Math.floor(known.length / 2)]!;
+  if (middle === Number.POSITIVE_INFINITY) return '-';
   return Number.isInteger(middle) ? String(middle) : middle.toPrecision(3);
 }

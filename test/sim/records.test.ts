@@ -53,6 +53,8 @@ test('shards of three machines, merged, give the report of one', () => {
   const whole = join(folder, 'whole');
   execFileSync(process.execPath, [MAIN, 'sim', file, '--out', whole], { stdio: 'pipe' });
   const parts = [1, 2, 3].map((i) => join(folder, `machine-${i}`));
+  const early = lorikeet('sim', file, '--report', '--out', join(folder, 'early'));
+  assert.equal([early.code, /early: holds no run of .*; run it without --report/.test(early.err)], [2, true]);
   for (const [i, part] of parts.entries())
     assert.is(lorikeet('sim', file, '--shard', `${i + 1}/3`, '--out', part).code, 0);
   const merged = join(folder, 'merged');
@@ -87,24 +89,19 @@ test('what another version has recorded is refused in one line, by the run and b
   lorikeet('sim', file, '--out', out);
   const path = join(out, 'small.jsonl');
   const [first, ...rest] = linesOf(path);
-  for (const [version, told] of [
-    ['"version":"0.0.0"', 'version 0.0.0'],
-    ['"versio":""', 'no version'],
+  for (const [version, told, args] of [
+    ['"version":"0.0.0"', 'version 0.0.0', ['sim', file, '--out', out]],
+    ['"version":"0.0.0"', 'version 0.0.0', ['sim', 'replay', path, '--run', '1']],
+    ['"versio":""', 'no version', ['sim', file, '--report', '--out', out]],
   ] as const) {
     writeFileSync(path, [...rest, first!.replace(/"version":"[^"]*"/, version), ''].join('\n'));
-    for (const args of [
-      ['sim', file, '--out', out],
-      ['sim', file, '--report', '--out', out],
-      ['sim', 'replay', path, '--run', '1'],
-    ]) {
-      const { code, err } = lorikeet(...args);
-      assert.is(code, 3, err);
-      assert.match(
-        err,
-        new RegExp(`small\\.jsonl:12: a record of ${told}; this is .*: choose another folder with --out`),
-      );
-      assert.is(err.trim().split('\n').length, 1);
-    }
+    const { code, err } = lorikeet(...args);
+    assert.is(code, 3, err);
+    assert.match(
+      err,
+      new RegExp(`small\\.jsonl:12: a record of ${told}; this is .*: choose another folder with --out`),
+    );
+    assert.is(err.trim().split('\n').length, 1);
   }
 });
 

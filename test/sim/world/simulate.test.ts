@@ -253,10 +253,10 @@ test('the same run has the same trace and the same state at any time; another se
 test('a report tells rounds, spectrum and faults, and needs nothing else to be looked at', async () => {
   const runs = runsOf({ points: [{ schedule: 'ring' }, { loss: 0.1 }] });
   const all = await Promise.all(runs.map(async (run) => ({ run, result: (await simulate(run)).result })));
-  const markdown = simulationMarkdown({ name: 'x', about: '' }, all, 'cmd');
+  const markdown = simulationMarkdown({ name: 'x', about: '', runs: all }, all, 'cmd');
   assert.match(markdown, /\| schedule ring \| /);
   assert.match(markdown, /\| loss 0\.1 \| /);
-  const page = simulationHtml({ name: 'x', about: 'a < b' }, all, 'cmd');
+  const page = simulationHtml({ name: 'x', about: 'a < b', runs: all }, all, 'cmd');
   assert.match(page, /a &lt; b/);
   assert.match(page, /<circle/);
   assert.not.match(page, /NaN|(src|href)=/);
