@@ -2,6 +2,10 @@
 import { isIP } from 'node:net';
 import { messageOf, UserError } from './errors.ts';
 
+const MAX_CALLED = 16;
+/** Of those where nobody answers. */
+const MAX_SHOWN = 6;
+
 /** The id an address ends with, if any. */
 export function idIn(address: string): string | null {
   return /\/p2p\/([^/]+)$/.exec(address)?.[1] ?? null;
@@ -34,6 +38,11 @@ export function worthTelling(addresses: readonly string[], count: number): strin
   return (useful.length > 0 ? useful : [...addresses]).slice(0, count);
 }
 
+/** Addresses of both, each once, the first ones first; no more than are called in one go. */
+export function mergeAddresses(first: readonly string[], second: readonly string[]): string[] {
+  return [...new Set([...first, ...second])].slice(0, MAX_CALLED);
+}
+
 /**
  * Where to listen so that those who can reach the peers at these addresses can reach this one: every address of the machine,
  * or loopback where the others are on it too.
@@ -48,7 +57,9 @@ export function hostBeside(addresses: readonly string[]): string {
 /** Why nobody answers at these addresses, each with its reason. */
 export function reasonsOf(addresses: readonly string[], error: unknown): string {
   const errors = error instanceof AggregateError ? error.errors : [error];
-  return addresses.map((address, i) => `${address} (${reasonOf(errors[i] ?? errors[0])})`).join(', ');
+  const reasons = addresses.map((address, i) => `${address} (${reasonOf(errors[i] ?? errors[0])})`);
+  const more = reasons.length > MAX_SHOWN ? ` and ${reasons.length - MAX_SHOWN} more addresses` : '';
+  return `${reasons.slice(0, MAX_SHOWN).join(', ')}${more}`;
 }
 
 /** That none of those an invite names answers. */

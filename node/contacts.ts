@@ -15,6 +15,8 @@ const MAX_TRIED = 64;
 export interface Contacts {
   /** What an invite names now, this peer first. */
   addresses(): string[];
+  /** Where others were seen to answer, also those that have left since; the newest first. */
+  others(): string[];
   /** Tries whoever is new, one after the other, while there are too few. */
   look(): void;
   stop(): void;
@@ -73,6 +75,7 @@ export function createContacts(options: {
   return {
     look,
     stop: () => stopping.abort(),
+    others: () => [...seen.values()].reverse().flat(),
     addresses: () => {
       const named = own();
       for (const places of others()) if ([...named, ...places].join().length <= MAX_CHARACTERS) named.push(...places);

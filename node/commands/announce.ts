@@ -12,6 +12,8 @@ const MAX_ASKED = 3;
 export interface Crier {
   /** Looks whether somebody new is there. */
   look(): void;
+  /** Where others were seen to answer, to come back to. */
+  others(): string[];
   stop(): void;
 }
 
@@ -41,8 +43,9 @@ export function announce(
   });
   const asked = new Set<string>();
   let isKnown = bootstrap.every(isLoopback) || participant.addresses().every(isLoopback);
+  /** Somebody without addresses may be a stranger who only asks. */
   const ask = (): void => {
-    const next = participant.connected().find(({ id }) => !asked.has(id));
+    const next = participant.connected().find((member) => member.addresses.length > 0 && !asked.has(member.id));
     if (isKnown || asked.size >= MAX_ASKED || !next) return;
     isKnown = true;
     asked.add(next.id);
@@ -61,6 +64,7 @@ export function announce(
   const hint = lonelyText({ addresses: participant.addresses(), host, bootstrap });
   if (hint) display.note(hint);
   return {
+    others: contacts.others,
     look: () => {
       contacts.look();
       ask();

@@ -1,5 +1,5 @@
 /** @file `lorikeet join`: fetches the run from whoever invited, checks it against the invite, and takes part. */
-import { hostBeside } from '../addresses.ts';
+import { hostBeside, mergeAddresses } from '../addresses.ts';
 import { UserError } from '../errors.ts';
 import { fetchRun, generateKey } from '../host.ts';
 import { type Invite, parseInvite } from '../invite.ts';
@@ -21,7 +21,8 @@ export async function join(text: string, options: Flags, given: Readonly<Record<
       `invite: is for run ${invite.runId}, ${where}; ask for a fresh invite or choose another --state`,
     );
   }
-  await runPeer(flags, prepared, { bare: run, texts: readTexts(flags, prepared, run), bootstrap: invite.addresses });
+  const bootstrap = mergeAddresses(invite.addresses, saved?.bootstrap ?? []);
+  await runPeer(flags, prepared, { bare: run, texts: readTexts(flags, prepared, run), bootstrap });
 }
 
 /** Asks with a key of the moment, so that an invite that leads nowhere leaves nothing behind. */

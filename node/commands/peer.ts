@@ -2,8 +2,9 @@
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { writeAdapter } from '../adapter.ts';
+import { mergeAddresses, portIn } from '../addresses.ts';
 import { counted, createDisplay, type Display } from '../display.ts';
-import { EXIT, UserError } from '../errors.ts';
+import { EXIT, messageOf, UserError } from '../errors.ts';
 import { type Participant, startParticipant } from '../participant.ts';
 import { compareRows, digestRows, openStore, peekStore, peekTexts, readRun, type Saved, type Store } from '../store.ts';
 import { type DataFile, type Example, type LabelledFile, labelData, openData, type Row } from '../train/data.ts';
@@ -136,6 +137,7 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
   const wait = flags.wait === undefined ? (saved || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
   const patience = createPatience(wait);
   let crier: Crier | null = null;
+  let isStopping = false;
   const participant = await startParticipant({
     run,
     store,
@@ -148,7 +150,7 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
     mixedWith: saved?.mixedWith ?? {},
     onChange: (view) => {
       patience.look(view);
-      if (crier) shown.show(view);
+      if (crier && !isStopping) shown.show(view);
       crier?.look();
     },
     onNotice: display.note,
@@ -157,7 +159,9 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
   try {
     const writeRun = (): Promise<void> => {
       const { mixedWith } = participant.view;
-      return store.writeRun({ settings: run.settings, port: portOf(participant.addresses()), bootstrap, mixedWith });
+      const known = mergeAddresses(crier?.others() ?? [], bootstrap);
+      const port = portIn(participant.addresses()[0] ?? '');
+      return store.writeRun({ settings: run.settings, port, bootstrap: known, mixedWith });
     };
     await writeRun();
     await store.writeTexts(digestRows(rows));
@@ -165,12 +169,15 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
       runId: run.runId,
       host: String(flags.host),
       bootstrap,
-      onInvite: (invite) => follow?.({ event: 'invite', invite, id: participant.id, runId: run.runId }),
+      onInvite: (invite) => {
+        follow?.({ event: 'invite', invite, id: participant.id, runId: run.runId });
+        writeRun().catch((error) => display.note(messageOf(error)));
+      },
     });
     shown.show(participant.view);
     const over = await Promise.race([participant.finished.then(() => true), aborted(signal), patience.end]);
     crier.stop();
-    if (!over) crier = null;
+    isStopping = !over;
     if (!over) await participant.stop();
     await writeRun();
     shown.stop();
@@ -234,10 +241,6 @@ function listenAddress(flags: Flags, savedPort: number): string {
     );
   const port = integerFlag(flags, 'port', 0, 65535) || savedPort;
   return `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`;
-}
-
-function portOf(addresses: readonly string[]): number {
-  return Number(/\/tcp\/(\d+)/.exec(addresses[0] ?? '')?.[1] ?? 0);
 }
 
 /** Resolves to false when the signal aborts. */

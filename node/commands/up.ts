@@ -18,7 +18,7 @@ export async function up(options: Flags, given: Readonly<Record<string, unknown>
   // The same data and flags another time are another run.
   const fresh = { nonce: randomBytes(8).toString('hex'), ...wanted };
   const bare = await openRun(check(saved ? { ...saved.settings, ...wanted } : fresh));
-  await runPeer(flags, prepared, { bare, texts: readTexts(flags, prepared, bare), bootstrap: [] });
+  await runPeer(flags, prepared, { bare, texts: readTexts(flags, prepared, bare), bootstrap: saved?.bootstrap ?? [] });
 }
 
 /** The file of settings, checked by line; null where there is none. */

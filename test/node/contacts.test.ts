@@ -1,7 +1,7 @@
 /** @file What an invite names, what is said of it and when, and what is said where nobody can come. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { hostBeside, idIn, isLoopback, nobodyOf, worthTelling } from '../../node/addresses.ts';
+import { hostBeside, idIn, isLoopback, mergeAddresses, nobodyOf, worthTelling } from '../../node/addresses.ts';
 import { announce, lonelyText } from '../../node/commands/announce.ts';
 import { createContacts } from '../../node/contacts.ts';
 import type { Display } from '../../node/display.ts';
@@ -77,6 +77,7 @@ test('who does not answer, who has left, and addresses of loopback or of another
   assert.equal(tried, [at('10.0.0.2', 2), at('10.0.0.4', 4), at('10.0.0.44', 4), at('10.0.0.6', 6)]);
   connected.splice(4, 1);
   assert.equal(contacts.addresses(), [OWN, at('10.0.0.4', 4)], 'gone');
+  assert.equal(contacts.others(), [at('10.0.0.6', 6), at('10.0.0.4', 4)], 'but remembered');
   contacts.look();
   await settle();
   assert.is(tried.length, 4, 'nobody is tried twice');
@@ -114,7 +115,7 @@ function crierOf(own: string[], bootstrap: string[], reachable: readonly (boolea
     id: idOf(1),
     view: { labelled: 3, unlabelled: 0 },
     addresses: () => own,
-    connected: () => reachable.map((_, i) => ({ id: idOf(i + 2), addresses: [] })),
+    connected: () => reachable.map((_, i) => ({ id: idOf(i + 2), addresses: ['/ip4/10.0.0.9/udp/1'] })),
     isReachableFrom: async (id: string) => {
       asked.push(id);
       return reachable[asked.length - 1] ?? null;
@@ -190,6 +191,9 @@ test('an invite that nobody answers says why at each address, and how many peers
   );
   assert.match(message, /all 2 peers it names were asked/);
   assert.match(nobodyOf([OWN], errors[0]).message, /it names nobody else to ask/);
+  const many = Array.from({ length: 20 }, (_, i) => at(`10.0.0.${i}`, 2));
+  assert.match(nobodyOf(many, errors[0]).message, /10\.0\.0\.5\/.* and 14 more addresses; it names nobody else/);
+  assert.equal(mergeAddresses([many[3]!], many), [many[3], ...many.filter((_, i) => i !== 3)].slice(0, 16));
 });
 
 test.run();

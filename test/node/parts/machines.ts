@@ -39,6 +39,8 @@ const run = ['--label-prior', 'off', '--min-peers', '9', '--host', '0.0.0.0', '-
 const INVITE = /others join.*\n {2}lorikeet join (\S+)/;
 const INVITE_OF_TWO = /while one of 2 peers is here:\n {2}lorikeet join (\S+)/;
 
+const MET = /waiting for \d+ more peers: 2 of 9 here/;
+
 const first = startIn(folder, ['up', '--data', 'a.tsv', ...run, ...MACHINE], {}, one);
 const [, invite] = await said(first, INVITE);
 const second = startIn(folder, ['join', invite!, '--data', 'b.tsv', '--anyway', ...MACHINE], {}, two);
@@ -49,9 +51,10 @@ const alone = await startIn(folder, ['join', invite!, '--data', 'c.tsv', ...MACH
 const shut = ['--host', '127.0.0.1', '--anyway'];
 const third = startIn(folder, ['join', both!, '--data', 'c.tsv', ...shut, ...MACHINE], {}, three);
 const [, ofOther] = await said(third, /lets them in[\s\S]*others join.*\n {2}lorikeet join (\S+)/);
-third.child.kill('SIGTERM');
-const { err } = await third.done;
-second.child.kill('SIGTERM');
-await second.done;
-console.log(JSON.stringify({ invite, both, ofOther, alone, first: first.text(), third: err }));
+await said(third, MET);
+third.child.kill('SIGKILL');
+await third.done;
+const back = startIn(folder, ['join', invite!, '--data', 'c.tsv', ...shut, ...MACHINE], {}, three);
+await said(back, MET);
+console.log(JSON.stringify({ invite, both, ofOther, alone, first: first.text(), third: third.text() }));
 process.exit();
