@@ -23,7 +23,11 @@ interface Change {
 }
 
 /** Reads the file of a command, its flags on top. Throws a UserError where there is none. */
-export function readSpecFile(name: string, path: string, flags: SpecFlags): SpecFile {
+export function readSpecFile(
+  name: string,
+  path: string,
+  flags: { readonly set?: readonly string[]; readonly seeds?: string | boolean | undefined },
+): SpecFile {
   const sets = flags.set ?? [];
   const { given: read, source } = readYaml(path, 'a YAML file such as sim/experiments/labels.yaml');
   const given = applySets(read, sets);
@@ -51,7 +55,7 @@ function withChanges(source: Source, changes: readonly Change[]): Source {
 
 /** Overrides fields: `--set seeds=[1,2]`, `--set settings.rounds=3`. */
 function applySets(spec: Record<string, unknown>, sets: readonly string[]): Record<string, unknown> {
-  const out = structuredClone(spec);
+  const out = copyOf(spec) as Record<string, unknown>; // what an alias stands for is changed in one place alone
   for (const set of sets) {
     const match = /^([\w.-]+)=(.*)$/s.exec(set);
     if (!match)
@@ -66,6 +70,12 @@ function applySets(spec: Record<string, unknown>, sets: readonly string[]): Reco
     place[names.at(-1)!] = readValue(match[2]!, set);
   }
   return out;
+}
+
+function copyOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, of]) => [name, copyOf(of)]));
 }
 
 function readValue(text: string, set: string): unknown {

@@ -24,6 +24,10 @@ export function readSpec(given: Readonly<Record<string, unknown>>, where: Source
   const source = sourceOf(where);
   checkSource(EXPERIMENT_FILE, given, source);
   if (given.vary && given.points) refuse(source, ['points'], 'stand beside vary; wanted one of them');
+  const points = pointsOf(given);
+  const isOfFiles = [given, ...points].some(({ data }) => data === 'files');
+  const idle = ['files', 'developmentFile', 'testFile'].find((name) => given[name] !== undefined);
+  if (idle && !isOfFiles) refuse(source, [idle], 'goes with data: files, and nothing here has it');
   return {
     name: String(given.name),
     about: String(given.about ?? ''),
@@ -31,7 +35,7 @@ export function readSpec(given: Readonly<Record<string, unknown>>, where: Source
     settings: (given.settings ?? {}) as Record<string, unknown>,
     methods: given.methods as string[],
     seeds: (given.seeds as unknown[]).map(String),
-    points: pointsOf(given),
+    points,
     overrides: (given.overrides ?? {}) as ExperimentSpec['overrides'],
   };
 }

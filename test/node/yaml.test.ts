@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { demo } from '../../node/commands/demo.ts';
 import { readSpecFile } from '../../node/commands/specfile.ts';
 import { up } from '../../node/commands/up.ts';
 import { UserError } from '../../node/errors.ts';
@@ -169,6 +170,20 @@ test('a file of settings for up is refused by line, and so is what does not go t
   assert.match(await told(['rounds: 3', '', 'degree: 5']), /^run\.yaml:3: degree: got 5; wanted an even number/);
   assert.match(await told(['rounds: many']), /^run\.yaml:1: rounds: got "many"; wanted an integer from 1/);
   assert.match(await told(['schedule: edges', 'edges: 0-1,1-1']), /edges: edge 1-1: joins a peer to itself/);
+});
+
+test('a flag changes a field in one place, also where an alias stands there', () => {
+  const path = join(temporaryFolder(), 'x.yaml');
+  writeFileSync(path, 'overrides:\n  alone: &same { rank: 4 }\n  pooled: *same\n');
+  const { given } = readSpecFile('experiment', path, { set: ['overrides.alone.rank=2'] });
+  assert.equal(given.overrides, { alone: { rank: 2 }, pooled: { rank: 4 } });
+});
+
+test('a demo over edges refuses those of peers it does not have, before it begins', async () => {
+  const flags = { peers: '3', gold: '1', device: 'auto', threads: '1' };
+  const told = (edges: string) => demo(flags, { schedule: 'edges', edges }).then(() => 'none', String);
+  assert.match(await told('1-2,2-3'), /UserError: --edges: edge 2-3: there is no peer 3.*begin with 1/);
+  assert.match(await told('0-1'), /UserError: --edges: the graph is in 2 parts .*in no edge: 2/);
 });
 
 test.run();

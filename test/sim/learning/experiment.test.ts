@@ -197,6 +197,7 @@ test('an experiment is checked whole before it begins', async () => {
     [{ data: 'files', files: ['a', 'a'] }, /files\[1\]: a stands twice/],
     [{ data: 'files', files: ['a.tsv'], developmentFile: 'b.tsv', testFile: 'c.tsv' }, /a\.tsv: cannot be read/],
     [{ partition: 'files' }, /goes with data: files/],
+    [{ files: ['a.tsv'] }, /^x\.yaml: files: goes with data: files, and nothing here has it/],
     [{ ranks: 4 }, /ranks: got 4; wanted a list/],
     [{ ranks: [16] }, /ranks: got \[16\]; wanted at most the rank of the run, 8/],
     [{ ranks: [4] }, /ranks: averaging is factors; wanted product/],
