@@ -16,7 +16,12 @@ const COLUMNS: readonly { readonly title: string; readonly of: (group: readonly 
   { title: 'rounds to 1e-3', of: (g) => median(g.map((r) => r.roundsToThousandth ?? Number.POSITIVE_INFINITY)) },
   {
     title: 'by the spectrum',
-    of: (g) => (isInParts(g) ? 'never' : median(g.map((r) => of(r.contraction, (c) => boundOf(c, 1e-3))))),
+    of: (g) =>
+      isInParts(g)
+        ? 'never'
+        : g.every(isExact)
+          ? 'exact'
+          : median(g.map((r) => of(r.contraction, (c) => boundOf(c, 1e-3)))),
   },
   { title: 'spectral gap', of: (g) => median(g.map((r) => of(r.contraction, (c) => 1 - c))) },
   { title: 'diameter', of: (g) => (g.every(startsInParts) ? 'in parts' : median(g.map((r) => r.diameter))) },
@@ -37,6 +42,11 @@ const COLUMNS: readonly { readonly title: string; readonly of: (group: readonly 
 /** Whether all of a group's graphs stay, in parts: differences between those are never forgotten. */
 function isInParts(group: readonly SimulationResult[]): boolean {
   return group.every(({ contraction }) => contraction !== null && boundOf(contraction, 1e-3) === null);
+}
+
+/** Whether some rounds together average to the last digit, of which the spectrum does not say how many; one round does where all meet. */
+function isExact({ contraction, diameter }: SimulationResult): boolean {
+  return contraction === 0 && diameter !== 1;
 }
 
 /** Whether the first round's graph is in parts, whose diameter is Infinity, and null once it was written. */

@@ -29,9 +29,11 @@ test('a run that never came close counts as longer than any, not as none', () =>
 
 test('graphs in parts say so, fresh from the run as from a file', () => {
   const stays = { contraction: 1, diameter: Number.POSITIVE_INFINITY };
+  const exact = { contraction: 0, diameter: Number.POSITIVE_INFINITY };
   const drawn = { contraction: 0.7, diameter: Number.POSITIVE_INFINITY };
   for (const [result, bound] of [
     [stays, 'never'],
+    [exact, 'exact'],
     [drawn, '20'],
   ] as const) {
     const fresh = withResults([result, result, result]);
@@ -40,6 +42,11 @@ test('graphs in parts say so, fresh from the run as from a file', () => {
       assert.equal([figures.get('by the spectrum'), figures.get('diameter')], [bound, 'in parts']);
     }
   }
+});
+
+test('where everybody meets everybody one round is foretold', () => {
+  const full = { contraction: 0, diameter: 1 };
+  assert.is(figuresOf(withResults([full, full, full])).get('by the spectrum'), '1');
 });
 
 test('a report of some of the runs says of how many', () => {
