@@ -19,7 +19,7 @@ const CHINESE = '\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff';
  * case-ignorable character does not: whether a sigma before a full stop is a final one is told by what comes after it).
  */
 const SAFE = '[\\t\\n\\r]|(?!\\p{CI}|\\p{C})[\\s\\p{P}$+<=>|~]';
-const SAFE_AFTER_LETTER = '(?<=[\\p{L}\\p{N}])(?<![\\u03a3\\p{CI}])\\p{P}';
+const SAFE_AFTER_NO_SIGMA = '(?<!\\u03a3\\p{CI}*)\\p{P}';
 
 /** Characters of a word that no normaliser takes away. */
 const LASTING = /(?!\ufffd)[\p{L}\p{N}\p{So}]/gu;
@@ -33,9 +33,11 @@ export function createHead(file: object, config: object): Head | null {
     return null;
   const longest = Number(model?.max_input_chars_per_word ?? 100);
   const chinese = normalizer.handle_chinese_chars ? CHINESE : '';
-  const boundary = new RegExp(`${SAFE}|${SAFE_AFTER_LETTER}${chinese && `|[${chinese}]`}`, 'uy');
+  const boundary = new RegExp(`${SAFE}|${SAFE_AFTER_NO_SIGMA}${chinese && `|[${chinese}]`}`, 'uy');
   const wordEnd = new RegExp(`[^\\p{L}\\p{M}\\p{N}\\p{So}\\u200d]${chinese && `|[${chinese}]`}`, 'gu');
-  return (text, count, encode) => {
+  return (whole, count, encode) => {
+    // A run of spaces is one: nothing of it is a token.
+    const text = whole.length > FIRST_CHARS ? whole.replace(/[ \t\n\r]{2,}/g, ' ') : whole;
     let kept = '';
     let at = 0;
     for (let size = FIRST_CHARS + CHARS_A_TOKEN * count; at + size < text.length; size *= 2) {
@@ -79,9 +81,9 @@ function endOfOverlong(
   const found = wordEnd.exec(text)?.index ?? text.length;
   if (found < end) return 0;
   if ((text.slice(at + 1, end).match(LASTING)?.length ?? 0) <= longest) return 0;
-  // A sigma after the word looks back at its last letter, past what is case-ignorable.
-  if (!/(?!\p{CI})[\p{L}\p{N}\p{So}]$/u.test(text.slice(found - 2, found))) return 0;
-  return wholeCharacter(text, found - TAIL_CHARS);
+  const tail = wholeCharacter(text, found - TAIL_CHARS);
+  // A sigma after the word looks back at its last letter, past what is case-ignorable, so the tail must hold one.
+  return /(?!\p{CI})[\p{L}\p{N}\p{So}]/u.test(text.slice(tail, found)) ? tail : 0;
 }
 
 /** The place, or the one before where that is inside a character of two code units. */

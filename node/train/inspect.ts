@@ -21,7 +21,7 @@ export interface Inspection {
   readonly columns: { readonly text: string; readonly label: string | null; readonly others: readonly string[] };
   readonly notes: readonly string[];
   readonly bad: readonly { readonly line: number; readonly problem: string }[];
-  /** Rows whose text stands in an earlier one, and texts that stand under several classes. */
+  /** Rows whose text stands in an earlier one, but for capitals and spaces, and texts that stand under several classes. */
   readonly duplicates: number;
   readonly contradictions: number;
   /** Texts that were tokenised for what follows: all, or a drawn sample. */
@@ -79,16 +79,16 @@ export async function inspectTexts(task: Task, file: DataFile, read: LabelledFil
 }
 
 function countRepeats(items: LabelledFile['items']): { duplicates: number; contradictions: number } {
-  const seen = new Map<string, Set<number>>();
+  const seen = new Map<string, number | null>();
+  const several = new Set<string>();
   for (const { text, y } of items) {
-    const classes = seen.get(text) ?? new Set<number>();
-    if (y !== null) classes.add(y);
-    seen.set(text, classes);
+    // Capitals and spaces tell no texts apart to a reader.
+    const plain = text.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim();
+    const before = seen.get(plain);
+    if (typeof before === 'number' && y !== null && before !== y) several.add(plain);
+    seen.set(plain, before ?? y);
   }
-  return {
-    duplicates: items.length - seen.size,
-    contradictions: [...seen.values()].filter((classes) => classes.size > 1).length,
-  };
+  return { duplicates: items.length - seen.size, contradictions: several.size };
 }
 
 /** A line for each thing worth knowing; the first says what was read. */
@@ -133,7 +133,8 @@ export function inspectionLines(found: Inspection): string[] {
 }
 
 function columnsLine({ text, label, others }: Inspection['columns']): string {
-  const left = others.length > 0 ? `; not read: ${others.slice(0, 8).join(', ')}` : '';
+  const names = others.slice(0, 8).map((name) => name || '(no name)');
+  const left = others.length > 0 ? `; not read: ${names.join(', ')}${others.length > 8 ? ', ...' : ''}` : '';
   return `  texts from "${text}", labels from ${label === null ? 'nowhere' : `"${label}"`}${left}`;
 }
 

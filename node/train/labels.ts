@@ -64,11 +64,14 @@ export function readLabels(all: readonly string[], classes: readonly string[], p
       'usage',
       `${path}: labels are numbers (${listCounts(counts)}), and nothing says which of the classes ${classes.join(', ')} each means; if it is this: ${flag}`,
     );
-  return {
-    of: (label) => {
+  const taken = new Map(
+    counts.map(([label]) => {
       const y = meant(label);
-      return y === undefined && arePlaces ? (numberOf(label) ?? undefined) : y;
-    },
+      return [label, y === undefined && arePlaces ? (numberOf(label) ?? undefined) : y] as const;
+    }),
+  );
+  return {
+    of: (label) => taken.get(label),
     counts,
     hint:
       open.length === 0 || (arePlaces && open.length === numbers.length)
@@ -99,7 +102,13 @@ function matcher(names: readonly string[]): (label: string) => string | null {
 }
 
 function fold(label: string): string {
-  return label.trim().normalize('NFKC').toLowerCase().replace(/\s+/g, ' ');
+  // What shows nowhere, as a zero-width space, tells no labels apart.
+  return label
+    .replace(/\p{Cf}/gu, '')
+    .trim()
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/\s+/g, ' ');
 }
 
 /** The whole number a label writes, as 1, +1, 1.0; null of 01, which may be a code, and of anything else. */
@@ -138,7 +147,8 @@ function suggest(
       l.sort((a, b) => Number(a) - Number(b)),
     );
     const pairs = from!.map((label, i) => `${label}=${to![i]}`);
-    return `--label-map ${from!.length === to!.length ? pairs.join(',') : `${open[0]}=CLASS`}`;
+    const some = open.slice(0, MAX_SHOWN).map((label) => `${label}=CLASS`);
+    return `--label-map ${(from!.length === to!.length ? pairs : some).join(',')}`;
   }
   const numeric = open.every((label) => Number.isFinite(Number(label)));
   const hasMinus = numeric && open.length > classes.length && open.some((label) => numberOf(label) === -1);
@@ -155,9 +165,16 @@ function suggest(
   const pairs = labels
     .filter(isKnown)
     .slice(0, MAX_SHOWN)
-    .map((label, i) => `${label}=${numeric ? (inRank[i] ?? '') : likely(label, classes)}`);
+    .map((label, i) => `${label}=${numeric ? rungOf(i, labels.length, inRank) : likely(label, classes)}`);
   const flag = [...pairs, ...(hasMinus ? [`${open.find((label) => numberOf(label) === -1)}=`] : [])].join(',');
-  return `--label-map ${/^[\w=,.+-]+$/.test(flag) ? flag : `'${flag}'`}`;
+  return `--label-map ${/^[\w=,.+-]+$/.test(flag) ? flag : `'${flag.replaceAll("'", "'\\''")}'`}`;
+}
+
+/** The class of the i-th of ascending numbers; of more numbers than classes, as of stars, several share one, the middle has none. */
+function rungOf(i: number, count: number, classes: readonly string[]): string {
+  if (count <= classes.length) return classes[i] ?? '';
+  const isMiddle = classes.length === 2 && 2 * i + 1 === count;
+  return isMiddle ? '' : classes[Math.floor((i * classes.length) / count)]!;
 }
 
 const YES = ['true', 'yes', 'y', 't', 'good', '+', 'p'];
@@ -179,5 +196,5 @@ function likely(label: string, classes: readonly string[]): string {
     );
     if (found !== undefined) return found;
   }
-  return nearest(word, classes) ?? 'CLASS';
+  return (word.length > 2 ? nearest(word, classes) : null) ?? 'CLASS';
 }

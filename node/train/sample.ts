@@ -8,16 +8,22 @@ const LEAST_A_CLASS = 10;
 
 /** `count` items or all there are, by the hash of seed and text; what stands in a file first is not preferred. */
 export function drawByText<T>(items: readonly T[], count: number, textOf: (item: T) => string, seed: string): T[] {
-  const keyed = items.map((item) => ({
-    item,
-    key: createHash('sha256')
+  let drawn: { readonly item: T; readonly key: string }[] = [];
+  // Of a million items only so many are kept and sorted at a time.
+  let limit = 'g';
+  const trim = (): void => {
+    drawn = drawn.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).slice(0, count);
+    if (drawn.length === count) limit = drawn.at(-1)?.key ?? '';
+  };
+  for (const item of items) {
+    const key = createHash('sha256')
       .update(`${seed}\n${textOf(item)}`)
-      .digest('hex'),
-  }));
-  return keyed
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-    .slice(0, count)
-    .map(({ item }) => item);
+      .digest('hex');
+    if (key < limit) drawn.push({ item, key });
+    if (drawn.length > 4 * count) trim();
+  }
+  trim();
+  return drawn.map(({ item }) => item);
 }
 
 /**

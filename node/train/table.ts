@@ -68,6 +68,9 @@ function readTsv(content: string, path: string, isText: (name: string) => boolea
     bad.push({ line: i + 1, problem: 'a lone carriage return within the line; wanted one kind of line end' });
     return [];
   });
+  const quoted = rows.filter(({ cells }) => cells.some((cell) => /^"(?:[^"]|"")*"$/.test(cell.trim()))).length;
+  if (2 * quoted > rows.length - 1)
+    notes.push(`${quoted} of its rows hold quoted cells, whose quotes are kept: a .tsv has no quoting, a .csv has`);
   return fromTable(rows, { notes, bad });
 }
 
@@ -105,11 +108,16 @@ function readCsv(content: string, path: string, isText: (name: string) => boolea
 function fromTable(table: readonly Line[], { notes, bad }: { notes: string[]; bad: BadRow[] }): Source {
   const [header, ...body] = table;
   const names = (header?.cells ?? []).map((cell) => cell.replaceAll('\ufeff', '').trim());
+  let trailing = 0;
   const records = body.flatMap(({ cells, line }): SourceRecord[] => {
-    if (cells.length === names.length) return [{ line, values: new Map(names.map((name, i) => [name, cells[i]])) }];
+    const isLonger = cells.length > names.length && cells.slice(names.length).every((cell) => cell.trim() === '');
+    if (isLonger) trailing++;
+    if (isLonger || cells.length === names.length)
+      return [{ line, values: new Map(names.map((name, i) => [name, cells[i]])) }];
     bad.push({ line, problem: `${cells.length} columns; wanted ${names.length} as in the header` });
     return [];
   });
+  if (trailing > 0) notes.push(`${trailing} of its rows end in separators that the header has not`);
   return { names, records, bad, notes };
 }
 
@@ -127,18 +135,26 @@ function readJson(content: string, path: string): Source {
   };
   if (content.trimStart().startsWith('[')) {
     const values = parseArray(content, path);
-    const lines = linesOfElements(content);
-    const records = values.flatMap((value, i) => take(value, lines[i] ?? 1));
+    const lines = elementsOf(content);
+    const records = values.flatMap((value, i) => {
+      const { line, twice } = lines[i] ?? { line: 1, twice: null };
+      if (twice === null) return take(value, line);
+      bad.push({ line, problem: `key "${twice}" stands twice; wanted one` });
+      return [];
+    });
     return { names: [...names.values()], records, bad, notes: [] };
   }
   const records = content.split(/\r\n|\n|\r/).flatMap((source, i) => {
     if (source.trim() === '') return [];
     try {
-      return take(JSON.parse(source), i + 1);
+      const value: unknown = JSON.parse(source);
+      const twice = repeatedKey(source, value);
+      if (twice === null) return take(value, i + 1);
+      bad.push({ line: i + 1, problem: `key "${twice}" stands twice; wanted one` });
     } catch {
       bad.push({ line: i + 1, problem: 'not JSON' });
-      return [];
     }
+    return [];
   });
   if (records.length === 0 && bad.length > 1)
     throw new UserError('usage', `${path}:${bad[0]!.line}: not JSON; wanted an object a line, or one array of objects`);
@@ -155,22 +171,50 @@ function parseArray(content: string, path: string): unknown[] {
   }
 }
 
-/** The line each element of a JSON array begins on. */
-function linesOfElements(content: string): number[] {
-  const lines: number[] = [];
+interface Element {
+  /** Where it begins. */
+  readonly line: number;
+  /** A key that it has twice, which JSON.parse passes over. */
+  twice: string | null;
+}
+
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"(?:\s*:)?|\r\n|[\n\r]|[[\]{}]|,|[^\s"[\]{},]+/gs;
+
+/** The elements of a JSON array. */
+function elementsOf(content: string): Element[] {
+  const elements: Element[] = [];
+  const keys = new Set<string>();
   let [depth, line, isOpen] = [0, 1, false];
-  for (const [token] of content.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|\r\n|[\n\r]|[[\]{}]|,|[^\s"[\]{},]+/gs)) {
+  for (const [token] of content.matchAll(TOKEN)) {
     if (token === '\n' || token === '\r\n' || token === '\r') {
       line++;
       continue;
     }
     if (depth === 1 && token === ',') isOpen = false;
     else if (depth === 1 && token !== ']' && !isOpen) {
-      lines.push(line);
+      elements.push({ line, twice: null });
+      keys.clear();
       isOpen = true;
+    } else if (depth === 2 && token.endsWith(':') && token.startsWith('"')) {
+      const key = keyOf(token);
+      if (keys.has(key)) elements.at(-1)!.twice ??= key;
+      keys.add(key);
     }
+    if (token.endsWith(':')) line += token.split(/\r\n|\n|\r/).length - 1;
     if (token === '[' || token === '{') depth++;
     else if (token === ']' || token === '}') depth--;
   }
-  return lines;
+  return elements;
+}
+
+/** A key that the object of a line has twice; looked for only where there are more keys than it came to. */
+function repeatedKey(source: string, value: unknown): string | null {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return null;
+  let found = 0;
+  for (let at = source.indexOf(':'); at >= 0; at = source.indexOf(':', at + 1)) found++;
+  return found > Object.keys(value).length ? (elementsOf(`[${source}]`)[0]?.twice ?? null) : null;
+}
+
+function keyOf(token: string): string {
+  return JSON.parse(token.slice(0, -1)) as string;
 }

@@ -3,15 +3,33 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { messageOf, UserError } from '../errors.ts';
 
+/** What is no text, by its first bytes. */
+const KINDS: readonly (readonly [what: string, beginning: readonly number[]])[] = [
+  ['a ZIP archive, as spreadsheets are too', [0x50, 0x4b, 3, 4]],
+  ['a Parquet table', [0x50, 0x41, 0x52, 0x31]],
+  ['an old Excel sheet', [0xd0, 0xcf, 0x11, 0xe0]],
+  ['a PDF', [0x25, 0x50, 0x44, 0x46, 0x2d]],
+  ['a bzip2 archive', [0x42, 0x5a, 0x68]],
+  ['an xz archive', [0xfd, 0x37, 0x7a, 0x58, 0x5a]],
+  ['a zstd archive', [0x28, 0xb5, 0x2f, 0xfd]],
+  ['an SQLite database', [0x53, 0x51, 0x4c, 0x69, 0x74, 0x65, 0x20]],
+  ['an Arrow table', [0x41, 0x52, 0x52, 0x4f, 0x57, 0x31]],
+  ['UTF-32', [0xff, 0xfe, 0, 0]],
+  ['UTF-32', [0, 0, 0xfe, 0xff]],
+];
+
 /** The text of a file, without a byte order mark. Throws a UserError that names what it holds instead. */
 export function readText(path: string): string {
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(path);
-    if (path.endsWith('.gz') || (bytes[0] === 0x1f && bytes[1] === 0x8b)) bytes = gunzipSync(bytes);
+    // By content: a browser may have unpacked what is still named .gz.
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = gunzipSync(bytes);
   } catch (error) {
     throw new UserError('usage', `${path}: cannot be read (${messageOf(error)}); wanted a UTF-8 file of texts`);
   }
+  const other = KINDS.find(([, beginning]) => beginning.every((byte, i) => bytes[i] === byte))?.[0];
+  if (other) throw new UserError('usage', `${path}: holds ${other}; wanted a UTF-8 file of texts, plain or gzipped`);
   const encoding = encodingOf(bytes);
   try {
     const text = new TextDecoder(encoding, { fatal: true }).decode(bytes);

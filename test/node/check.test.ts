@@ -46,6 +46,14 @@ test('a check says what was read, what repeats, what is cut, and what the model 
   assert.not(existsSync(join(folder, 'a.lorikeet')));
 });
 
+test('texts that differ by capitals and spaces only repeat, and all that is not read is counted', () => {
+  const others = Array.from({ length: 9 }, (_, i) => `c${i}`).join();
+  const path = file('same.csv', `,text,label,${others}\n1,A  film,1${','.repeat(9)}\n2,a film ,0${','.repeat(9)}\n`);
+  const { stdout } = check('--data', path);
+  assert.match(stdout, /1 text repeated, 1 of them under several classes/);
+  assert.match(stdout, /not read: \(no name\), c0, .*c6, \.\.\./);
+});
+
 test('one class only is said', () => {
   const { stdout } = check('--data', file('one.tsv', 'text\tlabel\na good one\tpositive\nanother\tpositive\n'));
   assert.match(stdout, /every label is positive/);
@@ -76,6 +84,13 @@ test('the sample for the label prior is the same in any order, drawn from all ro
   assert.is(drawn.filter((text) => place(text) < 600).length, 100);
   assert.ok(drawn.some((text) => place(text) > 850) && drawn.some((text) => place(text) > 500 && place(text) < 600));
   assert.not.equal(priorTexts(items, 2, '2'), drawn);
+});
+
+test('of many more texts than are drawn the same are drawn in any order', () => {
+  const items = Array.from({ length: 30_000 }, (_, i) => ({ text: `text ${i}`, y: null }));
+  const drawn = priorTexts(items, 2, '1');
+  assert.equal([drawn.length, new Set(drawn).size], [200, 200]);
+  assert.equal(priorTexts([...items].reverse(), 2, '1'), drawn);
 });
 
 test('few labels among many texts do not make the sample', () => {

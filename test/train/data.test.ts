@@ -36,6 +36,8 @@ const FILES: Record<string, string> = {
   'other.jsonl': '{"Review":"a \\"quoted\\" one, with comma","Class":"1"}\r\n{"review":"none","class":null}',
   'array.json': '[{"text":"a \\"quoted\\" one, with comma","label":1},\n {"text":"none"}]',
   'lines.json': '{"text":"a \\"quoted\\" one, with comma","label":1}\n{"text":"none"}\n',
+  'trailing.csv': 'text,label\n"a ""quoted"" one, with comma",1,\nnone,,\n',
+  'trailing.tsv': 'label\ttext\t\n1\ta "quoted" one, with comma\t\n\tnone\t\n',
   'windows.tsv': 'label\ttext\r\n1\ta "quoted" one, with comma\r\n\tnone\r\n',
 };
 
@@ -108,6 +110,12 @@ const BAD: readonly [name: string, content: string | Uint8Array, message: RegExp
   ['quote.csv', 'text,label\nfine,1\n"open,1\n', /quote\.csv:\d+: not CSV/],
   ['bad.jsonl', '{"text":"fine"}\n{"text":\n', /bad\.jsonl:2: not JSON/],
   ['type.jsonl', '{"text":"fine","label":[1]}\n', /type\.jsonl:1: label is neither text nor number/],
+  ['repeat.jsonl', '{"text":"a: b","label":1,"label":0}\n', /repeat\.jsonl:1: key "label" stands twice/],
+  ['spelt.jsonl', '{"text":"a","label":1,"l\\u0061bel":0}\n', /spelt\.jsonl:1: key "label" stands twice/],
+  ['repeat.json', '[{"text":"a","x":{"text":1}},\n{"text":"b","text":"c"}]', /repeat\.json:2: key "text" stands twice/],
+  ['sheet.csv', 'PK\u0003\u0004', /sheet\.csv: holds a ZIP archive/],
+  ['table.csv', 'PAR1....', /table\.csv: holds a Parquet table/],
+  ['wide.tsv', Uint8Array.of(0xff, 0xfe, 0, 0, 0x74, 0, 0, 0), /wide\.tsv: holds UTF-32/],
   ['none.jsonl', '\n', /none\.jsonl: holds no rows/],
   [
     'latin.tsv',
@@ -126,6 +134,21 @@ for (const [name, content, message] of BAD) {
     );
   });
 }
+
+test('what is named .gz and is not, and nested keys of the same names, are read', () => {
+  assert.is(readRows(file('plain.tsv.gz', 'text\na\n')).length, 1);
+  const nested = '{"text":"a","label":1,"x":{"text":2,"label":3}}\n{"text":"b: \\"label\\":","label":0}\n';
+  assert.equal(
+    readRows(file('nested.jsonl', nested)).map(({ label }) => label),
+    ['1', '0'],
+  );
+});
+
+test('cells in quotes of a .tsv, where quotes are only characters, are said', () => {
+  const { notes } = openData(file('quotes.tsv', 'text\tlabel\n"a ""fine"" film"\t1\nb\t0\n"c"\t0\n'));
+  assert.match(notes.join(), /2 of its rows hold quoted cells, whose quotes are kept/);
+  assert.equal(openData(file('few.tsv', 'text\n"so"\nb\nc\n')).notes, []);
+});
 
 test('all bad rows are counted, three are shown, and those that can be skipped are', () => {
   const path = file('many.csv', 'text,label\na,1\n,1\nb\nc,0\nd,maybe\nf,1\n');
@@ -182,6 +205,7 @@ test('labels are matched as other programs write them', () => {
     'positive',
   ]);
   assert.equal(meant(['TRUE', 'False'], 'false true'), ['true', 'false']);
+  assert.equal(meant(['positive\u200b', '\ufeffnegative'], 'negative positive'), ['positive', 'negative']);
   assert.equal(meant(['1', 'NaN', 'NA', 'null', 'None', '<NA>'], 'negative positive'), [
     'positive',
     null,
@@ -216,6 +240,15 @@ test('numbers are never places where classes are numbers or their order says not
     [['0', '1', '2'], 'world sports business', /--label-map 0=world,1=sports,2=business/],
     [['0.5', '1'], 'negative positive', /nothing says which/],
     [['pos', 'neg'], 'negative positive', /--label-map pos=positive,neg=negative/],
+    [['5', '4', '3', '2', '1'], 'negative positive', /1=negative,2=negative,3=,4=positive,5=positive$/],
+    [['4', '1', '2', '3'], 'negative positive', /1=negative,2=negative,3=positive,4=positive$/],
+    [['1', '2', '3', '4', '5'], '1 2', /--label-map 3=CLASS,4=CLASS,5=CLASS/],
+    [['Y', 'N'], '1 2', /--label-map Y=CLASS,N=CLASS/],
+    [["'1'", "'0'"], 'negative positive', /--label-map ''\\''1'\\''=CLASS/],
+    [['👍', '👎'], 'negative positive', /label "👍" is no class.*--label-map '👍=CLASS,👎=CLASS'/],
+    [['1e0', '0x0'], 'negative positive', /nothing says which/],
+    [['0', '1'], 'true false', /--label-map 0=false,1=true/],
+    [['1.0', '0'], '01 00', /label "1\.0" is no class/],
     [['TRUE', 'FALSE'], 'negative positive', /--label-map TRUE=positive,FALSE=negative/],
   ];
   for (const [labels, classes, message] of cases) assert.match(String(meant(labels, classes)), message);

@@ -210,7 +210,20 @@ test('the head of a text is what the whole begins with, whatever it is made of',
 test('of a text of a million characters no more is tokenised than a few thousand', () => {
   const tokenizer = openTokenizer(BASE);
   const head = createHead(json('tokenizer.json'), json('tokenizer_config.json'))!;
-  const units = ['the film was slow but kind ', '日本語的文章', 'no.spaces.at.all.', 'a', 'กขฃ', '😀', '。'];
+  const units = [
+    'the film was slow but kind ',
+    '日本語的文章',
+    'no.spaces.at.all.',
+    'a',
+    'กขฃ',
+    '😀',
+    '。',
+    '.',
+    "'",
+    '- ',
+    'e\u0301',
+    '·',
+  ];
   for (const unit of units) {
     const text = unit.repeat(Math.ceil(1_000_000 / unit.length));
     const short = text.slice(0, unit.length * Math.ceil(20_000 / unit.length));
@@ -222,6 +235,19 @@ test('of a text of a million characters no more is tokenised than a few thousand
     assert.equal(ids.slice(0, 90), tokenizer.encode(short).slice(0, 90), unit);
     assert.ok(tokenised < 8000, `${unit}: ${tokenised} characters`);
   }
+});
+
+test('a run of spaces is one, however long', () => {
+  const tokenizer = openTokenizer(BASE);
+  const head = createHead(json('tokenizer.json'), json('tokenizer_config.json'))!;
+  const wide = `a film${' \t'.repeat(300_000)}fine`;
+  assert.equal(
+    head(wide, 90, (part) => {
+      assert.ok(part.length < 100);
+      return tokenizer.encode(part);
+    }),
+    tokenizer.encode('a film fine'),
+  );
 });
 
 test('encoding elsewhere gives what encoding here gives, in order, and says what was cut', async () => {
