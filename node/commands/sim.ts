@@ -39,6 +39,8 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
   };
   try {
     await prepareFolder(folder);
+    if (open.some(({ scenario }) => scenario.trainer === 'lora'))
+      await (await import('../../sim/world/lora.ts')).checkLearning(open);
     for (const [i, run] of open.entries()) {
       progress(i);
       const { result } = await simulate(run, {

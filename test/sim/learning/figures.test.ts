@@ -21,6 +21,8 @@ import {
 import { readSpec } from '../../../sim/learning/spec.ts';
 import { MAJORITY, summarise } from '../../../sim/learning/summary.ts';
 import { htmlReport, markdownReport } from '../../../sim/report/experiment.ts';
+import { checkLearning } from '../../../sim/world/lora.ts';
+import { readScenario } from '../../../sim/world/scenario.ts';
 import { temporaryFolder } from '../../support.ts';
 
 const folder = temporaryFolder();
@@ -257,6 +259,19 @@ test('a record of another version, or of none, is refused with the line it stand
   }
   writeFileSync(join(results, 'runs.jsonl'), `${whole}\n${whole.slice(0, 40)}`);
   assert.is(readRecords(results).length, 1);
+});
+
+test('a scenario that learns from files is refused before its first run, whichever of its points is wrong', async () => {
+  const learning = { data: 'files', files: [own, others], developmentFile: test_, testFile: test_ };
+  const blank = write('blank.csv', 'text,label', 'i love it,');
+  const runsOf = (points: object[]) =>
+    readScenario({ name: 'x', peers: 2, trainer: 'lora', seeds: [1], points }, 'x.yaml').runs;
+  await checkLearning(runsOf([{ learning }]));
+  const error = await checkLearning(runsOf([{ learning }, { learning: { ...learning, developmentFile: blank } }])).then(
+    () => null,
+    (e: Error) => e,
+  );
+  assert.ok(error instanceof UserError && /blank\.csv: no row has a label/.test(error.message), String(error));
 });
 
 const pool: Item[] = Array.from({ length: 600 }, (_, i) => ({ text: `text ${i}`, y: i % 2, domain: 'abc'[i % 3]! }));
