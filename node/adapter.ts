@@ -1,6 +1,6 @@
 /** @file The shared adapter on disk: a PEFT folder, with the run it came from beside it so that it can be used as trained. */
-import { constants, existsSync } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
+import { constants, existsSync, readFileSync } from 'node:fs';
+import { access, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSettings, type RunSettings, wantedOf } from '../protocol/config.ts';
 import { RUN_ID_DIGITS } from '../protocol/frame.ts';
@@ -32,6 +32,18 @@ export async function writeAdapter(folder: string, { run, vector }: { run: Run; 
   const content = `${JSON.stringify({ runId: run.runId, settings: run.settings }, null, 2)}\n`;
   await writeFileAtomic(join(folder, RUN_FILE), content).catch((error) => {
     throw unwritable(folder, error);
+  });
+}
+
+/** Moves an adapter of another run out of the way, to a name with the beginning of that run's id. */
+export async function keepEarlier(folder: string, runId: string): Promise<void> {
+  const path = join(folder, RUN_FILE);
+  if (!existsSync(path)) return;
+  const earlier = /"runId": "([0-9a-f]+)"/.exec(readFileSync(path, 'utf8'))?.[1] ?? 'earlier';
+  const kept = `${folder}-${earlier.slice(0, 8)}`;
+  if (earlier === runId || existsSync(kept)) return;
+  await rename(folder, kept).catch((error) => {
+    throw unwritable(kept, error);
   });
 }
 

@@ -43,7 +43,7 @@ import {
 } from './limits.ts';
 import { createLine, type Line } from './line.ts';
 import { raceTo } from './race.ts';
-import { channelOf, converse, receiveFrames, say } from './streams.ts';
+import { channelOf, converse, receiveFrames, receiveWhole, say, sendWhole } from './streams.ts';
 
 export interface HostOptions {
   /** An Ed25519 key as `generateKey` gives it. */
@@ -55,11 +55,20 @@ export interface HostOptions {
   readonly maxFrameBytes: number;
   /** The run's settings, served to whoever holds the invite. */
   readonly describeRun: () => string;
+  /** The adapter that the run starts from, served likewise; null: it is a fresh one. */
+  readonly start?: Uint8Array | null;
   readonly onFrame: (from: string, bytes: Uint8Array) => void;
   readonly onOversized: (from: string) => void;
   readonly onPeer: (id: string, up: boolean) => void;
   /** Whether a published message is well formed; a bad one costs its sender. */
   readonly validate: (from: string, bytes: Uint8Array) => boolean;
+}
+
+/** Who asks, whom, about which run. */
+interface Asking {
+  readonly key: Uint8Array;
+  readonly addresses: readonly string[];
+  readonly runId: string;
 }
 
 export interface Host {
@@ -81,6 +90,7 @@ export interface Host {
 
 const frameProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/frame`;
 const runProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/run`;
+const startProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/start`;
 const callBackProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/call-back`;
 const topicOf = (runId: string): string => `lorikeet/${PROTOCOL_VERSION}/${runId}`;
 
@@ -162,6 +172,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
     callBack(incoming, called, stopping.signal).catch((error) => incoming.stream.abort(error));
   });
 
+  const { start } = options;
+  if (start)
+    await node.handle(startProtocol(runId), ({ stream }) => {
+      sendWhole(stream, start).catch((error) => stream.abort(error));
+    });
+
   return {
     id: node.peerId.toString(),
     addresses: () => node.getMultiaddrs().map(String),
@@ -218,30 +234,47 @@ export async function createHost(options: HostOptions): Promise<Host> {
   };
 }
 
+/** Asks those an invite names for the run's settings, all of them until one gives them. Throws a UserError where none does. */
+export function fetchRun({ key, addresses, runId }: Asking): Promise<string> {
+  return visit(key, (node) =>
+    reach(node, addresses, undefined, (found, signal) => askForRun(found, runId, signal)),
+  ).catch((error) => {
+    throw tellingOf(addresses, error);
+  });
+}
+
 /**
- * Asks those an invite names for the run's settings, all of them until one gives them. Throws a UserError where nobody answers or
- * the run is another.
+ * Fetches the adapter that a run starts from, of exactly `bytes` bytes. Throws a UserError where nobody answers, or not with that
+ * many, or with nothing new for a while.
  */
-export async function fetchRun(options: {
-  key: Uint8Array;
-  addresses: readonly string[];
-  runId: string;
-}): Promise<string> {
-  const { addresses, runId } = options;
-  try {
-    return await call(options.key, addresses, undefined, (connection, signal) => askForRun(connection, runId, signal));
-  } catch (error) {
-    // Who answered, and then said something else, is the one to name.
-    const errors = error instanceof AggregateError ? error.errors : [error];
-    const telling = errors.find((e) => e instanceof UserError);
-    if (telling) throw telling;
-    throw nobodyOf(addresses, error);
-  }
+export async function fetchStart(
+  options: Asking & { bytes: number; onProgress: (done: number, total: number) => void },
+): Promise<Uint8Array> {
+  const { key, addresses, runId, bytes, onProgress } = options;
+  const whole = await visit(key, async (node) => {
+    const connection = await reach(node, addresses, undefined, async (found) => found);
+    const stream = await connection.newStream(startProtocol(runId), { signal: AbortSignal.timeout(DIAL_DEADLINE_MS) });
+    return receiveWhole(stream, bytes, onProgress);
+  }).catch((error) => {
+    throw tellingOf(addresses, error);
+  });
+  if (whole) return whole;
+  throw new UserError(
+    'unreachable',
+    `invite: the adapter that the run starts from did not come whole, ${bytes} bytes; try again, or ask for a fresh invite`,
+  );
+}
+
+/** Who answered, and then said something else, is the one to name. */
+function tellingOf(addresses: readonly string[], error: unknown): UserError {
+  const errors = error instanceof AggregateError ? error.errors : [error];
+  return errors.find((e) => e instanceof UserError) ?? nobodyOf(addresses, error);
 }
 
 /** Whether the peer an address names answers there, for a caller it does not know. */
 export async function answers(address: string, signal?: AbortSignal): Promise<boolean> {
-  return call(await generateKey(), [address], signal, async () => true).catch(() => false);
+  const key = await generateKey();
+  return visit(key, (node) => reach(node, [address], signal, async () => true)).catch(() => false);
 }
 
 /** Asks a peer to connect to this port of the machine it sees; null where it does not say. */
@@ -271,13 +304,8 @@ function hostIn(address: Multiaddr): string {
   return address.nodeAddress().address.replace(/^::ffff:(?=[\d.]+$)/i, '');
 }
 
-/** Connects for a moment, as somebody who only asks. */
-async function call<T>(
-  key: Uint8Array,
-  addresses: readonly string[],
-  signal: AbortSignal | undefined,
-  use: (connection: Connection, signal: AbortSignal) => Promise<T>,
-): Promise<T> {
+/** Does something as a node of the moment, which takes no calls. */
+async function visit<T>(key: Uint8Array, act: (node: Libp2p) => Promise<T>): Promise<T> {
   const node = await createLibp2p({
     privateKey: privateKeyFromProtobuf(key),
     addresses: { listen: [] },
@@ -286,7 +314,7 @@ async function call<T>(
     streamMuxers: [yamux()],
   });
   try {
-    return await reach(node, addresses, signal, use);
+    return await act(node);
   } finally {
     await node.stop();
   }

@@ -3,6 +3,9 @@
 export const SEND_DEADLINE_MS = 30_000;
 export const DIAL_DEADLINE_MS = 10_000;
 export const STOP_DEADLINE_MS = 3_000;
+/** Of the adapter that a run starts from, at once, and how long each piece may take. */
+export const PIECE_BYTES = 64 * 1024;
+export const PIECE_DEADLINE_MS = 10_000;
 export const MAX_RUN_BYTES = 64 * 1024;
 export const MAX_PUBLISHED_BYTES = 4096;
 /** Of a question or an answer that is one word. */

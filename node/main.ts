@@ -23,7 +23,7 @@ function withSettings(
   defaults: Readonly<Record<string, string | number>> = {},
 ): Command {
   for (const [name, setting] of Object.entries(SETTINGS) as [string, Setting][]) {
-    if (name === 'baseHash' || !wanted(name, setting)) continue;
+    if (FILLED_IN.includes(name) || !wanted(name, setting)) continue;
     const standard = defaults[name] ?? setting.default;
     const shown = standard === '' ? (name === 'labelPrior' ? 'measured' : 'none') : standard;
     command.option(
@@ -33,6 +33,9 @@ function withSettings(
   }
   return command;
 }
+
+/** Settings that nobody gives by hand. */
+const FILLED_IN = ['baseHash', 'startHash'];
 
 /** What stands for a setting's value in help. */
 const VALUES = { integer: 'number', number: 'number', text: 'text', choice: 'name' } as const;
@@ -104,6 +107,7 @@ function createProgram(): Command {
 
   withSettings(withPeer(command('up', 'Start a run and its first peer; prints the invite for the others.')))
     .option('--config <file>', 'settings from a YAML file; flags win')
+    .option('--from <dir>', 'start from this PEFT adapter, whose task is taken along, instead of a fresh one')
     .action(async (flags: Flags) => (await import('./commands/up.ts')).up(flags, settingsOf(flags)));
 
   withSettings(

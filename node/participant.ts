@@ -1,5 +1,5 @@
 /** @file One peer of a run on this machine: its texts, its state, its share of the trainer, its place in the swarm. */
-import type { CodecName } from '../protocol/codec.ts';
+import { CODECS, type CodecName } from '../protocol/codec.ts';
 import type { Exchanged, Metric } from '../protocol/events.ts';
 import type { Acquaintance, Refusal } from '../protocol/frame.ts';
 import type { Member } from '../protocol/membership.ts';
@@ -13,7 +13,7 @@ import type { Store } from './store.ts';
 import { factorPairs } from './train/factors.ts';
 import { type EncodedExample, evaluate, trainRound } from './train/learner.ts';
 import { NO_PSEUDO, relabel, type UnlabelledText } from './train/pseudo.ts';
-import type { Run } from './train/run.ts';
+import { type Run, startOf } from './train/run.ts';
 import type { Accuracy } from './train/score.ts';
 import type { Trainer } from './train/trainer.ts';
 
@@ -29,6 +29,10 @@ export interface ParticipantOptions {
   readonly listen: readonly string[];
   /** Whom to dial first, and again while nobody is connected. */
   readonly bootstrap: readonly string[];
+  /** Ids of those whose word it takes where no two agree. */
+  readonly inviters?: readonly string[];
+  /** The run, over now, whose state this one takes over. */
+  readonly follows?: string | null;
   /** Rounds mixed with whom in earlier lives. */
   readonly mixedWith?: Readonly<Record<string, number>>;
   /** Names the peer's shuffles; by default its id. */
@@ -110,10 +114,11 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     );
   // A common A does not travel, and B alone is averaged exactly.
   const factors = settings.averaging === 'freeze-a' ? [] : factorPairs(run.tensors);
-  const snapshot = store.readSnapshot(runId, settings.codec as CodecName);
+  const { inviters = [] } = options;
+  const snapshot = store.readSnapshot(runId, settings.codec as CodecName, options.follows ?? null);
   const peer = snapshot
-    ? restorePeer({ id, settings, snapshot, factors })
-    : createPeer({ id, runId, settings, adapter: run.wire.pack(run.initial), factors });
+    ? restorePeer({ id, settings, snapshot, factors, inviters })
+    : createPeer({ id, runId, settings, adapter: run.wire.pack(startOf(run)), factors, inviters });
   const view = { ...createView(peer, options), mixedWith: { ...options.mixedWith } };
   const changed = (): void => {
     view.round = peer.round;
@@ -140,6 +145,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     listen: options.listen,
     // Everything but what is this peer's own.
     describeRun: () => JSON.stringify({ ...settings, localRank: SETTINGS.localRank.default }),
+    start: run.given && CODECS.f32.encode(run.given),
     save: store.writeSnapshot,
     train: async (round, adapter, steps) => {
       const { gold, unlabelled, trainer } = options;

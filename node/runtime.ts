@@ -13,6 +13,8 @@ export interface RuntimeOptions {
   readonly key: Uint8Array;
   readonly listen: readonly string[];
   readonly describeRun: () => string;
+  /** The adapter that the run starts from, where that is not a fresh one. */
+  readonly start?: Uint8Array | null;
   /** Resolves when durable. */
   readonly save: (snapshot: Snapshot) => Promise<void>;
   readonly train: (
@@ -99,6 +101,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     runId: peer.runId,
     maxFrameBytes: maxFrameBytes(limits),
     describeRun: options.describeRun,
+    start: options.start ?? null,
     onFrame: (from, bytes) => {
       traffic.receivedBytes += bytes.length;
       push({ type: 'frame', from, bytes });

@@ -1,7 +1,7 @@
 /** @file A peer's state folder: run settings, key (0600), snapshot, port; one process at a time. */
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CodecName } from '../protocol/codec.ts';
+import { CODECS, type CodecName, decode } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../protocol/snapshot.ts';
 import { writeFileAtomic } from './atomic.ts';
@@ -15,6 +15,10 @@ export interface Saved {
   readonly bootstrap: readonly string[];
   /** Rounds mixed with whom, over all its lives. */
   readonly mixedWith: Readonly<Record<string, number>>;
+  /** The run, over now, whose state this one has taken over; its snapshot may still lie here. Null: none. */
+  readonly follows: string | null;
+  /** Training rounds of the runs whose adapter this one goes on from, where its rounds were raised. */
+  readonly earlierRounds: number;
 }
 
 /** A 64-bit digest a row, sorted: tells what has changed without keeping the texts. */
@@ -31,14 +35,23 @@ export interface Store {
   writeTexts(digests: RowDigests): Promise<void>;
   /** The key, made by `create` the first time. */
   key(create: () => Promise<Uint8Array>): Promise<Uint8Array>;
-  /** The last whole snapshot, or null. Throws a UserError if it is torn or of another run. */
-  readSnapshot(runId: string, codec: CodecName): Snapshot | null;
+  /** The last whole snapshot, or null; one of the run that is followed does not count. Throws a UserError if it is torn or of another run. */
+  readSnapshot(runId: string, codec: CodecName, follows?: string | null): Snapshot | null;
   writeSnapshot(snapshot: Snapshot): Promise<void>;
+  /** Keeps the adapter that the run starts from. */
+  writeStart(vector: Float32Array): Promise<void>;
   /** Lets another process in. */
   release(): void;
 }
 
-const FILES = { run: 'run.json', key: 'key', snapshot: 'snapshot.bin', texts: 'texts.bin', lock: 'lock' } as const;
+const FILES = {
+  run: 'run.json',
+  key: 'key',
+  snapshot: 'snapshot.bin',
+  texts: 'texts.bin',
+  start: 'start.bin',
+  lock: 'lock',
+} as const;
 
 /** Locks this very process holds. */
 const held = new Set<string>();
@@ -75,8 +88,9 @@ export function openStore(folder: string): Store {
       await write('key', key, 0o600);
       return key;
     },
-    readSnapshot: (runId, codec) => readSnapshot(path('snapshot'), runId, codec),
+    readSnapshot: (runId, codec, follows = null) => readSnapshot(path('snapshot'), { runId, codec, follows }),
     writeSnapshot: (snapshot) => write('snapshot', encodeSnapshot(snapshot, sha256)),
+    writeStart: (vector) => write('start', CODECS.f32.encode(vector)),
     release: () => {
       if (held.delete(path('lock'))) rmSync(path('lock'), { force: true });
     },
@@ -90,7 +104,8 @@ export function readRun(path: string): Saved | null {
     const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
     if (typeof saved?.settings !== 'object' || typeof saved.port !== 'number')
       throw new Error('settings or port are missing');
-    return { ...saved, mixedWith: saved.mixedWith ?? {}, settings: checkSettings(saved.settings, path) };
+    const { mixedWith = {}, follows = null, earlierRounds = 0 } = saved;
+    return { ...saved, mixedWith, follows, earlierRounds, settings: checkSettings(saved.settings, path) };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(
@@ -126,6 +141,16 @@ export function peekTexts(folder: string): RowDigests | null {
   return readTexts(join(folder, FILES.texts));
 }
 
+/** The adapter that the run of a state folder starts from; null where it is a fresh one. Throws a UserError if it is torn. */
+export function peekStart(folder: string): Float32Array | null {
+  const path = join(folder, FILES.start);
+  if (!existsSync(path)) return null;
+  const bytes = readFileSync(path);
+  const vector = decode('f32', bytes, bytes.length / 4);
+  if (!vector) throw new UserError('storage', `${path}: torn; remove the folder to start afresh`);
+  return vector;
+}
+
 function readTexts(path: string): RowDigests | null {
   if (!existsSync(path)) return null;
   const bytes = Uint8Array.from(readFileSync(path)); // a buffer of its own, so aligned
@@ -140,15 +165,24 @@ export function peekStore(folder: string): { saved: Saved; snapshot: (runId: str
     throw new UserError('usage', `${folder}: no state of a peer; wanted the folder that "lorikeet up" or "join" named`);
   return {
     saved,
-    snapshot: (runId) => readSnapshot(join(folder, FILES.snapshot), runId, saved.settings.codec as CodecName),
+    snapshot: (runId) =>
+      readSnapshot(join(folder, FILES.snapshot), {
+        runId,
+        codec: saved.settings.codec as CodecName,
+        follows: saved.follows,
+      }),
   };
 }
 
-function readSnapshot(path: string, runId: string, codec: CodecName): Snapshot | null {
+function readSnapshot(
+  path: string,
+  { runId, codec, follows }: { runId: string; codec: CodecName; follows: string | null },
+): Snapshot | null {
   if (!existsSync(path)) return null;
   const snapshot = decodeSnapshot(readFileSync(path), codec, sha256);
   if (!snapshot)
     throw new UserError('storage', `${path}: torn or altered; remove the folder to start afresh as a new peer`);
+  if (snapshot.runId !== runId && snapshot.runId === follows) return null;
   if (snapshot.runId !== runId)
     throw new UserError(
       'incompatible',

@@ -2,7 +2,7 @@
 import type { Stream } from '@libp2p/interface';
 import * as lengthPrefixed from 'it-length-prefixed';
 import { pipe } from 'it-pipe';
-import { SEND_DEADLINE_MS } from './limits.ts';
+import { PIECE_BYTES, PIECE_DEADLINE_MS, SEND_DEADLINE_MS } from './limits.ts';
 import type { Channel } from './line.ts';
 
 /** Frames out over a stream, each with its length before it. */
@@ -59,4 +59,39 @@ export async function converse(
 /** Sends a text as one message, the last. */
 export function say(stream: Stream, text: string): Promise<void> {
   return pipe([new TextEncoder().encode(text)], (source) => lengthPrefixed.encode(source), stream.sink);
+}
+
+/** Sends many bytes in pieces. */
+export function sendWhole(stream: Stream, bytes: Uint8Array): Promise<void> {
+  return pipe(piecesOf(bytes), (source) => lengthPrefixed.encode(source), stream.sink);
+}
+
+function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+}
+
+/** Takes in exactly `count` bytes, each piece in time; null where they are fewer, more, or too slow. */
+export async function receiveWhole(
+  stream: Stream,
+  count: number,
+  onProgress: (done: number, total: number) => void,
+): Promise<Uint8Array | null> {
+  const whole = new Uint8Array(count);
+  const expect = (): NodeJS.Timeout => setTimeout(() => stream.abort(new Error('deadline')), PIECE_DEADLINE_MS);
+  let [at, timer] = [0, expect()];
+  try {
+    for await (const piece of lengthPrefixed.decode(stream.source, { maxDataLength: PIECE_BYTES })) {
+      clearTimeout(timer);
+      timer = expect();
+      if (at + piece.length > count) return null;
+      whole.set(piece.subarray(), at);
+      at += piece.length;
+      onProgress(at, count);
+    }
+  } catch {
+    // cut off or too slow
+  } finally {
+    clearTimeout(timer);
+  }
+  return at === count ? whole : null;
 }

@@ -1,7 +1,8 @@
 /**
  * @file Coming late. A peer the others are rounds ahead of would drag them back to where it stands. So it asks a few of
- * them for their adapters, takes one that another agrees with, and goes on from there: one liar alone is not believed. What
- * it had itself leaves the mean, which moves by that much and no more; its open exchanges stay as they are.
+ * them for their adapters, takes one that another agrees with, and goes on from there: one liar alone is not believed, but
+ * for who invited this peer and so has said already what the run is, where no two agree. What it had itself leaves the mean,
+ * which moves by that much and no more; its open exchanges stay as they are.
  */
 import { CODECS, type CodecName, decode } from './codec.ts';
 import type { Member } from './membership.ts';
@@ -15,10 +16,10 @@ const ASKED = 4;
 /** Two adapters agree when they are no further apart than this share of the larger one's norm. */
 const AGREEMENT = 0.5;
 
-/** Whom to ask: some of those that are as far as `round`, drawn; none where the run has it otherwise. */
-export function askable({ id: self, settings, members }: Peer, round: number): string[] {
+/** Whom to ask: some of those that are as far as `round`, drawn, inviters first; none where the run has it otherwise. */
+export function askable({ id: self, settings, members, inviters }: Peer, round: number): string[] {
   if (settings.latecomers !== 'adopt') return [];
-  const place = (id: string): number => hash32(`${self}/${round}/${id}`);
+  const place = (id: string): number => (inviters.includes(id) ? -1 : hash32(`${self}/${round}/${id}`));
   return [...members.values()]
     .filter((m) => m.connected && m.state !== 'left' && m.round >= round)
     .map(({ id }) => id)
@@ -26,14 +27,19 @@ export function askable({ id: self, settings, members }: Peer, round: number): s
     .slice(0, ASKED);
 }
 
+/** Whether these can settle what the swarm's adapter is. */
+export function isQuorum({ inviters }: Peer, asked: readonly string[]): boolean {
+  return asked.length >= 2 || asked.some((id) => inviters.includes(id));
+}
+
 /**
- * Asks them. False where there are not two; but who has just come waits a little, since it has hardly heard of anybody yet.
+ * Asks them. False where they are too few; but who has just come waits a little, since it has hardly heard of anybody yet.
  */
 export function ask(peer: Peer, round: number, out: Outbox): boolean {
   const { settings, phase } = peer;
   const asked = askable(peer, round);
   const isNew = phase === 'gathering' && settings.latecomers === 'adopt';
-  if (asked.length < 2 && !isNew) return false;
+  if (!isQuorum(peer, asked) && !isNew) return false;
   peer.question = { round, asked, answers: {} };
   peer.phase = 'asking';
   peer.deadlineAt = out.now + Math.min(settings.roundDeadlineMs, settings.rejoinMs);
@@ -68,7 +74,10 @@ export function answer(peer: Peer, member: Member, out: Outbox): void {
   out.send(member.id, { type: 'adapter', round: peer.round, codec, count, payload });
 }
 
-/** Whether two answers agree or nothing more is to be waited for; then the better of the two, if any, is this peer's adapter. */
+/**
+ * Whether two answers agree or nothing more is to be waited for; then the better of the two is this peer's adapter, or the
+ * inviter's, if any.
+ */
 export function isAnswered(peer: Peer, out: Outbox): boolean {
   const { question, settings, adapter: before } = peer;
   if (!question) return true;
@@ -87,8 +96,10 @@ export function isAnswered(peer: Peer, out: Outbox): boolean {
   const isOver = answers.length >= ASKED || out.now >= peer.deadlineAt;
   if (!agreed && !isOver) return false;
   peer.question = null;
-  if (!agreed) return true;
-  const { from, vector } = agreed.a.round > agreed.b.round ? agreed.a : agreed.b;
+  const invited = answers.find((a) => peer.inviters.includes(a.from));
+  const taken = agreed ? (agreed.a.round > agreed.b.round ? agreed.a : agreed.b) : invited;
+  if (!taken) return true;
+  const { from, vector } = taken;
   peer.adapter = vector;
   peer.residual = new Float32Array(vector.length);
   save(peer);

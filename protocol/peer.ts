@@ -61,6 +61,8 @@ export interface Peer {
   goesAlone: boolean;
   /** What it was at when it stopped, until it goes on with that. */
   stoppedAt: Phase | null;
+  /** Those that invited it, whose word it takes where nobody else is there to agree. */
+  readonly inviters: readonly string[];
 }
 
 /** Norm beyond which an adapter is never believed, whatever the run says: sums must stay finite. */
@@ -78,6 +80,7 @@ export function createPeer(options: {
   adapter: Float32Array;
   factors?: readonly FactorPair[];
   roster?: readonly string[] | null;
+  inviters?: readonly string[];
 }): Peer {
   const { runId, adapter } = options;
   const fresh: Snapshot = {
@@ -102,6 +105,7 @@ export function restorePeer(options: {
   snapshot: Snapshot;
   factors?: readonly FactorPair[];
   roster?: readonly string[] | null;
+  inviters?: readonly string[];
 }): Peer {
   const { runId, boot, round, exchanged, phase, adapter, residual, exchanges } = options.snapshot;
   const { roster = null } = options;
@@ -137,6 +141,7 @@ export function restorePeer(options: {
     isPausing: false,
     goesAlone: false,
     stoppedAt: null,
+    inviters: options.inviters ?? [],
   };
 }
 

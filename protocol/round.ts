@@ -15,7 +15,7 @@ import {
   type Parcel,
   takeUpTo,
 } from './exchange.ts';
-import { ask, askable, isAnswered } from './latecomer.ts';
+import { ask, askable, isAnswered, isQuorum } from './latecomer.ts';
 import { catchUp, forgetSome, liveMembers } from './membership.ts';
 import { type Contribution, crossTerm, edgeWeight, mixAs, packedSource, type Source, whole } from './mixing.ts';
 import { drawNeighbours, drawOf } from './neighbours.ts';
@@ -42,7 +42,9 @@ function gather(peer: Peer, out: Outbox): void {
   const { isPausing } = peer;
   const returning = Number.isFinite(peer.deadlineAt) && !isPausing;
   const isEnough = (returning || underway) && !isPausing;
-  const wanted = isEnough ? Math.min(2, peer.settings.minPeers) : peer.settings.minPeers;
+  // Who was invited does not begin by itself.
+  const quorum = Math.max(peer.settings.minPeers, peer.inviters.length > 0 && peer.exchanged < 0 ? 2 : 1);
+  const wanted = isEnough ? Math.min(2, quorum) : quorum;
   const until = Number.isFinite(peer.deadlineAt) ? peer.deadlineAt : null;
   out.effects.push({ type: 'report', metric: { type: 'gathering', members: present, wanted, until } });
   const finished = [...peer.members.values()].filter((m) => m.state === 'finished');
@@ -124,7 +126,7 @@ function pause(peer: Peer, out: Outbox): void {
 function roundIfOver(peer: Peer, wanted: number, now: number): number | null {
   if (others(peer, now).length > 0) return null;
   const end = totalRounds(peer.settings);
-  return wanted + 1 < end && askable(peer, end).length >= 2 ? end : null;
+  return wanted + 1 < end && isQuorum(peer, askable(peer, end)) ? end : null;
 }
 
 function enterRound(peer: Peer, out: Outbox): void {

@@ -30,6 +30,14 @@ export const SETTINGS = {
     /^[0-9a-f]{0,32}$/,
     'up to 32 hex digits',
   ),
+  startHash: text(
+    '',
+    'sha256 of the adapter everybody starts from; filled in by the first peer where it is told one',
+    'empty: a fresh adapter drawn from the seed, which changes nothing of what the base says',
+    true,
+    /^([0-9a-f]{64})?$/,
+    '64 hex digits',
+  ),
   prompt: text(
     '{text} it was {mask} .',
     'cloze prompt around a text',

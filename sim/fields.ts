@@ -237,6 +237,7 @@ export const WORLD_FIELDS: Table<World> = {
 const ELSEWHERE: Readonly<Record<string, Schema>> = {
   seed: elsewhere('cannot be set here; wanted seeds: [1, 2, 3] at the top of the file'),
   baseHash: elsewhere("cannot be set here; the hash is the base's own"),
+  startHash: elsewhere('cannot be set here; every run starts from a fresh adapter'),
 };
 const SETTINGS_HERE: Readonly<Record<string, Schema>> = { ...SETTING_FIELDS, ...ELSEWHERE };
 const settings = fieldsOf(SETTINGS_HERE, { kind: 'setting' });

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { writeAdapter } from '../adapter.ts';
 import { UserError } from '../errors.ts';
 import { peekStore } from '../store.ts';
-import { openRun } from '../train/run.ts';
+import { openSaved } from './begin.ts';
 import type { Flags } from './flags.ts';
 
 export async function exportAdapter(flags: Flags): Promise<void> {
@@ -11,7 +11,7 @@ export async function exportAdapter(flags: Flags): Promise<void> {
     throw new UserError('usage', `--format: got ${JSON.stringify(flags.format)}; wanted peft`);
   const folder = flags.state === undefined ? onlyState() : String(flags.state);
   const { saved, snapshot } = peekStore(folder);
-  const run = await openRun(saved.settings);
+  const run = await openSaved({ saved, folder });
   const found = snapshot(run.runId);
   if (!found) throw new UserError('usage', `${folder}: no snapshot yet; let the peer finish its first round`);
   const out = String(flags.out);

@@ -1,28 +1,69 @@
 /** @file `lorikeet join`: fetches the run from whoever invited, checks it against the invite, and takes part. */
-import { hostBeside, mergeAddresses } from '../addresses.ts';
+import { CODECS, decode } from '../../protocol/codec.ts';
+import { hostBeside, idIn, mergeAddresses } from '../addresses.ts';
+import type { Display } from '../display.ts';
 import { UserError } from '../errors.ts';
-import { fetchRun, generateKey } from '../host.ts';
+import { fetchRun, fetchStart, generateKey } from '../host.ts';
 import { type Invite, parseInvite } from '../invite.ts';
-import { checkSettings, openRun } from '../train/run.ts';
+import { checkSettings, openRun, type Run, runIdOf, startFrom } from '../train/run.ts';
+import { type Beginning, openSaved } from './begin.ts';
 import type { Flags } from './flags.ts';
-import { preparePeer, readTexts, runPeer } from './peer.ts';
+import { type Prepared, preparePeer, readTexts, runPeer } from './peer.ts';
 
 export async function join(text: string, options: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const invite = parseInvite(text);
   const flags: Flags = { host: hostBeside(invite.addresses), ...options };
   const prepared = preparePeer(flags);
-  const { saved, folder } = prepared;
-  const settings = saved?.settings ?? (await fetchSettings(invite));
-  const run = await openRun(checkSettings({ ...settings, ...given }, 'join'));
-  if (run.runId !== invite.runId) {
-    const where = saved ? `${folder} holds run ${run.runId}` : `the peer describes run ${run.runId}`;
+  const beginning = await joinRun(invite, prepared, given);
+  const { run } = beginning;
+  await runPeer(flags, prepared, {
+    ...beginning,
+    texts: readTexts(flags, prepared, run),
+    bootstrap: mergeAddresses(invite.addresses, beginning.isBack ? prepared.saved!.bootstrap : []),
+    inviters: invite.addresses.flatMap((address) => idIn(address) ?? []),
+  });
+}
+
+/** The run of an invite: as the state holds it, else as the inviter describes it. A state whose run is over may go on as another. */
+async function joinRun(
+  invite: Invite,
+  { saved, folder, isOver, display }: Prepared,
+  given: Readonly<Record<string, unknown>>,
+): Promise<Beginning> {
+  const held = saved ? runIdOf(saved.settings) : null;
+  if (saved && held !== invite.runId && !isOver)
     throw new UserError(
       'incompatible',
-      `invite: is for run ${invite.runId}, ${where}; ask for a fresh invite or choose another --state`,
+      `invite: is for run ${invite.runId}, ${folder} holds run ${held}; ask for a fresh invite or choose another --state`,
     );
+  if (saved && held === invite.runId) {
+    const { follows, earlierRounds } = saved;
+    return { run: await openSaved({ saved, folder }, given), isBack: true, follows, earlierRounds };
   }
-  const bootstrap = mergeAddresses(invite.addresses, saved?.bootstrap ?? []);
-  await runPeer(flags, prepared, { bare: run, texts: readTexts(flags, prepared, run), bootstrap });
+  const bare = await openRun(checkSettings({ ...(await fetchSettings(invite)), ...given }, 'join'));
+  if (bare.runId !== invite.runId)
+    throw new UserError(
+      'incompatible',
+      `invite: is for run ${invite.runId}, the peer describes run ${bare.runId}; ask for a fresh invite or choose another --state`,
+    );
+  if (held) display.note(`${folder}: run ${held} is over; its place is taken by run ${bare.runId}`);
+  const run = bare.start ? bare : startFrom(bare, await fetchAdapter(invite, bare, display));
+  return { run, isBack: false, follows: held, earlierRounds: 0 };
+}
+
+/** The adapter that a run starts from, from whoever invited. */
+async function fetchAdapter(invite: Invite, { initial }: Run, display: Display): Promise<Float32Array> {
+  const count = initial.length;
+  const bytes = await fetchStart({
+    key: await generateKey(),
+    ...invite,
+    bytes: CODECS.f32.size(count),
+    onProgress: (done, total) => display.progress('fetching the first adapter', done, total),
+  });
+  display.close();
+  const vector = decode('f32', bytes, count);
+  if (vector) return vector;
+  throw new UserError('incompatible', 'invite: the peer gave an adapter that is none; ask for a fresh invite');
 }
 
 /** Asks with a key of the moment, so that an invite that leads nowhere leaves nothing behind. */

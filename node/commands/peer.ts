@@ -1,7 +1,7 @@
 /** @file What `up` and `join` share: one peer from its texts to its adapter, shown while it works, kept when interrupted. */
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { writeAdapter } from '../adapter.ts';
+import { keepEarlier, writeAdapter } from '../adapter.ts';
 import { mergeAddresses, portIn } from '../addresses.ts';
 import { counted, createDisplay, type Display } from '../display.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
@@ -13,6 +13,7 @@ import { calibrateRun, type Run, runIdOf } from '../train/run.ts';
 import { priorTexts } from '../train/sample.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
 import { announce, type Crier } from './announce.ts';
+import type { Beginning } from './begin.ts';
 import { inspectStart } from './check.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal, throwIfCrashed } from './flags.ts';
@@ -29,6 +30,8 @@ export interface Prepared {
   readonly folder: string;
   /** What the state folder says of its run, where it does. */
   readonly saved: Saved | null;
+  /** Whether that run is over. */
+  readonly isOver: boolean;
   readonly display: Display;
 }
 
@@ -53,13 +56,14 @@ export function preparePeer(flags: Flags): Prepared {
   const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
   const display = createDisplay();
   const saved = readRun(join(folder, 'run.json'));
-  const prepared = { data, rows: data.rows, path, folder, display };
+  const isOver = saved !== null && peekStore(folder).snapshot(runIdOf(saved.settings))?.phase === 'finished';
+  const prepared = { data, rows: data.rows, path, folder, display, saved, isOver };
   if (saved) checkTexts(flags, prepared);
-  return { ...prepared, saved };
+  return prepared;
 }
 
 /** A state belongs to the texts it has learned from; others are taken on purpose only. */
-function checkTexts(flags: Flags, { rows, path, folder, display }: Omit<Prepared, 'saved'>): void {
+function checkTexts(flags: Flags, { rows, path, folder, display }: Prepared): void {
   const before = peekTexts(folder);
   if (!before) return;
   const { added, removed } = compareRows(before, digestRows(rows));
@@ -75,24 +79,28 @@ function checkTexts(flags: Flags, { rows, path, folder, display }: Omit<Prepared
 }
 
 /** A run that is over is not begun again under the same name. */
-function refuseFinished(saved: Saved, folder: string): void {
-  const { snapshot } = peekStore(folder);
-  const runId = runIdOf(saved.settings);
-  if (snapshot(runId)?.phase !== 'finished') return;
+function refuseFinished({ folder, saved }: Prepared, { runId, settings }: Run): void {
+  const rounds = settings.rounds + (saved?.earlierRounds ?? 0);
   throw new UserError(
     'incompatible',
-    `${folder}: run ${runId} is over, its adapter is in ${join(folder, 'adapter')}; --serve answers those who come late, another --state begins a new run`,
+    `${folder}: run ${runId} is over, its adapter is in ${join(folder, 'adapter')}; --serve answers those who come late, more --rounds than ${rounds} go on from it, another --state begins anew`,
   );
 }
 
+/** What a peer brings along, and where it looks for the others. */
+interface Entry {
+  readonly texts: Texts;
+  /** Whom to dial first. */
+  readonly bootstrap: readonly string[];
+  /** Whose word it takes where no two agree. */
+  readonly inviters: readonly string[];
+}
+
 /** Opens state and trainer, trains and mixes until the run is over or Ctrl-C. */
-export async function runPeer(
-  flags: Flags,
-  prepared: Prepared,
-  { bare, texts, bootstrap }: { bare: Run; texts: Texts; bootstrap: readonly string[] },
-): Promise<void> {
-  const { display, folder, saved } = prepared;
-  if (saved && !flags.serve) refuseFinished(saved, folder);
+export async function runPeer(flags: Flags, prepared: Prepared, begun: Beginning & Entry): Promise<void> {
+  const { display, folder, isOver } = prepared;
+  const { run: bare, texts } = begun;
+  if (isOver && begun.isBack && !flags.serve) refuseFinished(prepared, bare);
   const found = await inspectStart(flags, { task: bare.task, file: prepared.data, read: texts.own }, display.note);
   const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
   const store = openStore(folder);
@@ -105,7 +113,7 @@ export async function runPeer(
       const run = calibrate
         ? await calibrateRun(bare, trainer, priorTexts(texts.own.items, bare.task.classes.length, bare.settings.seed))
         : bare;
-      await takePart(flags, prepared, { run, store, trainer, texts, bootstrap, signal: interrupt.signal });
+      await takePart(flags, prepared, { ...begun, run, store, trainer, signal: interrupt.signal });
     } finally {
       await trainer.stop();
     }
@@ -115,18 +123,21 @@ export async function runPeer(
   }
 }
 
-interface Opened {
-  readonly run: Run;
+interface Opened extends Beginning, Entry {
   readonly store: Store;
   readonly trainer: Trainer;
-  readonly texts: Texts;
-  readonly bootstrap: readonly string[];
   readonly signal: AbortSignal;
 }
 
-async function takePart(flags: Flags, { display, path, rows, saved, folder }: Prepared, opened: Opened): Promise<void> {
-  const { run, store, trainer, texts, bootstrap, signal } = opened;
+async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promise<void> {
+  const { display, path, rows, saved, folder } = prepared;
+  const { run, store, trainer, texts, bootstrap, inviters, signal, isBack, follows, earlierRounds } = opened;
   const port = saved?.port ?? 0;
+  if (run.given) await store.writeStart(run.given);
+  const writeRun = (more: Pick<Saved, 'port' | 'bootstrap' | 'mixedWith'>): Promise<void> =>
+    store.writeRun({ settings: run.settings, follows, earlierRounds, ...more });
+  // Before its first snapshot takes the place of the one of the run that is over.
+  if (saved && !isBack) await writeRun({ port, bootstrap, mixedWith: {} });
   if (texts.labelled.length === 0) {
     display.note(`${path}: no row has a label; this peer learns from the swarm's labels for its texts`);
   }
@@ -134,7 +145,7 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
   const test = await encodeExamples(run.task, texts.test);
   const follow = flags.follow ? (event: object) => console.log(JSON.stringify(event)) : null;
   const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow });
-  const wait = flags.wait === undefined ? (saved || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
+  const wait = flags.wait === undefined ? (isBack || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
   const patience = createPatience(wait);
   let crier: Crier | null = null;
   let isStopping = false;
@@ -147,7 +158,9 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
     development: [],
     listen: [listenAddress(flags, port)],
     bootstrap,
-    mixedWith: saved?.mixedWith ?? {},
+    inviters,
+    follows,
+    mixedWith: isBack ? saved!.mixedWith : {},
     onChange: (view) => {
       patience.look(view);
       if (crier && !isStopping) shown.show(view);
@@ -157,13 +170,12 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
     onUnreachable: patience.tell((reason) => display.note(`${reason}; trying again${patience.left()}`)),
   });
   try {
-    const writeRun = (): Promise<void> => {
-      const { mixedWith } = participant.view;
+    const keep = (): Promise<void> => {
       const known = mergeAddresses(crier?.others() ?? [], bootstrap);
-      const port = portIn(participant.addresses()[0] ?? '');
-      return store.writeRun({ settings: run.settings, port, bootstrap: known, mixedWith });
+      const { mixedWith } = participant.view;
+      return writeRun({ port: portIn(participant.addresses()[0] ?? ''), bootstrap: known, mixedWith });
     };
-    await writeRun();
+    await keep();
     await store.writeTexts(digestRows(rows));
     crier = announce(display, participant, {
       runId: run.runId,
@@ -171,7 +183,7 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
       bootstrap,
       onInvite: (invite) => {
         follow?.({ event: 'invite', invite, id: participant.id, runId: run.runId });
-        writeRun().catch((error) => display.note(messageOf(error)));
+        keep().catch((error) => display.note(messageOf(error)));
       },
     });
     shown.show(participant.view);
@@ -179,7 +191,7 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
     crier.stop();
     isStopping = !over;
     if (!over) await participant.stop();
-    await writeRun();
+    await keep();
     shown.stop();
     display.close();
     if (!over) {
@@ -195,6 +207,7 @@ async function takePart(flags: Flags, { display, path, rows, saved, folder }: Pr
       return;
     }
     const adapter = join(folder, 'adapter');
+    await keepEarlier(adapter, run.runId);
     await writeAdapter(adapter, { run, vector: participant.adapter() });
     const compared = test.length > 0 ? await compare(display, { run, trainer, gold, test, signal }, participant) : null;
     printResult(flags, { run, participant, adapter, accuracy: compared, tested: test.length });

@@ -1,24 +1,35 @@
 /** @file `lorikeet up`: starts a run, measures its label prior, prints the invite; started again, goes on. */
-import { randomBytes } from 'node:crypto';
 import { parseSettings } from '../../protocol/config.ts';
+import { counted } from '../display.ts';
 import { UserError } from '../errors.ts';
-import { openRun, type Run, runIdOf } from '../train/run.ts';
+import type { Run } from '../train/run.ts';
 import type { YamlFile } from '../yaml.ts';
+import { type Beginning, beginRun } from './begin.ts';
 import type { Flags } from './flags.ts';
 import { preparePeer, readTexts, runPeer } from './peer.ts';
 
 export async function up(options: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const flags: Flags = { host: '127.0.0.1', ...options };
   const prepared = preparePeer(flags);
-  const { saved, folder } = prepared;
   const config = await readConfig(flags.config);
-  const wanted = { ...config?.given, ...given };
   const check = (all: Readonly<Record<string, unknown>>): Run['settings'] => checkWith(all, given, config);
-  if (saved) refuseChange(saved.settings, check({ ...saved.settings, ...wanted }), folder);
-  // The same data and flags another time are another run.
-  const fresh = { nonce: randomBytes(8).toString('hex'), ...wanted };
-  const bare = await openRun(check(saved ? { ...saved.settings, ...wanted } : fresh));
-  await runPeer(flags, prepared, { bare, texts: readTexts(flags, prepared, bare), bootstrap: saved?.bootstrap ?? [] });
+  const beginning = await beginRun(flags, prepared, { wanted: { ...config?.given, ...given }, check });
+  const { run, isBack } = beginning;
+  const { saved, folder, display } = prepared;
+  if (saved && !isBack) display.note(`${folder}: run ${beginning.follows} is over; ${plan(beginning)}`);
+  await runPeer(flags, prepared, {
+    ...beginning,
+    texts: readTexts(flags, prepared, run),
+    bootstrap: saved && isBack ? saved.bootstrap : [],
+    inviters: [],
+  });
+}
+
+function plan({ run, earlierRounds }: Beginning): string {
+  const { rounds } = run.settings;
+  if (run.given === null) return 'another begins';
+  const from = earlierRounds > 0 ? 'its adapter' : 'the adapter given';
+  return `another goes on from ${from} for ${counted(rounds, earlierRounds > 0 ? 'more round' : 'round')}`;
 }
 
 /** The file of settings, checked by line; null where there is none. */
@@ -43,13 +54,4 @@ function checkWith(
   const name = parsed.problem.split(':')[0]!;
   const isOfFile = config !== null && Object.hasOwn(config.given, name) && flags[name] === undefined;
   throw new UserError('usage', `${isOfFile ? config.source.placeOf([name]).text : 'up'}: ${parsed.problem}`);
-}
-
-/** A state folder belongs to one run: settings that alter what is computed cannot change under it. */
-function refuseChange(saved: Run['settings'], wanted: Run['settings'], folder: string): void {
-  if (runIdOf(wanted) === runIdOf(saved)) return;
-  throw new UserError(
-    'incompatible',
-    `${folder}: holds run ${runIdOf(saved)}, whose settings are others; leave the flags out to go on, or choose another --state`,
-  );
 }

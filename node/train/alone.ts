@@ -1,6 +1,6 @@
 /** @file The baseline beside every swarm: as many rounds of the same steps, with these examples and nobody else. */
 import { type EncodedExample, trainRound } from './learner.ts';
-import type { Run } from './run.ts';
+import { type Run, startOf } from './run.ts';
 import type { Trainer } from './trainer.ts';
 
 export interface AloneOptions {
@@ -18,7 +18,7 @@ export async function trainAlone(options: AloneOptions): Promise<Float32Array> {
   const { run, trainer, examples, peer, signal, onProgress } = options;
   const { settings, task, labels, tensors } = run;
   const common = { trainer, task, settings, labels, tensors, examples, peer, steps: settings.localSteps };
-  let vector = run.initial;
+  let vector = startOf(run);
   for (let round = 0; round < settings.rounds; round++) {
     signal.throwIfAborted();
     vector = (await trainRound({ ...common, round, vector })).vector;

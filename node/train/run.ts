@@ -1,5 +1,6 @@
 /** @file A run as this machine opens it: settings, run id, base model, task, and the layout of the adapter. */
 import { createHash } from 'node:crypto';
+import { CODECS } from '../../protocol/codec.ts';
 import { canonicalSettings, parseSettings, type RunSettings } from '../../protocol/config.ts';
 import { edgeMistake, readEdges } from '../../protocol/edges.ts';
 import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../../protocol/frame.ts';
@@ -25,8 +26,12 @@ export interface Run {
   readonly patternLabels: readonly LabelWords[];
   readonly lora: LoraSpec;
   readonly tensors: readonly ModelTensor[];
-  /** The adapter everybody starts from. */
+  /** A fresh adapter, which leaves the base as it is. */
   readonly initial: Float32Array;
+  /** The adapter everybody starts from; null where it is another than the fresh one and is not here. */
+  readonly start: Float32Array | null;
+  /** The same in the run's own rank, as it goes to whoever joins; null where the fresh one is meant. */
+  readonly given: Float32Array | null;
   /** What of an adapter travels. */
   readonly wire: Wire;
 }
@@ -43,6 +48,29 @@ export function checkSettings(given: Readonly<Record<string, unknown>>, where: s
   const parsed = parseSettings(given);
   if (!parsed.ok) throw new UserError('usage', `${where}: ${parsed.problem}`);
   return parsed.settings;
+}
+
+/** Names an adapter by its content: sha256 of its numbers, as little-endian float32, in hex digits. */
+export function hashOfAdapter(vector: Float32Array): string {
+  return createHash('sha256').update(CODECS.f32.encode(vector)).digest('hex');
+}
+
+/** Puts in the adapter that a run starts from. Throws a UserError where it is another than the run's. */
+export function startFrom(run: Run, given: Float32Array): Run {
+  const { settings, tensors } = run;
+  if (hashOfAdapter(given) !== settings.startHash)
+    throw new UserError(
+      'incompatible',
+      `run ${run.runId}: starts from adapter ${settings.startHash.slice(0, 12)}..., this is ${hashOfAdapter(given).slice(0, 12)}...; take the one it was started with`,
+    );
+  const start = settings.localRank ? cutRank(given, tensors, settings.localRank) : given;
+  return { ...run, given, start, wire: createWire(tensors, settings, start) };
+}
+
+/** The adapter a run starts from. Throws a UserError where it is not here. */
+export function startOf({ start, runId }: Run): Float32Array {
+  if (start) return start;
+  throw new UserError('incompatible', `run ${runId}: the adapter it starts from is not here; join it again`);
 }
 
 /** Opens the base and the task of a run, filling in the base's hash. Throws a UserError if this machine's base is another. */
@@ -92,6 +120,8 @@ export async function openRun(given: RunSettings): Promise<Run> {
     lora,
     tensors,
     initial,
+    start: settings.startHash === '' ? initial : null,
+    given: null,
     wire: createWire(tensors, settings, initial),
   };
 }
@@ -111,9 +141,10 @@ export async function calibrateRun(run: Run, trainer: Trainer, texts: readonly s
   const prior: number[] = [];
   for (const [p] of run.task.prompts.entries()) {
     const sequences = await encodeTexts(run.task, texts, p);
-    prior.push(...(await measurePrior(trainer, run.task, run.initial, sequences)));
+    prior.push(...(await measurePrior(trainer, run.task, startOf(run), sequences)));
   }
-  return openRun({ ...run.settings, labelPrior: prior.map((x) => x.toFixed(4)).join(',') });
+  const calibrated = await openRun({ ...run.settings, labelPrior: prior.map((x) => x.toFixed(4)).join(',') });
+  return run.given ? startFrom(calibrated, run.given) : calibrated;
 }
 
 /** Where full-parameter training starts: every weight of the base as one vector. */

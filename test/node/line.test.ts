@@ -1,4 +1,5 @@
 /** @file Frames one after the other: what ends with its connection has not left, and a deadline is of one frame. */
+import { mock } from 'node:test';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Channel, createLine } from '../../node/line.ts';
@@ -71,16 +72,27 @@ test('a line that ends, idle or not, says so once, lets its channel go, and take
 });
 
 test('the deadline begins anew with each frame that leaves', async () => {
-  const { of, take, turn } = channel();
-  const line = createLine({ open: async () => of, deadlineMs: 300, onEnd: () => {} });
-  const sent = [0, 1, 2, 3].map(() => line.send(FRAME));
-  for (let i = 0; i < 4; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 120)); // 480 ms in all
-    take();
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    const { of, take, turn } = channel();
+    const line = createLine({ open: async () => of, deadlineMs: 300, onEnd: () => {} });
+    const sent = [0, 1, 2, 3].map(() => line.send(FRAME));
     await turn();
+    for (let i = 0; i < 4; i++) {
+      mock.timers.tick(200); // 800 ms in all
+      take();
+      await turn();
+    }
+    assert.equal(await Promise.all(sent), [true, true, true, true]);
+    const last = line.send(FRAME);
+    mock.timers.tick(299);
+    const early = await Promise.race([last, turn().then(() => 'still waiting')]);
+    assert.is(early, 'still waiting');
+    mock.timers.tick(1);
+    assert.is(await last, false, 'nobody takes this one');
+  } finally {
+    mock.timers.reset();
   }
-  assert.equal(await Promise.all(sent), [true, true, true, true]);
-  assert.is(await line.send(FRAME), false, 'nobody takes this one');
 });
 
 test.run();

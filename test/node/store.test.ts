@@ -46,9 +46,10 @@ test('run and snapshot come back; a snapshot that is torn or of another run is r
   const store = openStore(folder);
   assert.is(store.readRun(), null);
   assert.is(store.readSnapshot(RUN, 'int8'), null);
-  await store.writeRun({ settings, port: 4001, bootstrap: ['x'], mixedWith: { y: 3 } });
+  const saved = { settings, port: 4001, bootstrap: ['x'], mixedWith: { y: 3 }, follows: null, earlierRounds: 0 };
+  await store.writeRun(saved);
   await store.writeSnapshot(snapshot);
-  assert.equal(store.readRun(), { settings, port: 4001, bootstrap: ['x'], mixedWith: { y: 3 } });
+  assert.equal(store.readRun(), saved);
   assert.equal(store.readSnapshot(RUN, 'int8'), snapshot);
   assert.is(
     mistakeOf(() => store.readSnapshot('f'.repeat(32), 'int8')),

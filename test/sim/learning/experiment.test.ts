@@ -331,8 +331,8 @@ test('an interrupted experiment stops at the next step and writes no half run', 
   const folder = temporaryFolder();
   const [, run] = await planRuns(readSpec({ ...SPEC, settings: { ...QUICK, rounds: 500 } }, 'x'));
   const controller = new AbortController();
-  const options = { runs: [run!], folder, threads: 1, signal: controller.signal, onProgress: () => {} };
-  setTimeout(() => controller.abort(), 1500);
+  const onProgress = (): void => controller.abort();
+  const options = { runs: [run!], folder, threads: 1, signal: controller.signal, onProgress };
   const error = await runExperiment(options).then(
     () => null,
     (e: Error) => e,

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CODECS } from '../../../protocol/codec.ts';
 import { encodeFrame } from '../../../protocol/frame.ts';
-import { createPeer } from '../../../protocol/peer.ts';
+import { createPeer, totalRounds } from '../../../protocol/peer.ts';
 import { step } from '../../../protocol/step.ts';
 import { distance, mean, norm } from '../../../protocol/vector.ts';
 import { quickHash } from '../../../sim/world/digest.ts';
@@ -51,9 +51,9 @@ test('told to keep its own, a newcomer adopts nothing and everybody still finish
 });
 
 /** A newcomer `a` that hears of others at round 9, and what it does when they answer. */
-function newcomer() {
+function newcomer(inviters: readonly string[] = []) {
   const settings = settingsWith({ codec: 'f32', rounds: 20, minPeers: 2 });
-  const peer = createPeer({ id: 'a', runId: RUN, settings, adapter: Float32Array.of(9, 9) });
+  const peer = createPeer({ id: 'a', runId: RUN, settings, adapter: Float32Array.of(9, 9), inviters });
   let sequence = 0;
   const hear = (from: string, message: Parameters<typeof encodeFrame>[0]['message']) =>
     step(peer, { type: 'frame', from, bytes: encodeFrame({ message, sequence: sequence++ }, RUN, quickHash) }, clock);
@@ -68,7 +68,7 @@ function newcomer() {
   peer.deadlineAt = Number.POSITIVE_INFINITY;
   for (const id of ['b', 'c', 'd']) peer.members.get(id)!.round = 9;
   hear('b', { type: 'announce', round: 9, state: 'joined', addresses: [] });
-  return { peer, answer, clock };
+  return { peer, answer, hear, clock };
 }
 
 test('an adapter is taken when a second one agrees, whoever else answers otherwise', () => {
@@ -100,6 +100,61 @@ test('where nobody agrees, or nobody answers, it goes on with its own', () => {
   step(silent.peer, { type: 'timer', name: 'round' }, { ...silent.clock, now: silent.peer.deadlineAt });
   assert.is(silent.peer.phase, 'training');
   assert.ok(norm(silent.peer.adapter) < 13);
+});
+
+test('where no two agree the inviter is believed, at the deadline and not before', () => {
+  const { peer, answer, clock } = newcomer(['c']);
+  for (const [id, values] of [
+    ['c', [1, 2]],
+    ['b', [-50, 7]],
+  ] as const)
+    answer(id, [...values]);
+  assert.is(peer.phase, 'asking');
+  step(peer, { type: 'timer', name: 'round' }, { ...clock, now: peer.deadlineAt });
+  assert.is(peer.phase, 'training');
+  assert.equal([...peer.adapter], [1, 2]);
+});
+
+test('who comes when all have finished gets the result of the inviter alone, but of no stranger alone', () => {
+  for (const inviters of [['b'], []]) {
+    const settings = settingsWith({ codec: 'f32', rounds: 20, minPeers: 2 });
+    const peer = createPeer({ id: 'a', runId: RUN, settings, adapter: Float32Array.of(9, 9), inviters });
+    const end = totalRounds(settings);
+    let now = 1000;
+    let sequence = 0;
+    const at = (input: Parameters<typeof step>[1]) => step(peer, input, { now, hash: quickHash });
+    const hear = (message: Parameters<typeof encodeFrame>[0]['message']) =>
+      at({ type: 'frame', from: 'b', bytes: encodeFrame({ message, sequence: sequence++ }, RUN, quickHash) });
+    at({ type: 'start', addresses: [] });
+    at({ type: 'peer', id: 'b', up: true });
+    hear({ type: 'announce', round: end, state: 'finished', addresses: [] });
+    assert.is(peer.phase, 'gathering');
+    now = peer.deadlineAt;
+    at({ type: 'timer', name: 'round' });
+    assert.is(peer.phase, inviters.length > 0 ? 'asking' : 'training');
+    if (inviters.length === 0) continue;
+    const payload = CODECS.f32.encode(Float32Array.of(1, 2));
+    hear({ type: 'adapter', round: end, codec: 'f32', count: 2, payload });
+    now = peer.deadlineAt;
+    at({ type: 'timer', name: 'round' });
+    assert.is(peer.phase, 'finished');
+    assert.equal([...peer.adapter], [1, 2]);
+  }
+});
+
+test('who was invited does not begin by itself, even where one peer is enough; who invited does', () => {
+  for (const inviters of [['b'], []]) {
+    const settings = settingsWith({ minPeers: 1 });
+    const peer = createPeer({ id: 'a', runId: RUN, settings, adapter: Float32Array.of(9, 9), inviters });
+    const at = (input: Parameters<typeof step>[1]) => step(peer, input, { now: 1000, hash: quickHash });
+    at({ type: 'start', addresses: [] });
+    assert.is(peer.phase, inviters.length > 0 ? 'gathering' : 'training');
+    if (inviters.length === 0) continue;
+    at({ type: 'peer', id: 'b', up: true });
+    const message = { type: 'announce', round: 0, state: 'joined', addresses: [] } as const;
+    at({ type: 'frame', from: 'b', bytes: encodeFrame({ message, sequence: 1 }, RUN, quickHash) });
+    assert.is(peer.phase, 'training');
+  }
 });
 
 test.run();

@@ -1,0 +1,144 @@
+/** @file Which run a command line means: a new one, the one its state holds, or one that goes on from an adapter. */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { RunSettings } from '../../protocol/config.ts';
+import { type ReadAdapter, readAdapter } from '../adapter.ts';
+import type { Display } from '../display.ts';
+import { UserError } from '../errors.ts';
+import { peekStart, peekStore, type Saved } from '../store.ts';
+import { checkSettings, hashOfAdapter, openRun, type Run, runIdOf, startFrom } from '../train/run.ts';
+import type { Flags } from './flags.ts';
+
+/** A run, and what it takes over. */
+export interface Beginning {
+  readonly run: Run;
+  /** Whether the state folder holds it already. */
+  readonly isBack: boolean;
+  /** The run, over now, whose state becomes this one's; null: none. */
+  readonly follows: string | null;
+  /** Training rounds of the runs before it, where rounds were raised. */
+  readonly earlierRounds: number;
+}
+
+/** What an adapter's run settles about another that starts from it; all else is as anew. */
+const TASK = [
+  'base',
+  'baseHash',
+  'prompt',
+  'patterns',
+  'labels',
+  'labelPrior',
+  'maxTokens',
+  'rank',
+  'alpha',
+  'targets',
+];
+const SHAPE = ['rank', 'alpha', 'targets'] as const;
+
+type Given = Readonly<Record<string, unknown>>;
+/** What flags and file ask for, and the check of settings as a whole. */
+interface Asked {
+  readonly wanted: Given;
+  readonly check: (all: Given) => RunSettings;
+}
+
+type State = { readonly saved: Saved; readonly folder: string };
+
+/** What `up` begins or goes on with. Throws a UserError where flags and state do not go together. */
+export async function beginRun(
+  flags: Flags,
+  { saved, isOver, folder, display }: { saved: Saved | null; isOver: boolean; folder: string; display: Display },
+  { wanted, check }: Asked,
+): Promise<Beginning> {
+  // The same data and flags another time are another run.
+  const nonce = randomBytes(8).toString('hex');
+  const from = flags.from === undefined ? null : await readStart(String(flags.from), wanted, display.note);
+  const follows = saved ? runIdOf(saved.settings) : null;
+  if (saved && !isOver) return goOn({ saved, folder }, { wanted, check }, from?.vector ?? null);
+  if (from) {
+    const task = Object.fromEntries(TASK.map((name) => [name, (from.run.settings as unknown as Given)[name]]));
+    return {
+      run: await anew(check, { ...task, nonce, ...wanted }, from.vector),
+      isBack: false,
+      follows,
+      earlierRounds: 0,
+    };
+  }
+  if (!saved) return { run: await anew(check, { nonce, ...wanted }, null), isBack: false, follows, earlierRounds: 0 };
+  const done = saved.earlierRounds + saved.settings.rounds;
+  if (wanted.rounds !== undefined && Number(wanted.rounds) > done) {
+    const settings = { ...saved.settings, nonce, ...wanted, rounds: Number(wanted.rounds) - done };
+    return {
+      run: await anew(check, settings, await resultOf({ saved, folder })),
+      isBack: false,
+      follows,
+      earlierRounds: done,
+    };
+  }
+  return goOn({ saved, folder }, { wanted, check }, null);
+}
+
+/** The run of a state, opened, with the adapter it starts from where that is not a fresh one. */
+export async function openSaved({ saved, folder }: State, given: Given = {}): Promise<Run> {
+  const run = await openRun(checkSettings({ ...saved.settings, ...given }, folder));
+  if (run.settings.startHash === '') return run;
+  const start = peekStart(folder);
+  if (!start)
+    throw new UserError(
+      'storage',
+      `${join(folder, 'start.bin')}: missing; restore it, or join the run with another --state`,
+    );
+  return startFrom(run, start);
+}
+
+/** A run that there was not before. */
+async function anew(check: Asked['check'], given: Given, start: Float32Array | null): Promise<Run> {
+  const run = await openRun(check({ ...given, startHash: start ? hashOfAdapter(start) : '' }));
+  return start ? startFrom(run, start) : run;
+}
+
+/** A state folder belongs to one run: settings that alter what is computed cannot change under it. */
+async function goOn(
+  { saved, folder }: State,
+  { wanted, check }: Asked,
+  start: Float32Array | null,
+): Promise<Beginning> {
+  const { earlierRounds, settings } = saved;
+  const rounds = wanted.rounds === undefined ? settings.rounds : Number(wanted.rounds) - earlierRounds;
+  const asked = { ...settings, ...wanted, rounds, ...(start ? { startHash: hashOfAdapter(start) } : {}) };
+  if (runIdOf(check(asked)) !== runIdOf(settings))
+    throw new UserError(
+      'incompatible',
+      `${folder}: holds run ${runIdOf(settings)}, whose settings are others; leave the flags out to go on, or choose another --state`,
+    );
+  const run = await openSaved({ saved, folder }, { ...wanted, rounds });
+  return { run, isBack: true, follows: saved.follows, earlierRounds };
+}
+
+/** The adapter a finished state ended with. */
+async function resultOf(state: State): Promise<Float32Array> {
+  const run = await openSaved(state);
+  const found = peekStore(state.folder).snapshot(run.runId);
+  if (!found)
+    throw new UserError(
+      'storage',
+      `${state.folder}: its snapshot has gone; restore it, or start from an adapter with --from`,
+    );
+  return run.wire.unpack(found.adapter);
+}
+
+/** Reads the adapter of `--from`. Throws a UserError where a flag asks for another shape than it has. */
+async function readStart(folder: string, wanted: Given, note: Display['note']): Promise<ReadAdapter> {
+  const others = Object.entries(wanted).filter(([name]) => !SHAPE.some((shape) => shape === name));
+  const adapter = await readAdapter(folder, Object.fromEntries(others));
+  adapter.notes.forEach(note);
+  const { settings } = adapter.run;
+  const asked = checkSettings({ ...settings, ...wanted }, 'up');
+  for (const name of SHAPE)
+    if (name in wanted && asked[name] !== settings[name])
+      throw new UserError(
+        'usage',
+        `--from ${folder}: its ${name} is ${settings[name]}; got --${name} ${asked[name]}, which can be left out`,
+      );
+  return adapter;
+}
