@@ -65,10 +65,13 @@ export function reasonsOf(addresses: readonly string[], error: unknown): string 
 /** That none of those an invite names answers. */
 export function nobodyOf(addresses: readonly string[], error: unknown): UserError {
   const asked = new Set(addresses.map(idIn)).size;
-  const others = asked === 1 ? 'it names nobody else to ask' : `all ${asked} peers it names were asked`;
+  const others =
+    asked === 1
+      ? 'it names nobody else to ask; is that peer running, and the address right?'
+      : `all ${asked} peers it names were asked; is one of them running?`;
   return new UserError(
     'unreachable',
-    `invite: nobody answers at ${reasonsOf(addresses, error)}; ${others}; is one of them running, and the address right? Whoever is in the run can give a fresh invite`,
+    `invite: nobody answers at ${reasonsOf(addresses, error)}; ${others} Whoever is in the run can give a fresh invite`,
   );
 }
 

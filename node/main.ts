@@ -119,7 +119,7 @@ function createProgram(): Command {
     ),
     (_name, setting) => !setting.arithmetic,
   ).action(async (words: string[], flags: Flags) =>
-    (await import('./commands/join.ts')).join(words.join(' '), flags, settingsOf(flags)),
+    (await import('./commands/join.ts')).join(words, flags, settingsOf(flags)),
   );
 
   withData(withMachine(command('eval', 'Score an adapter on labelled texts, and its base beside it.')))

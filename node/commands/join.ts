@@ -10,8 +10,13 @@ import { type Beginning, openSaved } from './begin.ts';
 import type { Flags } from './flags.ts';
 import { type Prepared, preparePeer, readTexts, runPeer } from './peer.ts';
 
-export async function join(text: string, options: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
-  const invite = parseInvite(text);
+export async function join(
+  words: readonly string[],
+  options: Flags,
+  given: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const invite = parseInvite(words.join(' '));
+  refuseOdd(words);
   const flags: Flags = { host: hostBeside(invite.addresses), ...options };
   const prepared = preparePeer(flags);
   const beginning = await joinRun(invite, prepared, given);
@@ -64,6 +69,20 @@ async function fetchAdapter(invite: Invite, { initial }: Run, display: Display):
   const vector = decode('f32', bytes, count);
   if (vector) return vector;
   throw new UserError('incompatible', 'invite: the peer gave an adapter that is none; ask for a fresh invite');
+}
+
+/** A line that was pasted without quotes comes in words: its own are fine, a file that was named beside it is not. */
+function refuseOdd(words: readonly string[]): void {
+  const first = words.findIndex((word) => /lorikeet\d+:|\/(ip|dns)[46]?\//i.test(word));
+  const last = words.findLastIndex((word) => word.includes('#'));
+  const odd = words.find((word, i) =>
+    i < first ? !/^\W*(npx|node|lorikeet|join|\S*main\.js)?$/.test(word) : i > last && !/^[0-9a-f]+\W*$/i.test(word),
+  );
+  if (odd !== undefined)
+    throw new UserError(
+      'usage',
+      `join: got ${JSON.stringify(odd)} beside the invite; wanted one invite, then options such as --data FILE`,
+    );
 }
 
 /** Asks with a key of the moment, so that an invite that leads nowhere leaves nothing behind. */

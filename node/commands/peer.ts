@@ -132,12 +132,11 @@ interface Opened extends Beginning, Entry {
 async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promise<void> {
   const { display, path, rows, saved, folder } = prepared;
   const { run, store, trainer, texts, bootstrap, inviters, signal, isBack, follows, earlierRounds } = opened;
-  const port = saved?.port ?? 0;
   if (run.given) await store.writeStart(run.given);
   const writeRun = (more: Pick<Saved, 'port' | 'bootstrap' | 'mixedWith'>): Promise<void> =>
     store.writeRun({ settings: run.settings, follows, earlierRounds, ...more });
   // Before its first snapshot takes the place of the one of the run that is over.
-  if (saved && !isBack) await writeRun({ port, bootstrap, mixedWith: {} });
+  if (saved && !isBack) await writeRun({ port: saved.port, bootstrap, mixedWith: {} });
   if (texts.labelled.length === 0) {
     display.note(`${path}: no row has a label; this peer learns from the swarm's labels for its texts`);
   }
@@ -156,7 +155,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     gold,
     unlabelled: texts.unlabelled.map((text) => ({ text, truth: null })),
     development: [],
-    listen: [listenAddress(flags, port)],
+    listen: [listenAddress(flags, saved?.port ?? 0)],
     bootstrap,
     inviters,
     follows,
@@ -170,10 +169,11 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     onUnreachable: patience.tell((reason) => display.note(`${reason}; trying again${patience.left()}`)),
   });
   try {
+    const port = portIn(participant.addresses()[0] ?? ''); // a host that has stopped has none
     const keep = (): Promise<void> => {
       const known = mergeAddresses(crier?.others() ?? [], bootstrap);
       const { mixedWith } = participant.view;
-      return writeRun({ port: portIn(participant.addresses()[0] ?? ''), bootstrap: known, mixedWith });
+      return writeRun({ port, bootstrap: known, mixedWith });
     };
     await keep();
     await store.writeTexts(digestRows(rows));

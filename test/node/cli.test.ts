@@ -45,6 +45,8 @@ const MISTAKES: readonly [args: string[], code: number, message: RegExp][] = [
   ],
   [['up', '--data', 'a.tsv', '--base', 'nowhere', '--state', 'fresh.lorikeet'], 2, /nowhere: not a model folder/],
   [['join', 'hello', '--data', 'a.tsv'], 2, /invite: got "hello"; wanted lorikeet1:\/ip4/],
+  [['join', INVITE, '--data', 'a.tsv', 'b.tsv'], 2, /join: got "b\.tsv" beside the invite; wanted one invite/],
+  [['join', 'c.tsv', INVITE, '--data', 'a.tsv'], 2, /join: got "c\.tsv" beside the invite/],
   [['join', INVITE.slice(0, -9), '--data', 'a.tsv'], 2, /invite: cut off, its run has 23 digits; wanted 40; copy/],
   [
     ['join', INVITE.replace('tcp/1/', 'tcp/99999/'), '--data', 'a.tsv'],

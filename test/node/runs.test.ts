@@ -67,6 +67,8 @@ test('who comes back says within its wait that nobody answers where, and ends', 
     child.kill('SIGINT');
     await done;
   }
+  const port = Number(/tcp\/(\d+)/.exec(invite!)![1]);
+  assert.is(JSON.parse(readFileSync(join(folder, 'first', 'run.json'), 'utf8')).port, port, 'to come back to');
   const back = await start('join', invite!, '--data', 'b.tsv', '--state', 'second', '--wait', '2').done;
   assert.is(back.code, 4);
   assert.match(
