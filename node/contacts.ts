@@ -9,7 +9,10 @@ const MAX_OWN_ADDRESSES = 4;
 const MAX_OTHERS_ADDRESSES = 2;
 /** Of all addresses of an invite: more is no pleasure to paste. */
 const MAX_CHARACTERS = 1000;
-/** Members that do not answer are not tried for ever. */
+/** Members that do not answer, for they may be busy, are tried again later, a few times. */
+const MAX_TRIES = 3;
+const RETRY_MS = 30_000;
+/** Whom to keep in mind for that. */
 const MAX_TRIED = 64;
 
 export interface Contacts {
@@ -28,9 +31,11 @@ export function createContacts(options: {
   connected: () => readonly Acquaintance[];
   answers: (address: string, signal: AbortSignal) => Promise<boolean>;
   onMore: () => void;
+  now?: () => number;
 }): Contacts {
+  const { now = Date.now } = options;
   const stopping = new AbortController();
-  const tried = new Set<string>();
+  const tried = new Map<string, { count: number; at: number }>();
   const seen = new Map<string, readonly string[]>();
   let isBusy = false;
   const own = (): string[] => worthTelling(options.own(), MAX_OWN_ADDRESSES);
@@ -49,12 +54,16 @@ export function createContacts(options: {
       })
       .slice(0, MAX_OTHERS);
   const look = (): void => {
-    if (isBusy || stopping.signal.aborted || tried.size >= MAX_TRIED || others().length >= MAX_OTHERS) return;
+    if (isBusy || stopping.signal.aborted || others().length >= MAX_OTHERS) return;
     for (const { id, addresses } of options.connected()) {
       const places = candidates(addresses);
       const key = `${id} ${places.join()}`;
-      if (places.length === 0 || tried.has(key)) continue;
-      tried.add(key);
+      const { count, at } = tried.get(key) ?? { count: 0, at: 0 };
+      const isNew = count === 0 && tried.size < MAX_TRIED;
+      const isAgain = count > 0 && count < MAX_TRIES && now() - at >= RETRY_MS;
+      if (places.length === 0 || places.every((place) => seen.get(id)?.includes(place)) || !(isNew || isAgain))
+        continue;
+      tried.set(key, { count: count + 1, at: now() });
       isBusy = true;
       tryOne(id, places).finally(() => {
         isBusy = false;

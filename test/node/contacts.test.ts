@@ -20,7 +20,12 @@ const OWN = at('10.0.0.1', 1);
 /** Lets every promise that is settled be heard. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function contactsOf(options: { own?: string[]; connected: Acquaintance[]; answering?: (address: string) => boolean }) {
+function contactsOf(options: {
+  own?: string[];
+  connected: Acquaintance[];
+  answering?: (address: string) => boolean;
+  now?: () => number;
+}) {
   const tried: string[] = [];
   let more = 0;
   const contacts = createContacts({
@@ -33,6 +38,7 @@ function contactsOf(options: { own?: string[]; connected: Acquaintance[]; answer
     onMore: () => {
       more += 1;
     },
+    now: options.now ?? (() => 0),
   });
   return { contacts, tried, told: () => more };
 }
@@ -85,6 +91,37 @@ test('who does not answer, who has left, and addresses of loopback or of another
   contacts.look();
   await settle();
   assert.equal(contacts.addresses(), [OWN, at('10.0.0.22', 2), at('10.0.0.4', 4)], 'but at another address');
+});
+
+test('who does not answer, since it is busy, is tried again after half a minute, three times in all', async () => {
+  let [time, isBusy] = [0, true];
+  const connected = [member(2, '10.0.0.2'), member(3, '10.0.0.3')];
+  const { contacts, tried, told } = contactsOf({
+    connected,
+    now: () => time,
+    answering: (address) => !isBusy && address.includes('.2/'),
+  });
+  const counts: number[] = [];
+  for (time of [0, 29_000, 30_000, 59_000]) {
+    contacts.look();
+    await settle();
+    counts.push(tried.length);
+  }
+  assert.equal(counts, [2, 2, 4, 4]);
+  isBusy = false;
+  for (time of [60_000, 90_000, 900_000]) {
+    contacts.look();
+    await settle();
+  }
+  assert.equal([tried.length, told(), contacts.addresses()], [6, 1, [OWN, at('10.0.0.2', 2)]]);
+});
+
+test('of a crowd that does not answer so many are tried and no more', async () => {
+  const connected = Array.from({ length: 200 }, (_, i) => member(2, `10.0.1.${i}`));
+  const { contacts, tried } = contactsOf({ connected, answering: () => false });
+  contacts.look();
+  for (let i = 0; i < 200; i++) await settle();
+  assert.is(tried.length, 64);
 });
 
 test('where all are on this machine loopback is named, and where others are known it is not', async () => {
