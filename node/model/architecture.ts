@@ -44,6 +44,8 @@ export interface Architecture {
   readonly vocabulary: number;
   /** Tensors that a file may hold beside the one they share: [copy, original]. */
   readonly tied: readonly (readonly [string, string])[];
+  /** Names of other tensors that a file of the model may hold: heads and notes that take no part in what is computed. */
+  readonly unread: RegExp;
   readonly parameters: readonly Parameter[];
   /** In the order of the forward pass. */
   readonly linears: readonly Linear[];

@@ -3,9 +3,19 @@
  * user's cache folder, from where every session of every peer maps the same pages.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { writeFileAtomic } from '../atomic.ts';
@@ -13,6 +23,7 @@ import { messageOf, UserError } from '../errors.ts';
 import type { Architecture } from './architecture.ts';
 import { readArchitecture } from './config.ts';
 import { openSafetensors, openShards, type SafetensorsFile, tensorData } from './safetensors.ts';
+import { checkTokenizer } from './vocabulary.ts';
 
 export interface WeightPlace {
   readonly shape: readonly number[];
@@ -34,8 +45,6 @@ export interface Base {
 }
 
 export const WEIGHTS_FILE = 'weights.bin';
-/** The sha256 that weights.bin has, written after it. */
-const DIGEST_FILE = 'weights.sha256';
 /** Of weights.bin and of what is checked before it is written; another version's files lie elsewhere. */
 const LAYOUT = 2;
 const [SINGLE, INDEX] = ['model.safetensors', 'model.safetensors.index.json'];
@@ -58,7 +67,7 @@ function packageRoot(): string {
 export async function openBase(name: string): Promise<Base> {
   const folder = baseFolder(name);
   const architecture = readArchitecture(folder);
-  checkTokenizer(join(folder, 'tokenizer.json'), architecture.vocabulary);
+  checkTokenizer(folder, architecture.vocabulary);
   const isSharded = !existsSync(join(folder, SINGLE)) && existsSync(join(folder, INDEX));
   const file = isSharded ? openShards(folder, INDEX) : openWeights(folder);
   const names = tensorNames(file, architecture);
@@ -77,43 +86,21 @@ export async function openBase(name: string): Promise<Base> {
 
 /** The one file of weights; where there is only one of another kind, that is said. */
 function openWeights(folder: string): SafetensorsFile {
-  const other = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'tf_model.h5', 'flax_model.msgpack'];
-  const found = existsSync(join(folder, SINGLE)) ? undefined : other.find((name) => existsSync(join(folder, name)));
-  if (found)
-    throw new UserError(
-      'usage',
-      `${folder}: its weights are in ${found}; wanted ${SINGLE} (save_pretrained of transformers writes it)`,
-    );
-  return openSafetensors(join(folder, SINGLE));
+  if (existsSync(join(folder, SINGLE))) return openSafetensors(join(folder, SINGLE));
+  const others = readdirSync(folder).sort();
+  const found = [/^(pytorch|tf|flax)_model/, /\.(gguf|pt|pth|onnx|safetensors)$/]
+    .map((kind) => others.find((name) => kind.test(name)))
+    .find((name) => name !== undefined);
+  throw new UserError(
+    'usage',
+    `${folder}: ${found ? `its weights are in ${found}` : 'holds no weights'}; wanted ${SINGLE} (save_pretrained of transformers writes it)`,
+  );
 }
 
 /** The files that an index which could be read lists, sorted. */
 function shardNames(folder: string): string[] {
   const { weight_map: map } = JSON.parse(readFileSync(join(folder, INDEX), 'utf8'));
   return [...new Set(Object.values(map as Record<string, string>))].sort();
-}
-
-/** Every token of the tokenizer must have a row of the embeddings. Throws a UserError that names the first that has none. */
-function checkTokenizer(path: string, vocabulary: number): void {
-  if (!existsSync(path)) return; // said where it is opened
-  let tokenizer: { model?: { vocab?: unknown }; added_tokens?: { id: number; content: string }[] };
-  try {
-    tokenizer = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new UserError('usage', `${path}: not JSON (${messageOf(error)}); fetch the model again`);
-  }
-  const vocab = tokenizer.model?.vocab ?? {};
-  const own = Array.isArray(vocab)
-    ? vocab.map((entry, id): [string, number] => [String((entry as unknown[])[0]), id])
-    : Object.entries(vocab as Record<string, number>);
-  const added = (tokenizer.added_tokens ?? []).map(({ content, id }): [string, number] => [content, id]);
-  for (const [token, id] of [...own, ...added]) {
-    if (Number.isInteger(id) && id >= 0 && id < vocabulary) continue;
-    throw new UserError(
-      'incompatible',
-      `${path}: token ${JSON.stringify(token)} has the number ${id}; the embeddings have ${vocabulary} rows, from 0: tokenizer and weights do not belong together, or tokens were added and the embeddings not resized`,
-    );
-  }
 }
 
 /** Where the head is said to be the embeddings, a head of its own in the file must be them: else nobody knows which is meant. */
@@ -161,26 +148,50 @@ export async function cacheGraph(base: Base, onnx: Uint8Array): Promise<string> 
   const name = `${createHash('sha256').update(onnx).digest('hex').slice(0, 32)}.onnx`;
   const path = join(base.cache, name);
   // By content, not by name: a disk may have lost part of it.
-  if (!existsSync(path) || !readFileSync(path).equals(onnx)) await storing(path, () => writeFileAtomic(path, onnx));
+  if (!isSame(path, onnx)) await storing(path, () => writeFileAtomic(path, onnx));
   return path;
 }
 
-function cacheRoot(): string {
-  const root = process.env.LORIKEET_CACHE ?? process.env.XDG_CACHE_HOME;
-  if (root) return join(root, 'lorikeet');
+function isSame(path: string, bytes: Uint8Array): boolean {
   try {
-    return join(homedir(), '.cache', 'lorikeet');
-  } catch (error) {
-    // A user without an entry in passwd, as in many containers.
-    throw new UserError(
-      'storage',
-      `no home folder for the cache (${messageOf(error)}); set LORIKEET_CACHE to a folder with room`,
-    );
+    return readFileSync(path).equals(bytes);
+  } catch {
+    return false;
   }
 }
 
-/** Where each parameter is in the file; older checkpoints call a LayerNorm's weight and bias gamma and beta. */
+function cacheRoot(): string {
+  const { LORIKEET_CACHE: own, XDG_CACHE_HOME: shared } = process.env;
+  // A relative XDG_CACHE_HOME is to be ignored, says its specification.
+  const root = own || (shared && isAbsolute(shared) ? shared : '');
+  if (root) return join(root, 'lorikeet');
+  let problem = 'HOME is empty';
+  try {
+    const home = homedir();
+    if (home !== '') return join(home, '.cache', 'lorikeet');
+  } catch (error) {
+    // A user without an entry in passwd, as in many containers.
+    problem = messageOf(error);
+  }
+  throw new UserError('storage', `no home folder for the cache (${problem}); set LORIKEET_CACHE to a folder with room`);
+}
+
+/**
+ * Where each parameter is in the file; older checkpoints call a LayerNorm's weight and bias gamma and beta. Throws a UserError
+ * on one that is missing or misshapen, and on a tensor that belongs to another model.
+ */
 function tensorNames(file: SafetensorsFile, architecture: Architecture): Map<string, string> {
+  const names = parameterNames(file, architecture);
+  const known = new Set([...names.values(), ...architecture.tied.map(([copy]) => copy)]);
+  const other = [...file.tensors.keys()].find((name) => !known.has(name) && !architecture.unread.test(name));
+  if (other === undefined) return names;
+  throw new UserError(
+    'usage',
+    `${file.path}: holds tensor ${other}, which the model of config.json has not; wanted both files of one model`,
+  );
+}
+
+function parameterNames(file: SafetensorsFile, architecture: Architecture): Map<string, string> {
   return new Map(
     architecture.parameters.map(({ name, shape }) => {
       const older = name.replace(/LayerNorm\.weight$/, 'LayerNorm.gamma').replace(/LayerNorm\.bias$/, 'LayerNorm.beta');
@@ -206,6 +217,7 @@ function placesOf(architecture: Architecture): Map<string, WeightPlace> {
   return places;
 }
 
+/** Writes weights.bin unless it holds, number by number, what the base's file does. */
 async function writeWeights(
   cache: string,
   file: SafetensorsFile,
@@ -215,20 +227,49 @@ async function writeWeights(
   const path = join(cache, WEIGHTS_FILE);
   const last = [...places.values()].at(-1)!;
   const size = last.offset + Math.ceil(last.byteLength / ALIGNMENT) * ALIGNMENT;
-  const digest = join(cache, DIGEST_FILE);
-  if (existsSync(path) && existsSync(digest) && readFileSync(digest, 'utf8') === (await hashFile(path))) return;
-  const bytes = new Uint8Array(size);
-  for (const [name, { offset }] of places) {
+  const tensorOf = (name: string): Uint8Array => {
     const data = tensorData(file, names.get(name)!);
-    if (!data.every(Number.isFinite))
+    if (!areFinite(data))
       throw new UserError('usage', `${file.path}: tensor ${names.get(name)} holds numbers that are not finite`);
-    bytes.set(new Uint8Array(data.buffer), offset);
-  }
+    return new Uint8Array(data.buffer);
+  };
+  if (holds(path, size, places, tensorOf)) return;
+  const bytes = new Uint8Array(size);
+  for (const [name, { offset }] of places) bytes.set(tensorOf(name), offset);
   await storing(path, async () => {
     mkdirSync(cache, { recursive: true });
     await writeFileAtomic(path, bytes);
-    await writeFileAtomic(digest, createHash('sha256').update(bytes).digest('hex'));
   });
+}
+
+function areFinite(data: Float32Array): boolean {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false;
+  return true;
+}
+
+/** Whether a file is of that size and has every tensor at its place. */
+function holds(
+  path: string,
+  size: number,
+  places: ReadonlyMap<string, WeightPlace>,
+  tensorOf: (name: string) => Uint8Array,
+): boolean {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile() || statSync(path).size !== size) return false;
+  let cached: number;
+  try {
+    cached = openSync(path, 'r');
+  } catch {
+    return false; // what cannot be read is written anew
+  }
+  try {
+    for (const [name, { offset, byteLength }] of places) {
+      const found = Buffer.alloc(byteLength);
+      if (readSync(cached, found, 0, byteLength, offset) !== byteLength || !found.equals(tensorOf(name))) return false;
+    }
+    return true;
+  } finally {
+    closeSync(cached);
+  }
 }
 
 /** Hex sha256 of a file's bytes. */

@@ -31,9 +31,12 @@ const WITHOUT_EFFECT = [
   ],
 ];
 
+/** More are a mistake, not a model. */
+const MAX_LAYERS = 1000;
+
 /** Reads the settings of a BERT and describes it. Throws on what the graph does not do. */
 export function createBert(reader: ConfigReader): Architecture {
-  reader.expect('hidden_act', ['gelu']);
+  reader.expect('hidden_act', ['gelu'], 'gelu');
   reader.expect('position_embedding_type', ['absolute'], 'absolute');
   reader.expect('tie_word_embeddings', [true], true);
   reader.expect('is_decoder', [false], false);
@@ -46,12 +49,12 @@ export function createBert(reader: ConfigReader): Architecture {
   const config: BertConfig = {
     vocabulary: reader.integer('vocab_size'),
     hidden: reader.integer('hidden_size'),
-    layers: reader.integer('num_hidden_layers'),
+    layers: reader.integer('num_hidden_layers', MAX_LAYERS),
     heads: reader.integer('num_attention_heads'),
     feedForward: reader.integer('intermediate_size'),
     positions: reader.integer('max_position_embeddings'),
     types: reader.integer('type_vocab_size'),
-    epsilon: reader.number('layer_norm_eps'),
+    epsilon: reader.positive('layer_norm_eps'),
   };
   if (config.hidden % config.heads !== 0)
     reader.fail(`hidden_size ${config.hidden} is no multiple of ${config.heads} heads`);
@@ -62,6 +65,7 @@ export function createBert(reader: ConfigReader): Architecture {
       ['cls.predictions.decoder.weight', 'bert.embeddings.word_embeddings.weight'],
       ['cls.predictions.decoder.bias', 'cls.predictions.bias'],
     ],
+    unread: /^bert\.pooler\.|^cls\.seq_relationship\.|^bert\.embeddings\.(position_ids|token_type_ids)$/,
     parameters: parametersOf(config),
     linears: linearsOf(config),
     forward: (weights, inputs) => forward(config, weights, inputs),

@@ -8,10 +8,10 @@ import { type ConfigReader, createReader } from './fields.ts';
 import { readJsonObject } from './json.ts';
 
 /** One entry an architecture. */
-const ARCHITECTURES: Readonly<Record<string, (reader: ConfigReader) => Architecture>> = {
-  BertForMaskedLM: createBert,
+const ARCHITECTURES: Readonly<Record<string, { type: string; create: (reader: ConfigReader) => Architecture }>> = {
+  BertForMaskedLM: { type: 'bert', create: createBert },
   /** The same, with a second head that is left alone. */
-  BertForPreTraining: createBert,
+  BertForPreTraining: { type: 'bert', create: createBert },
 };
 
 /** What a config.json without `architectures` is taken for, by its model_type; its weights tell whether it is. */
@@ -27,10 +27,16 @@ export function readArchitecture(folder: string): Architecture {
     );
   const config = readJsonObject(path, 'the configuration of a Hugging Face model');
   const reader = createReader(path, config);
-  const given = (config.architectures as string[] | null | undefined)?.[0];
-  const name = given ?? BY_TYPE[String(config.model_type)] ?? '(none)';
-  const create = ARCHITECTURES[name];
-  return create
-    ? create(reader)
+  const { architectures: names, model_type: type } = config;
+  if (names !== undefined && names !== null && !Array.isArray(names))
+    return reader.fail(`architectures is ${JSON.stringify(names)}; wanted a list`);
+  const name = String((names as unknown[] | null | undefined)?.[0] ?? BY_TYPE[String(type)] ?? '(none)');
+  const found = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
+  if (found && type !== undefined && type !== null && type !== found.type)
+    return reader.fail(
+      `model_type is ${JSON.stringify(type)}, architectures is ${name}; wanted model_type ${found.type}`,
+    );
+  return found
+    ? found.create(reader)
     : reader.fail(`architecture ${name} is not known; wanted one of ${Object.keys(ARCHITECTURES).join(', ')}`);
 }

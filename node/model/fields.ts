@@ -2,8 +2,10 @@
 import { UserError } from '../errors.ts';
 
 export interface ConfigReader {
-  integer(key: string): number;
-  number(key: string): number;
+  /** A positive integer. Throws on anything else, or above `most`. */
+  integer(key: string, most?: number): number;
+  /** A positive number. */
+  positive(key: string): number;
   /** Throws unless the value (or the fallback, where it is missing) is one of `allowed`. */
   expect(key: string, allowed: readonly unknown[], fallback?: unknown): void;
   /** Throws on the first other field that is set to something, since it may change what is computed. */
@@ -42,10 +44,15 @@ export function createReader(path: string, config: Record<string, unknown>): Con
           `${other} is ${JSON.stringify(config[other])?.slice(0, 80)}, which is not known here and may change what is computed`,
         );
     },
-    number,
-    integer: (key) => {
+    positive: (key) => {
       const value = number(key);
-      return Number.isInteger(value) && value > 0 ? value : fail(`${key} is ${value}; wanted a positive integer`);
+      return value > 0 ? value : fail(`${key} is ${value}; wanted a positive number`);
+    },
+    integer: (key, most = 2 ** 31 - 1) => {
+      const value = number(key);
+      return Number.isInteger(value) && value > 0 && value <= most
+        ? value
+        : fail(`${key} is ${value}; wanted a positive integer of at most ${most}`);
     },
     expect: (key, allowed, fallback) => {
       expected.add(key);

@@ -95,6 +95,10 @@ function parseHeader(path: string, size: number, read: SafetensorsFile['read']):
     throw new UserError('usage', `${path}: not a safetensors file (${what}); fetch or export it again`);
   };
   if (size < 8) bad(`${size} bytes`);
+  const start = new TextDecoder().decode(read(0, Math.min(size, 40)));
+  if (start.startsWith('version https://git-lfs'))
+    bad('a pointer of Git LFS; the file itself comes with "git lfs pull"');
+  if (/^\s*<(!doctype|html|\?xml)/i.test(start)) bad('a web page');
   const headerBytes = Number(new DataView(read(0, 8).buffer).getBigUint64(0, true));
   if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > size) bad(`a header of ${headerBytes} bytes`);
   const text = new TextDecoder().decode(read(8, 8 + headerBytes));
@@ -104,6 +108,7 @@ function parseHeader(path: string, size: number, read: SafetensorsFile['read']):
   } catch {
     bad('the header is not JSON');
   }
+  if (header === null || typeof header !== 'object' || Array.isArray(header)) bad('the header is no object');
   const twice = repeatedKey(text);
   if (twice !== null) bad(`tensor ${twice} stands twice`);
   const tensors = new Map<string, TensorEntry>();
