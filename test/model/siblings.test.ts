@@ -15,6 +15,7 @@ const TOKENIZER = {
   model: { type: 'WordPiece', unk_token: '[UNK]', vocab: Object.fromEntries(WORDS.map((word, id) => [word, id])) },
 };
 const root = temporaryFolder();
+process.env.LORIKEET_CACHE = join(root, 'cache'); // what is spoilt below stays here
 let made = 0;
 
 /** A small base, some of its files changed: fields set, text written as it is, or what a function makes of the bytes. */
