@@ -96,7 +96,8 @@ export function isAnswered(peer: Peer, out: Outbox): boolean {
   const isOver = answers.length >= ASKED || out.now >= peer.deadlineAt;
   if (!agreed && !isOver) return false;
   peer.question = null;
-  const invited = answers.find((a) => peer.inviters.includes(a.from));
+  // An invite names others too, which its giver has only met: the giver comes first.
+  const invited = peer.inviters.map((id) => answers.find((a) => a.from === id)).find((a) => a !== undefined);
   const taken = agreed ? (agreed.a.round > agreed.b.round ? agreed.a : agreed.b) : invited;
   if (!taken) return true;
   const { from, vector } = taken;

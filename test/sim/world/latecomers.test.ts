@@ -102,8 +102,8 @@ test('where nobody agrees, or nobody answers, it goes on with its own', () => {
   assert.ok(norm(silent.peer.adapter) < 13);
 });
 
-test('where no two agree the inviter is believed, at the deadline and not before', () => {
-  const { peer, answer, clock } = newcomer(['c']);
+test('where no two agree the inviter is believed, at the deadline and not before, and before others its invite names', () => {
+  const { peer, answer, clock } = newcomer(['c', 'b']);
   for (const [id, values] of [
     ['c', [1, 2]],
     ['b', [-50, 7]],
