@@ -19,7 +19,7 @@ export interface SimulationResult {
   /** How far the mean moved other than by what latecomers adopted, where nothing is trained, in units of the first disagreement; null elsewhere. */
   readonly drift: number | null;
   readonly apart: number;
-  /** Of the peers' mean at the end, by the trainer's own measure; of all peers, on average and at worst. */
+  /** Of the peers' mean at the end, by the trainer's own measure; of all peers, on average and at worst. NaN (null in JSON): not measured. */
   readonly loss: number;
   readonly lossOfPeers: number;
   readonly lossOfWorst: number;
@@ -140,7 +140,7 @@ async function simulateWith(
   for (const { peer } of world.seats)
     for (const [code, count] of Object.entries(peer.refused)) refused[code] = (refused[code] ?? 0) + count;
   const honest = world.seats.filter((_, i) => i >= liarCount(scenario)).map(({ peer }) => peer);
-  const losses = await Promise.all(isMeasured ? vectors.map((x) => trainer.loss(x)) : [0]);
+  const losses = await Promise.all(isMeasured ? vectors.map((x) => trainer.loss(x)) : [Number.NaN]);
   const rounds = await tally.rounds();
   const result: SimulationResult = {
     rounds,
@@ -148,7 +148,7 @@ async function simulateWith(
     virtualMs: world.now(),
     drift: scenario.trainer === 'none' ? distance(middle, tally.expected()) / spread : null,
     apart: rootMeanSquare(vectors, middle) / spread,
-    loss: isMeasured ? await trainer.loss(middle) : 0,
+    loss: isMeasured ? await trainer.loss(middle) : Number.NaN,
     lossOfPeers: losses.reduce((a, b) => a + b, 0) / losses.length,
     lossOfWorst: Math.max(...losses),
     roundsToThousandth: (rounds.find((r) => r.apart <= 1e-3)?.round ?? -1) + 1 || null,
