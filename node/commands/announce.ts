@@ -59,7 +59,8 @@ export function announce(
     );
   };
   const { id, view } = participant;
-  display.note(`peer ${id}, run ${runId}, ${view.labelled} labelled, ${counted(view.unlabelled, 'unlabelled text')}`);
+  const others = view.unlabelled > 0 ? `, ${view.unlabelled} without a label` : '';
+  display.note(`peer ${id}, run ${runId}, ${counted(view.labelled, 'labelled text')}${others}`);
   invite();
   const hint = lonelyText({ addresses: participant.addresses(), host, bootstrap });
   if (hint) display.note(hint);
