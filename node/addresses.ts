@@ -69,10 +69,10 @@ export function nobodyOf(addresses: readonly string[], error: unknown): UserErro
     asked === 1
       ? 'it names nobody else to ask; is that peer running, and the address right?'
       : `all ${asked} peers it names were asked; is one of them running?`;
-  return new UserError(
-    'unreachable',
-    `invite: nobody answers at ${reasonsOf(addresses, error)}; ${others} Whoever is in the run can give a fresh invite`,
-  );
+  const next = addresses.every(isLoopback)
+    ? 'It leads to this very machine: who invites from another begins with --host 0.0.0.0'
+    : 'Whoever is in the run can give a fresh invite';
+  return new UserError('unreachable', `invite: nobody answers at ${reasonsOf(addresses, error)}; ${others} ${next}`);
 }
 
 /** What the system says of a way that is none, in words. */

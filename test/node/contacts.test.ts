@@ -227,7 +227,9 @@ test('an invite that nobody answers says why at each address, and how many peers
     message.includes(`at ${OWN} (nothing listens there: ECONNREFUSED), ${at('10.0.0.2', 2)} (no answer in time)`),
   );
   assert.match(message, /all 2 peers it names were asked/);
-  assert.match(nobodyOf([OWN], errors[0]).message, /it names nobody else to ask/);
+  assert.match(nobodyOf([OWN], errors[0]).message, /it names nobody else to ask.*can give a fresh invite$/);
+  const here = nobodyOf([at('127.0.0.1', 1)], errors[0]).message;
+  assert.match(here, /It leads to this very machine: who invites from another begins with --host 0\.0\.0\.0$/);
   const many = Array.from({ length: 20 }, (_, i) => at(`10.0.0.${i}`, 2));
   assert.match(nobodyOf(many, errors[0]).message, /10\.0\.0\.5\/.* and 14 more addresses; it names nobody else/);
   assert.equal(mergeAddresses([many[3]!], many), [many[3], ...many.filter((_, i) => i !== 3)].slice(0, 16));
