@@ -25,7 +25,8 @@ export async function join(
     ...beginning,
     texts: readTexts(flags, prepared, run),
     bootstrap: mergeAddresses(invite.addresses, beginning.isBack ? prepared.saved!.bootstrap : []),
-    inviters: invite.addresses.flatMap((address) => idIn(address) ?? []),
+    // Whoever else it names has only been seen to answer.
+    inviters: invite.addresses.slice(0, 1).flatMap((address) => idIn(address) ?? []),
   });
 }
 
