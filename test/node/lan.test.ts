@@ -20,7 +20,7 @@ for (const address of [IPV4, IPV6]) {
     const inside = `ip link set lo up && ${add} && exec "$0" "$1" ${address} ${HOSTS}`;
     const { stdout, stderr } = spawnSync('unshare', ['-rn', 'sh', '-c', inside, process.execPath, script], {
       encoding: 'utf8',
-      timeout: 120_000,
+      timeout: 800_000,
     });
     assert.is(stdout.trim(), `${HOSTS - 1}`, stderr);
   });

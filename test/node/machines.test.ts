@@ -26,7 +26,7 @@ if (!hasNamespaces) {
   const script = fileURLToPath(new URL('./parts/machines.js', import.meta.url));
   const { stdout, stderr } = spawnSync('unshare', ['-rn', process.execPath, script], {
     encoding: 'utf8',
-    timeout: 220_000,
+    timeout: 800_000,
   });
   const outcome = (): Outcome => {
     assert.match(stdout, /^\{/, stderr);

@@ -26,7 +26,7 @@ for (let i = 0; i < Number(count); i++) {
 }
 const heard = (): number =>
   Math.min(...peers.map((p) => [...p.members.values()].filter((m) => m.sequence >= 0).length));
-const end = Date.now() + 60_000;
+const end = Date.now() + 600_000;
 while (heard() < Number(count) - 1 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
 console.log(heard());
 process.exit();
