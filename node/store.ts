@@ -1,6 +1,16 @@
 /** @file A peer's state folder: run settings, key (0600), snapshot, port; one process at a time. */
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { CODECS, type CodecName, decode } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../protocol/snapshot.ts';
@@ -40,7 +50,7 @@ export interface Store {
   writeSnapshot(snapshot: Snapshot): Promise<void>;
   /** Keeps the adapter that the run starts from. */
   writeStart(vector: Float32Array): Promise<void>;
-  /** Lets another process in. */
+  /** Lets another process in. Where no run has begun, what was made here goes away again. */
   release(): void;
 }
 
@@ -64,12 +74,14 @@ export function openStore(folder: string): Store {
       'storage',
       `${what}: ${messageOf(error)}; check its permissions and the space left, or choose another --state`,
     );
+  let made: string | undefined;
   try {
-    mkdirSync(folder, { recursive: true });
+    made = mkdirSync(folder, { recursive: true });
   } catch (error) {
     throw failed(folder, error);
   }
   takeLock(path('lock'), failed);
+  let isKeyNew = false;
   // What a process that was killed while it wrote has left.
   for (const file of readdirSync(folder)) if (file.endsWith('.tmp')) rmSync(join(folder, file), { force: true });
   const write = (file: keyof typeof FILES, bytes: Uint8Array | string, mode?: number): Promise<void> =>
@@ -85,6 +97,7 @@ export function openStore(folder: string): Store {
     key: async (create) => {
       if (existsSync(path('key'))) return readFileSync(path('key'));
       const key = await create();
+      isKeyNew = true;
       await write('key', key, 0o600);
       return key;
     },
@@ -92,9 +105,22 @@ export function openStore(folder: string): Store {
     writeSnapshot: (snapshot) => write('snapshot', encodeSnapshot(snapshot, sha256)),
     writeStart: (vector) => write('start', CODECS.f32.encode(vector)),
     release: () => {
-      if (held.delete(path('lock'))) rmSync(path('lock'), { force: true });
+      if (!held.delete(path('lock'))) return;
+      rmSync(path('lock'), { force: true });
+      if (existsSync(path('run')) || existsSync(path('snapshot'))) return;
+      if (isKeyNew) for (const file of ['key', 'start'] as const) rmSync(path(file), { force: true });
+      if (made) removeEmpty(folder, made);
     },
   };
+}
+
+/** Removes empty folders, from one up to another around it. */
+function removeEmpty(folder: string, last: string): void {
+  try {
+    for (let at = resolve(folder); at.length >= resolve(last).length; at = dirname(at)) rmdirSync(at);
+  } catch {
+    // Somebody has put something there: it stays.
+  }
 }
 
 /** What a state folder says of its run, or null. For commands that only look. */

@@ -31,6 +31,24 @@ test('a key is made once, and only its owner can read it', async () => {
   store.release();
 });
 
+test('a start that fails leaves no folder behind; a run that has begun, and what is not ours, stays', async () => {
+  const [above, key] = [temporaryFolder(), async () => Uint8Array.of(1, 2, 3)];
+  const folder = join(above, 'new', 'state');
+  const start = async (then: (store: ReturnType<typeof openStore>) => unknown): Promise<void> => {
+    const store = openStore(folder);
+    await store.key(key);
+    await then(store);
+    store.release();
+  };
+  await start(() => {});
+  assert.equal(readdirSync(above), []);
+  await start(() => writeFileSync(join(folder, 'notes'), ''));
+  assert.equal(readdirSync(folder), ['notes']);
+  await start((store) => store.writeSnapshot(snapshot));
+  await start(() => {});
+  assert.equal(readdirSync(folder).sort(), ['key', 'notes', 'snapshot.bin']);
+});
+
 test('what has changed in a file is known by its rows, in whatever order they stand', () => {
   const row = (text: string, label: string | null = null) => ({ text, label });
   const before = digestRows([row('a', '1'), row('b'), row('b'), row('c')]);
