@@ -1,12 +1,12 @@
 /** @file The shared adapter on disk: a PEFT folder, with the run it came from beside it so that it can be used as trained. */
 import { constants, existsSync, readFileSync } from 'node:fs';
-import { access, mkdir, rename } from 'node:fs/promises';
+import { access, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSettings, type RunSettings, wantedOf } from '../protocol/config.ts';
 import { RUN_ID_DIGITS } from '../protocol/frame.ts';
 import type { Setting } from '../protocol/setting.ts';
 import { SETTINGS } from '../protocol/settings.ts';
-import { writeFileAtomic } from './atomic.ts';
+import { makeFolder, writeFileAtomic } from './atomic.ts';
 import { messageOf, UserError } from './errors.ts';
 import { BUNDLED, baseFolder } from './model/base.ts';
 import { readArchitecture } from './model/config.ts';
@@ -50,7 +50,7 @@ export async function keepEarlier(folder: string, runId: string): Promise<void> 
 /** Makes the folder and checks that it can be written, before hours are spent on what goes there. */
 export async function prepareFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     await access(folder, constants.W_OK);
   } catch (error) {
     throw unwritable(folder, error);

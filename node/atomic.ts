@@ -1,8 +1,24 @@
-/** @file Writes a file so that a reader, or a restart after a crash, sees the old bytes or the new, never a part. A leaf. */
+/** @file Writes a file so that a reader, or a restart after a crash, sees the old bytes or the new, never a part; makes folders. A leaf. */
+import { mkdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 let counter = 0;
+
+/**
+ * Makes a folder with those above it. Throws what the system throws. Node's own way (`recursive`) goes on for ever where a
+ * folder that is there takes no other, as below /proc.
+ */
+export function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(folder) !== folder) makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    // Another process may have made it since.
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
+}
 
 /** Temporary file, fsync, rename, fsync of the folder. Throws what the system throws, leaving the old file. */
 export async function writeFileAtomic(path: string, bytes: Uint8Array | string, mode = 0o644): Promise<void> {

@@ -208,10 +208,20 @@ function collect(value: string, earlier: string[]): string[] {
   return [...earlier, value];
 }
 
+/** Throws a UserError where the current folder is gone: paths, and threads, begin there. */
+function checkFolder(): void {
+  try {
+    process.cwd();
+  } catch (error) {
+    throw new UserError('storage', `the current folder is gone (${messageOf(error)}); change to one that is there`);
+  }
+}
+
 async function main(): Promise<void> {
   watchPipes();
   const program = createProgram();
   try {
+    checkFolder();
     await program.parseAsync(shapeHelp(program, process.argv));
   } catch (error) {
     process.exitCode = report(error, program);

@@ -4,6 +4,7 @@ import { createDisplay } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { columnNames } from '../train/columns.ts';
 import { labelData, openData } from '../train/data.ts';
+import { leftOutLine } from '../train/inspect.ts';
 import { encodeExamples, evaluate, labelWords } from '../train/learner.ts';
 import { classCounts, majorityShare } from '../train/score.ts';
 import { createTrainer } from '../train/trainer.ts';
@@ -16,7 +17,8 @@ export async function evaluateAdapter(flags: Flags, given: Readonly<Record<strin
   const { run, vector, notes } = await readAdapter(String(flags.adapter), given);
   const options = dataOptions(flags);
   const file = openData(path, options);
-  const { labelled } = labelData(file, run.task, options);
+  const read = labelData(file, run.task, options);
+  const { labelled } = read;
   if (labelled.length === 0)
     throw new UserError(
       'usage',
@@ -30,7 +32,8 @@ export async function evaluateAdapter(flags: Flags, given: Readonly<Record<strin
     ...deviceFlags(flags),
   });
   try {
-    notes.forEach(display.note);
+    const leftOut = leftOutLine(file, read);
+    [...notes, ...(leftOut ? [leftOut] : [])].forEach(display.note);
     if (trainer.notice) display.note(trainer.notice);
     const examples = await encodeExamples(run.task, labelled);
     const score = (label: string, v: Float32Array, labels = run.labels) =>

@@ -8,6 +8,7 @@ import { EXIT, messageOf, UserError } from '../errors.ts';
 import { type Participant, startParticipant } from '../participant.ts';
 import { compareRows, digestRows, openStore, peekStore, peekTexts, readRun, type Saved, type Store } from '../store.ts';
 import { type DataFile, type Example, type LabelledFile, labelData, openData, type Row } from '../train/data.ts';
+import { leftOutLine } from '../train/inspect.ts';
 import { encodeExamples } from '../train/learner.ts';
 import { calibrateRun, type Run, runIdOf } from '../train/run.ts';
 import { priorTexts } from '../train/sample.ts';
@@ -230,8 +231,18 @@ export function readTexts(flags: Flags, prepared: Prepared, run: Run): Texts {
   const { labelled, unlabelled } = own;
   if (flags.test === undefined) return { labelled, unlabelled, own, test: [] };
   const path = String(flags.test);
-  const test = labelData(openData(path, options), run.task, options).labelled;
+  const file = openData(path, options);
+  const read = labelData(file, run.task, options);
+  const test = read.labelled;
   if (test.length === 0) throw new UserError('usage', `${path}: no row has a label; wanted labelled texts to test on`);
+  const known = new Set(own.items.map(({ text }) => text));
+  const shared = test.filter(({ text }) => known.has(text)).length;
+  const leftOut = leftOutLine(file, read);
+  if (leftOut) prepared.display.note(leftOut);
+  if (shared > 0)
+    prepared.display.note(
+      `${path}: ${shared} of ${test.length} texts to test on stand in ${prepared.path} too, and are no test`,
+    );
   return { labelled, unlabelled, own, test };
 }
 

@@ -7,7 +7,6 @@ import {
   closeSync,
   createReadStream,
   existsSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -18,7 +17,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
-import { writeFileAtomic } from '../atomic.ts';
+import { makeFolder, writeFileAtomic } from '../atomic.ts';
 import { messageOf, UserError } from '../errors.ts';
 import type { Architecture } from './architecture.ts';
 import { readArchitecture } from './config.ts';
@@ -237,7 +236,7 @@ async function writeWeights(
   const bytes = new Uint8Array(size);
   for (const [name, { offset }] of places) bytes.set(tensorOf(name), offset);
   await storing(path, async () => {
-    mkdirSync(cache, { recursive: true });
+    makeFolder(cache);
     await writeFileAtomic(path, bytes);
   });
 }

@@ -1,7 +1,7 @@
 /** @file PEFT adapter folders (adapter_config.json, adapter_model.safetensors), read and written; keys as PEFT 0.21 saves. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../atomic.ts';
+import { makeFolder, writeFileAtomic } from '../atomic.ts';
 import { messageOf, UserError } from '../errors.ts';
 import { isUnset } from './fields.ts';
 import { readJsonObject } from './json.ts';
@@ -172,7 +172,7 @@ export async function writePeft(folder: string, adapter: PeftAdapter): Promise<v
     alpha_pattern: {},
   };
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     await writeFileAtomic(join(folder, WEIGHTS), encodeSafetensors(named, { format: 'pt' }));
     await writeFileAtomic(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
   } catch (error) {

@@ -132,6 +132,21 @@ export function inspectionLines(found: Inspection): string[] {
   ];
 }
 
+/** What of a file is not scored, in a line; null: nothing is left out. */
+export function leftOutLine({ path }: DataFile, { labelled, unlabelled, bad }: LabelledFile): string | null {
+  if (bad.length + unlabelled.length === 0) return null;
+  const parts = [
+    ...(unlabelled.length > 0 ? [`${unlabelled.length} without a label`] : []),
+    ...(bad.length > 0 ? [badLine(bad)] : []),
+  ];
+  return `${path}: ${many(labelled.length, 'text')} to score; left out: ${parts.join(', ')}`;
+}
+
+function badLine(bad: Inspection['bad']): string {
+  const shown = bad.slice(0, 3).map(({ line, problem }) => `line ${line}: ${problem}`);
+  return `${many(bad.length, 'bad row')} (${shown.join('; ')}${bad.length > 3 ? '; ...' : ''})`;
+}
+
 function columnsLine({ text, label, others }: Inspection['columns']): string {
   const names = others.slice(0, 8).map((name) => name || '(no name)');
   const left = others.length > 0 ? `; not read: ${names.join(', ')}${others.length > 8 ? ', ...' : ''}` : '';

@@ -4,6 +4,8 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { labelData, openData } from '../../node/train/data.ts';
+import { leftOutLine } from '../../node/train/inspect.ts';
 import { priorTexts } from '../../node/train/sample.ts';
 import { ROOT, temporaryFolder } from '../support.ts';
 
@@ -52,6 +54,29 @@ test('texts that differ by capitals and spaces only repeat, and all that is not 
   const { stdout } = check('--data', path);
   assert.match(stdout, /1 text repeated, 1 of them under several classes/);
   assert.match(stdout, /not read: \(no name\), c0, .*c6, \.\.\./);
+});
+
+test('what is not scored is said, with the rows that are bad', () => {
+  const task = { classes: ['negative', 'positive'] };
+  const read = (content: string) => {
+    const data = openData(file('score.tsv', `text\tlabel\n${content}`));
+    return leftOutLine(data, labelData(data, task, { skipBadRows: true }));
+  };
+  assert.is(read('a\t1\nb\t0\n'), null);
+  assert.match(
+    String(read('a\t1\nb\t\nc\tmaybe\n')),
+    /score\.tsv: 1 text to score; left out: 1 without a label, 1 bad row \(line 4: label "maybe" is no class\)/,
+  );
+});
+
+test('in a folder that is gone one line says so', () => {
+  const gone = join(folder, 'gone');
+  const main = join(ROOT, 'dist/node/main.js');
+  const line = 'mkdir "$1" && cd "$1" && rmdir "$1" && exec "$2" "$3" check --data "$4"';
+  const args = ['-c', line, '-', gone, process.execPath, main, file('here.tsv', 'text\na\n')];
+  const { status, stderr } = spawnSync('sh', args, { encoding: 'utf8' });
+  assert.is(status, 5, stderr);
+  assert.match(stderr, /^lorikeet: the current folder is gone .*\n$/);
 });
 
 test('one class only is said', () => {
