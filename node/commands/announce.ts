@@ -10,6 +10,8 @@ import type { Participant } from '../participant.ts';
 const MAX_ASKED = 3;
 
 export interface Crier {
+  /** The invite as it is now. */
+  invite(): string;
   /** Looks whether somebody new is there. */
   look(): void;
   /** Where others were seen to answer, to come back to. */
@@ -65,6 +67,7 @@ export function announce(
   const hint = lonelyText({ addresses: participant.addresses(), host, bootstrap });
   if (hint) display.note(hint);
   return {
+    invite: () => formatInvite({ addresses: contacts.addresses(), runId }),
     others: contacts.others,
     look: () => {
       contacts.look();

@@ -5,7 +5,7 @@ import { keepEarlier, writeAdapter } from '../adapter.ts';
 import { mergeAddresses, portIn } from '../addresses.ts';
 import { counted, createDisplay, type Display } from '../display.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
-import { type Participant, startParticipant } from '../participant.ts';
+import { startParticipant } from '../participant.ts';
 import { compareRows, digestRows, openStore, peekStore, peekTexts, readRun, type Saved, type Store } from '../store.ts';
 import { type DataFile, type Example, type LabelledFile, labelData, openData, type Row } from '../train/data.ts';
 import { leftOutLine } from '../train/inspect.ts';
@@ -216,7 +216,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     // Alone on purpose is another matter.
     if (Object.keys(mixedWith).length === 0 && !adoptedFrom && run.settings.minPeers > 1)
       process.exitCode = EXIT.unreachable;
-    if (flags.serve) await serve(display, participant, signal);
+    if (flags.serve) await serve(display, crier.invite(), signal);
   } finally {
     shown.stop();
     crier?.stop();
@@ -247,8 +247,9 @@ export function readTexts(flags: Flags, prepared: Prepared, run: Run): Texts {
 }
 
 /** Answers those who come late until Ctrl-C. */
-async function serve(display: Display, participant: Participant, signal: AbortSignal): Promise<void> {
-  display.note(`serving the result to those who come late, at ${participant.addresses().join(', ')}; Ctrl-C ends it`);
+async function serve(display: Display, invite: string, signal: AbortSignal): Promise<void> {
+  display.note('serving the result to those who come late, until Ctrl-C:');
+  display.note(`  lorikeet join ${invite} --data FILE`);
   await aborted(signal);
 }
 
