@@ -7,7 +7,7 @@ import { CODECS, type CodecName } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { disagreement, mean } from '../protocol/vector.ts';
 import { writeAdapter } from './adapter.ts';
-import { UserError } from './errors.ts';
+import { messageOf, UserError } from './errors.ts';
 import { generateKey } from './host.ts';
 import { type Participant, type ParticipantView, startParticipant } from './participant.ts';
 import { openStore } from './store.ts';
@@ -170,7 +170,9 @@ async function runSwarm(
   gold: readonly (readonly EncodedExample[])[],
 ): Promise<SwarmOutcome> {
   const began = performance.now();
-  const folder = await mkdtemp(join(tmpdir(), 'lorikeet-demo-'));
+  const folder = await mkdtemp(join(tmpdir(), 'lorikeet-demo-')).catch((error) => {
+    throw new UserError('storage', `no temporary folder (${messageOf(error)}); set TMPDIR to a folder with room`);
+  });
   const development = await encodeExamples(run.task, reviews.development);
   const participants: Participant[] = [];
   const peers: DemoPeer[] = [];

@@ -253,9 +253,9 @@ function holds(
   places: ReadonlyMap<string, WeightPlace>,
   tensorOf: (name: string) => Uint8Array,
 ): boolean {
-  if (!statSync(path, { throwIfNoEntry: false })?.isFile() || statSync(path).size !== size) return false;
   let cached: number;
   try {
+    if (!statSync(path).isFile() || statSync(path).size !== size) return false;
     cached = openSync(path, 'r');
   } catch {
     return false; // what cannot be read is written anew

@@ -110,10 +110,11 @@ function readConfig(folder: string): Record<string, unknown> {
 
 /** The adapter of a folder as one vector in the given layout. Throws on a missing tensor, another shape, or a left-over. */
 export function readPeftVector(folder: string, tensors: readonly ModelTensor[]): Float32Array {
-  if (!existsSync(join(folder, WEIGHTS)) && existsSync(join(folder, 'adapter_model.bin')))
+  const isThere = (name: string): boolean => existsSync(join(folder, name));
+  if (!isThere(WEIGHTS))
     throw new UserError(
       'usage',
-      `${folder}: its weights are in adapter_model.bin; wanted ${WEIGHTS} (save_pretrained of PEFT writes it)`,
+      `${folder}: ${isThere('adapter_model.bin') ? 'its weights are in adapter_model.bin' : 'holds no weights'}; wanted ${WEIGHTS} (save_pretrained of PEFT writes it)`,
     );
   const file = openSafetensors(join(folder, WEIGHTS));
   const vector = new Float32Array(elementCount(tensors));

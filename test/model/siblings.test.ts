@@ -197,6 +197,9 @@ test('a home that is empty, or caches named by nothing, make no cache in the wor
   try {
     Object.assign(process.env, { HOME: '', LORIKEET_CACHE: '', XDG_CACHE_HOME: 'relative' });
     assert.match(String(await opened(folder)), /no home folder for the cache \(HOME is empty\); set LORIKEET_CACHE/);
+    process.env.LORIKEET_CACHE = join(folder, 'config.json');
+    assert.match(String(await opened(folder)), /weights\.bin: cannot be written .*set LORIKEET_CACHE/);
+    process.env.LORIKEET_CACHE = '';
     process.env.XDG_CACHE_HOME = join(root, 'shared');
     assert.match((await openBase(folder)).cache, /shared\/lorikeet\//);
   } finally {

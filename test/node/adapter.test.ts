@@ -155,6 +155,14 @@ test('settings that were changed since are used and said; targets may be written
   assert.equal((await readAdapter(order, {})).notes, []);
 });
 
+test('an adapter without weights, or with those of another kind, is named', async () => {
+  const folder = changed(() => {});
+  rmSync(join(folder, 'adapter_model.safetensors'));
+  assert.match(String(await read(folder)), /holds no weights; wanted adapter_model\.safetensors/);
+  writeFileSync(join(folder, 'adapter_model.bin'), '');
+  assert.match(String(await read(folder)), /its weights are in adapter_model\.bin; wanted adapter_model\.safetensors/);
+});
+
 test('a prior stays with its prompt and words only', async () => {
   const { prompt, labels } = run.settings;
   assert.ok(hasPrior((await readAdapter(whole, { prompt, labels })).run.settings));
