@@ -6,18 +6,19 @@ import { dirname } from 'node:path';
 let counter = 0;
 
 /**
- * Makes a folder with those above it. Throws what the system throws. Node's own way (`recursive`) goes on for ever where a
+ * Makes a folder with those above it; gives the topmost it made, if any. Throws what the system throws. Node's own way (`recursive`) goes on for ever where a
  * folder that is there takes no other, as below /proc.
  */
-export function makeFolder(folder: string): void {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
-  if (dirname(folder) !== folder) makeFolder(dirname(folder));
+export function makeFolder(folder: string): string | undefined {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return undefined;
+  const above = dirname(folder) === folder ? undefined : makeFolder(dirname(folder));
   try {
     mkdirSync(folder);
   } catch (error) {
     // Another process may have made it since.
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
+  return above ?? folder;
 }
 
 /** Temporary file, fsync, rename, fsync of the folder. Throws what the system throws, leaving the old file. */

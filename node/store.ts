@@ -1,20 +1,10 @@
 /** @file A peer's state folder: run settings, key (0600), snapshot, port; one process at a time. */
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CODECS, type CodecName, decode } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../protocol/snapshot.ts';
-import { writeFileAtomic } from './atomic.ts';
+import { makeFolder, writeFileAtomic } from './atomic.ts';
 import { codeOf, messageOf, UserError } from './errors.ts';
 import { checkSettings, sha256 } from './train/run.ts';
 
@@ -76,7 +66,7 @@ export function openStore(folder: string): Store {
     );
   let made: string | undefined;
   try {
-    made = mkdirSync(folder, { recursive: true });
+    made = makeFolder(folder);
   } catch (error) {
     throw failed(folder, error);
   }

@@ -53,6 +53,7 @@ const RULES: readonly [room: string, allowed: readonly string[]][] = [
     [
       'protocol/',
       'node/train/',
+      'node/atomic.ts',
       'node/errors.ts',
       'node/schema.ts',
       'node/settings.ts',

@@ -1,5 +1,5 @@
 /** @file Runs experiments: what has no final record yet, one run after the other, each written when it is whole. */
-import { mkdirSync } from 'node:fs';
+import { makeFolder } from '../../node/atomic.ts';
 import type { PlannedRun } from './plan.ts';
 import { appendRecords, type ExperimentRecord, type RoundRecord, readRecords, recordsOf } from './records.ts';
 import { createTrainerCache } from './trainers.ts';
@@ -17,7 +17,7 @@ export interface ExperimentOptions {
 /** Runs what is not in the folder; a run cut short starts over. Gives the records of all the runs asked for. */
 export async function runExperiment(options: ExperimentOptions): Promise<ExperimentRecord[]> {
   const { runs, folder, signal, onProgress } = options;
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const trainers = createTrainerCache(options.threads);
   const stop = (): void => {
     trainers.stop().catch(() => {}); // the run at hand fails at its next step
