@@ -67,11 +67,10 @@ export async function openBase(name: string): Promise<Base> {
   const folder = baseFolder(name);
   const architecture = readArchitecture(folder);
   checkTokenizer(folder, architecture.vocabulary);
-  const isSharded = !existsSync(join(folder, SINGLE)) && existsSync(join(folder, INDEX));
-  const file = isSharded ? openShards(folder, INDEX) : openWeights(folder);
+  const file = openWeights(folder);
   const names = tensorNames(file, architecture);
   checkTied(file, architecture);
-  const weights = isSharded ? [INDEX, ...shardNames(folder)] : [SINGLE];
+  const weights = isSharded(folder) ? [INDEX, ...shardNames(folder)] : [SINGLE];
   const sha256 = await hashFiles(folder, ['config.json', ...weights, 'tokenizer.json', 'tokenizer_config.json']);
   const places = placesOf(architecture);
   const cache = join(cacheRoot(), `${sha256.slice(0, 32)}-${LAYOUT}`);
@@ -83,8 +82,13 @@ export async function openBase(name: string): Promise<Base> {
   return { folder, architecture, sha256, cache, places, expand };
 }
 
-/** The one file of weights; where there is only one of another kind, that is said. */
-function openWeights(folder: string): SafetensorsFile {
+function isSharded(folder: string): boolean {
+  return !existsSync(join(folder, SINGLE)) && existsSync(join(folder, INDEX));
+}
+
+/** The weights of a folder, in one file or several. Throws a UserError that names those of another kind. */
+export function openWeights(folder: string): SafetensorsFile {
+  if (isSharded(folder)) return openShards(folder, INDEX);
   if (existsSync(join(folder, SINGLE))) return openSafetensors(join(folder, SINGLE));
   const others = readdirSync(folder).sort();
   const found = [/^(pytorch|tf|flax)_model/, /\.(gguf|pt|pth|onnx|safetensors)$/]

@@ -1,6 +1,6 @@
 /** @file Words of a vocabulary near to a word that is none, by the base's own embedding of the pieces it falls into. */
-import { join } from 'node:path';
-import { openSafetensors, tensorData } from '../model/safetensors.ts';
+import { openWeights } from '../model/base.ts';
+import { tensorData } from '../model/safetensors.ts';
 import type { TextTokenizer } from './tokenizer.ts';
 
 const SUGGESTIONS = 3;
@@ -37,7 +37,7 @@ export function nearestWords(
 
 function readEmbedding(folder: string): { data: Float32Array; width: number } | null {
   try {
-    const file = openSafetensors(join(folder, 'model.safetensors'));
+    const file = openWeights(folder);
     const name = [...file.tensors.keys()].find((key) => key.endsWith('word_embeddings.weight'))!;
     return { data: tensorData(file, name), width: file.tensors.get(name)!.shape[1]! };
   } catch {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openSafetensors } from '../../node/model/safetensors.ts';
 import { createHead } from '../../node/train/head.ts';
 import { encodeTexts } from '../../node/train/learner.ts';
 import { createTask } from '../../node/train/task.ts';
@@ -96,6 +97,16 @@ test('two label words that are one token are refused, and all words that are non
   assert.throws(labelled('a=gréat,b=great'), /"gréat" and "great" are the same token/);
   assert.throws(labelled('a=wonderfulness,b=great,c=horribleness'), /"wonderfulness".*"horribleness"/);
   assert.throws(labelled('a=[MASK],b=great'), /"\[MASK\]" is 3 tokens/);
+});
+
+test('near words are found in weights of several files too', () => {
+  const folder = folderWith((tokenizer) => tokenizer);
+  const { tensors } = openSafetensors(join(BASE, 'model.safetensors'));
+  copyFileSync(join(BASE, 'model.safetensors'), join(folder, 'part.safetensors'));
+  const map = Object.fromEntries([...tensors.keys()].map((name) => [name, 'part.safetensors']));
+  writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
+  const asked = { ...SPEC, labels: 'a=wonderfulness,b=great' };
+  assert.throws(() => createTask(folder, asked, 96), /"wonderfulness" is 2 tokens .*\(near it: wonderful, /);
 });
 
 /** What texts are made of where cutting is hard: words, runs without an end, marks, spaces of every kind, sigmas. */
