@@ -32,11 +32,13 @@ const imports: Import[] = files.flatMap((file) =>
 const RULES: readonly [room: string, allowed: readonly string[]][] = [
   ['protocol/', []],
   ['node/graph/', []],
-  ['node/model/', ['node/graph/', 'node/errors.ts', 'node/atomic.ts', 'node:']],
+  ['node/formats/', ['node/errors.ts', 'node:']],
+  ['node/model/', ['node/graph/', 'node/formats/', 'node/errors.ts', 'node/atomic.ts', 'node:']],
   [
     'node/train/',
     [
       'node/graph/',
+      'node/formats/',
       'node/model/',
       'node/errors.ts',
       'node/nearest.ts',
