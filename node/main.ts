@@ -201,6 +201,9 @@ function createProgram(): Command {
     .argument('<folders...>', 'result folders')
     .option('--out <dir>', 'where the records go; then ask for the --report', 'results')
     .action(async (folders: string[], flags: Flags) => (await import('./commands/merge.ts')).merge(folders, flags));
+  command('models', 'List the models of the Hugging Face cache on this disk.')
+    .option('--json', 'print the list as one JSON object on stdout')
+    .action(async (flags: Flags) => (await import('./commands/models.ts')).models(flags));
   return program;
 }
 
