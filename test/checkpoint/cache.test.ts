@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cachedCommit, listCached, place } from '../../node/checkpoint/cache.ts';
+import { cachedCommit, filesIn, listCached, place, UNFINISHED } from '../../node/checkpoint/cache.ts';
 import { cacheFolder, hubEnvironment } from '../../node/checkpoint/environment.ts';
 import { startIn } from '../processes.ts';
 import { temporaryFolder } from '../support.ts';
@@ -78,6 +78,7 @@ test('what Python has downloaded is listed by revision, with size, formats and l
   assert.equal([first!.commit, first!.refs, first!.formats, first!.missing], [COMMIT, ['main'], ['safetensors'], []]);
   assert.is(first!.bytes, 10);
   assert.match(first!.lastUsed!, /^2026-03-04/);
+  assert.equal(filesIn(second!.folder), ['onnx/model.onnx']);
   assert.equal([second!.commit, second!.refs, second!.formats], [OTHER, ['refs/pr/1'], ['onnx']]);
   assert.is(cachedCommit(join(cache, 'models--org--small.model'), 'main'), COMMIT);
   assert.is(cachedCommit(join(cache, 'models--org--small.model'), 'v2'), null);
@@ -87,11 +88,13 @@ test('links without their blob and downloads without their end are shown as that
   const cache = temporaryFolder();
   const repository = join(cache, 'models--a--b');
   write(join(repository, 'blobs', `${'1'.repeat(64)}.incomplete`), 'half');
+  write(join(repository, 'blobs', `${'2'.repeat(64)}${UNFINISHED}`), 'all');
   mkdirSync(join(repository, 'snapshots', COMMIT), { recursive: true });
   symlinkSync('../../blobs/gone', join(repository, 'snapshots', COMMIT, 'model.safetensors'));
   const [snapshot, unfinished] = listCached(cache);
   assert.equal(snapshot!.missing, ['model.safetensors']);
-  assert.equal([unfinished!.commit, unfinished!.bytes], [null, 4]);
+  assert.equal([unfinished!.commit, unfinished!.bytes], [null, 7]);
+  assert.equal(filesIn(snapshot!.folder), []);
 });
 
 test('a cache that is not there holds nothing', () => {
