@@ -6,7 +6,7 @@ import { parseSettings, type RunSettings, wantedOf } from '../protocol/config.ts
 import { RUN_ID_DIGITS } from '../protocol/frame.ts';
 import type { Setting } from '../protocol/setting.ts';
 import { SETTINGS } from '../protocol/settings.ts';
-import { makeFolder, writeFileAtomic } from './atomic.ts';
+import { makeFolder, removeEmpty, writeFileAtomic } from './atomic.ts';
 import { messageOf, UserError } from './errors.ts';
 import { BUNDLED, baseFolder } from './model/base.ts';
 import { readArchitecture } from './model/config.ts';
@@ -47,11 +47,17 @@ export async function keepEarlier(folder: string, runId: string): Promise<void> 
   });
 }
 
-/** Makes the folder and checks that it can be written, before hours are spent on what goes there. */
-export async function prepareFolder(folder: string): Promise<void> {
+/**
+ * Makes the folder and checks that it can be written, before hours are spent on what goes there. What it gives takes the folder
+ * away again where nothing has come into it.
+ */
+export async function prepareFolder(folder: string): Promise<() => void> {
   try {
-    makeFolder(folder);
+    const made = makeFolder(folder);
     await access(folder, constants.W_OK);
+    return () => {
+      if (made) removeEmpty(folder, made);
+    };
   } catch (error) {
     throw unwritable(folder, error);
   }

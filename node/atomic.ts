@@ -1,7 +1,7 @@
 /** @file Writes a file so that a reader, or a restart after a crash, sees the old bytes or the new, never a part; makes folders. A leaf. */
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 let counter = 0;
 
@@ -19,6 +19,15 @@ export function makeFolder(folder: string): string | undefined {
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
   return above ?? folder;
+}
+
+/** Removes empty folders, from one up to the topmost that `makeFolder` made. What holds something stays. */
+export function removeEmpty(folder: string, last: string): void {
+  try {
+    for (let at = resolve(folder); at.length >= resolve(last).length; at = dirname(at)) rmdirSync(at);
+  } catch {
+    // It holds something.
+  }
 }
 
 /** Temporary file, fsync, rename, fsync of the folder. Throws what the system throws, leaving the old file. */

@@ -1,10 +1,10 @@
 /** @file A peer's state folder: run settings, key (0600), snapshot, port; one process at a time. */
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { CODECS, type CodecName, decode } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../protocol/snapshot.ts';
-import { makeFolder, writeFileAtomic } from './atomic.ts';
+import { makeFolder, removeEmpty, writeFileAtomic } from './atomic.ts';
 import { codeOf, messageOf, UserError } from './errors.ts';
 import { checkSettings, sha256 } from './train/run.ts';
 
@@ -102,15 +102,6 @@ export function openStore(folder: string): Store {
       if (made) removeEmpty(folder, made);
     },
   };
-}
-
-/** Removes empty folders, from one up to another around it. */
-function removeEmpty(folder: string, last: string): void {
-  try {
-    for (let at = resolve(folder); at.length >= resolve(last).length; at = dirname(at)) rmdirSync(at);
-  } catch {
-    // Somebody has put something there: it stays.
-  }
 }
 
 /** What a state folder says of its run, or null. For commands that only look. */

@@ -19,7 +19,7 @@ export async function demo(flags: Flags, given: Readonly<Record<string, unknown>
   const goldPerClass = integerFlag(flags, 'gold', 1, 100);
   const machine = deviceFlags(flags);
   const display = createDisplay();
-  await prepareFolder(String(flags.out));
+  const tidy = await prepareFolder(String(flags.out));
   const interrupt = interruptSignal(() => display.note('stopping (Ctrl-C again to stop at once)'));
   display.note(
     `${peers} peers, each with its own key and its own TCP host on 127.0.0.1, ${2 * goldPerClass} labelled reviews each; base ${settings.base}`,
@@ -46,6 +46,7 @@ export async function demo(flags: Flags, given: Readonly<Record<string, unknown>
     display.close();
     console.log(flags.json ? JSON.stringify(result) : resultText(result, settings.codec));
   } finally {
+    tidy();
     interrupt.dispose();
   }
 }

@@ -22,11 +22,11 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
   const folder = String(flags.out);
   const fileOf = (kind: string): string => join(folder, `${spec.name}.${kind}`);
   const display = createDisplay();
+  const tidy = await prepareFolder(folder);
   const interrupt = interruptSignal(() =>
     display.note('stopping: finished runs are kept (Ctrl-C again to stop at once)'),
   );
   try {
-    await prepareFolder(folder);
     await runExperiment({
       runs: flags.report ? [] : runs,
       folder,
@@ -62,6 +62,7 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
     display.note(`stopped; the same command goes on from ${folder}`);
     process.exitCode = EXIT.interrupted;
   } finally {
+    tidy();
     interrupt.dispose();
   }
 }

@@ -31,6 +31,7 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
   const runs = flags.report ? [] : shardOf(spec.runs, flags.shard);
   const open = runs.filter((run) => !known.has(keyOf(run, version)));
   const display = createDisplay();
+  const tidy = await prepareFolder(folder);
   const interrupt = interruptSignal(() =>
     display.note('stopping: finished runs are kept (Ctrl-C again to stop at once)'),
   );
@@ -38,7 +39,6 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
     if (runs.length > 0) display.progress(spec.name, runs.length - open.length + done, runs.length);
   };
   try {
-    await prepareFolder(folder);
     if (open.some(({ scenario }) => scenario.trainer === 'lora'))
       await (await import('../../sim/world/lora.ts')).checkLearning(open);
     for (const [i, run] of open.entries()) {
@@ -72,6 +72,7 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
     display.note(`stopped; the same command goes on from ${folder}`);
     process.exitCode = EXIT.interrupted;
   } finally {
+    tidy();
     interrupt.dispose();
   }
 }

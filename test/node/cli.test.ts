@@ -1,11 +1,11 @@
 /** @file The command line as a user meets it: exit codes, one-line errors, and a swarm of processes one of which comes back. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Running, said, startIn } from '../processes.ts';
-import { temporaryFolder } from '../support.ts';
+import { ROOT, temporaryFolder } from '../support.ts';
 
 const folder = temporaryFolder();
 const start = (...args: string[]): Running => startIn(folder, args);
@@ -109,7 +109,20 @@ test('a port in use is named', async () => {
   server.close();
   assert.is(result.code, 2);
   assert.match(result.err, new RegExp(`tcp/${port}: cannot listen there`));
-  assert.not.ok(existsSync(join(folder, 'port.lorikeet', 'lock')));
+  assert.not.ok(existsSync(join(folder, 'port.lorikeet')));
+});
+
+test('a command that fails leaves no empty folders; one that was there before stays', async () => {
+  const here = temporaryFolder();
+  mkdirSync(join(here, 'mine'));
+  const scenario = join(ROOT, 'sim', 'scenarios', 'consensus.yaml');
+  const experiment = join(ROOT, 'sim', 'experiments', 'labels.yaml');
+  for (const out of ['deep/out', 'mine']) {
+    assert.is((await startIn(here, ['demo', '--base', 'nowhere', '--out', out]).done).code, 2);
+    assert.is((await startIn(here, ['sim', scenario, '--report', '--out', out]).done).code, 2);
+    assert.is((await startIn(here, ['experiment', experiment, '--report', '--out', out]).done).code, 2);
+  }
+  assert.equal(readdirSync(here, { recursive: true }), ['mine']);
 });
 
 test('help lists every command and every setting', async () => {
@@ -189,11 +202,12 @@ test('what was learned is exported, read back by eval, and beats the base', asyn
   assert.not.match(other.out, /prior/);
 });
 
-test('a state that holds another run is not joined', async () => {
+test('a state that holds another run, which is not over, is not joined', async () => {
   mkdirSync(join(folder, 'mixed'), { recursive: true });
-  const result = await run('join', INVITE, '--data', 'b.tsv', '--state', 'b.tsv.lorikeet');
+  copyFileSync(join(folder, 'b.tsv.lorikeet', 'run.json'), join(folder, 'mixed', 'run.json'));
+  const result = await run('join', INVITE, '--data', 'b.tsv', '--state', 'mixed');
   assert.is(result.code, 3, result.err);
-  assert.match(result.err, /invite: is for run 00112233445566778899aabbccddeeff, b\.tsv\.lorikeet holds run/);
+  assert.match(result.err, /invite: is for run 00112233445566778899aabbccddeeff, mixed holds run/);
 });
 
 test.run();
