@@ -28,7 +28,13 @@ const RUN_FILE = 'lorikeet.json';
 /** Writes the PEFT folder and lorikeet.json. Throws a UserError on a full or read-only disk. */
 export async function writeAdapter(folder: string, { run, vector }: { run: Run; vector: Float32Array }): Promise<void> {
   await prepareFolder(folder);
-  await writePeft(folder, { vector, tensors: run.tensors, lora: run.lora, base: run.settings.base });
+  await writePeft(folder, {
+    vector,
+    tensors: run.tensors,
+    lora: run.lora,
+    base: run.settings.base,
+    architecture: run.base.architecture,
+  });
   const content = `${JSON.stringify({ runId: run.runId, settings: run.settings }, null, 2)}\n`;
   await writeFileAtomic(join(folder, RUN_FILE), content).catch((error) => {
     throw unwritable(folder, error);

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UserError } from '../node/errors.ts';
+import type { Architecture } from '../node/model/architecture.ts';
 import { baseVector, openBase } from '../node/model/base.ts';
 import { peftKey, readPeftConfig, readPeftVector, writePeft } from '../node/model/peft.ts';
 import { type Trainable, trainableTensors } from '../node/model/program.ts';
@@ -107,7 +108,7 @@ export async function runCase(folder: string): Promise<Report> {
   errors.adamwLosses = relative(Float32Array.from(trained.losses), Float32Array.from(spec.adamw.losses));
   errors.logitsTrained = relative(await score(trained.vector), want('logits_trained'));
   errors.adapterTrained = relative(trained.vector, readPeftVector(join(folder, 'adapter-trained'), tensors));
-  errors.adapterReadBack = await readBack(trained.vector, tensors, lora);
+  errors.adapterReadBack = await readBack(trained.vector, tensors, { lora, architecture: base.architecture });
   await engine.release();
 
   if (spec.full_loss_hard !== undefined) {
@@ -169,11 +170,11 @@ function compareGradients(
 async function readBack(
   vector: Float32Array,
   tensors: ReturnType<typeof trainableTensors>,
-  lora: ReturnType<typeof readPeftConfig>,
+  { lora, architecture }: { lora: ReturnType<typeof readPeftConfig>; architecture: Architecture },
 ): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'lorikeet-conformance-'));
   try {
-    await writePeft(folder, { vector, tensors, lora, base: 'conformance' });
+    await writePeft(folder, { vector, tensors, lora, base: 'conformance', architecture });
     const again = readPeftConfig(folder);
     if (again.rank !== lora.rank || again.alpha !== lora.alpha) return Number.POSITIVE_INFINITY;
     return relative(readPeftVector(folder, tensors), vector);

@@ -97,6 +97,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   Erf: unary((g, x, _y, d) => op.Mul(g, d, scaledGaussian(g, x, 2 / Math.sqrt(Math.PI)))),
   Tanh: unary((g, _x, y, d) => op.Mul(g, d, op.Sub(g, scalar(g, 1, y.dtype), op.Mul(g, y, y)))),
   Sigmoid: unary((g, _x, y, d) => op.Mul(g, d, op.Mul(g, y, op.Sub(g, scalar(g, 1, y.dtype), y)))),
+  Cos: unary((g, x, _y, d) => op.Neg(g, op.Mul(g, d, op.Sin(g, x)))),
+  Sin: unary((g, x, _y, d) => op.Mul(g, d, op.Cos(g, x))),
   Gelu: unary(geluGradient),
   MatMul: (g, node, grads) => matMulGradient(g, node.inputs[0]!, node.inputs[1]!, first(grads)),
   Gemm: (g, node, grads) => gemmGradient(g, node, first(grads)),

@@ -32,6 +32,8 @@ export const Reciprocal = unary('Reciprocal');
 export const Erf = unary('Erf');
 export const Tanh = unary('Tanh');
 export const Sigmoid = unary('Sigmoid');
+export const Cos = unary('Cos');
+export const Sin = unary('Sin');
 /** Exact (erf) GELU. Hendrycks and Gimpel 2016. */
 export const Gelu = unary('Gelu');
 

@@ -11,6 +11,17 @@ export interface Linear {
   readonly module: string;
   readonly inputs: number;
   readonly outputs: number;
+  readonly hasBias: boolean;
+  /** Whether W is stored as [inputs, outputs]. */
+  readonly isTransposed?: boolean;
+}
+
+/** Weight and, where it has one, bias of each linear layer. */
+export function linearParameters(linears: readonly Linear[]): Parameter[] {
+  return linears.flatMap(({ module, inputs, outputs, hasBias, isTransposed }) => [
+    { name: `${module}.weight`, shape: isTransposed ? [inputs, outputs] : [outputs, inputs] },
+    ...(hasBias ? [{ name: `${module}.bias`, shape: [outputs] }] : []),
+  ]);
 }
 
 /** The sizes every graph leaves open: sequences, tokens of a sequence, scored rows of a sequence, label words. */
@@ -21,7 +32,7 @@ export interface ModelInputs {
   readonly inputIds: Value;
   /** [B, T] float32: 1 for a token, 0 for padding */
   readonly attentionMask: Value;
-  /** [1, T] int64 */
+  /** [B, T] int64, from 0 */
   readonly positionIds: Value;
   /** [B, M, T] float32: one-hot rows that pick the scored positions, so no scatter is needed on the way back */
   readonly select: Value;
@@ -38,6 +49,8 @@ export interface Weights {
 }
 
 export interface Architecture {
+  /** Whether a token sees only what stands before it. */
+  readonly isCausal: boolean;
   /** Positions the model can hold. */
   readonly maxTokens: number;
   /** Rows of the token embeddings. */
@@ -49,6 +62,8 @@ export interface Architecture {
   readonly parameters: readonly Parameter[];
   /** In the order of the forward pass. */
   readonly linears: readonly Linear[];
-  /** The modules `targets: query,value` stands for and their like: names to match at the end of a module. */
-  forward(weights: Weights, inputs: ModelInputs): Value;
+  /** Hidden states at the scored rows: [B*M, H]. */
+  trunk(weights: Weights, inputs: ModelInputs): Value;
+  /** Logits [N, K] of the label words for hidden states [N, H]. */
+  head(weights: Weights, hidden: Value, labelIds: Value): Value;
 }

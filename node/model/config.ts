@@ -3,19 +3,42 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import type { Architecture } from './architecture.ts';
-import { createBert } from './bert.ts';
+import { createDecoder } from './decoder.ts';
+import { createBert, createDistilbert, createRoberta } from './encoder.ts';
 import { type ConfigReader, createReader } from './fields.ts';
+import { createGpt2 } from './gpt2.ts';
 import { readJsonObject } from './json.ts';
+import { createModernBert } from './modernbert.ts';
 
 /** One entry an architecture. */
 const ARCHITECTURES: Readonly<Record<string, { type: string; create: (reader: ConfigReader) => Architecture }>> = {
   BertForMaskedLM: { type: 'bert', create: createBert },
   /** The same, with a second head that is left alone. */
   BertForPreTraining: { type: 'bert', create: createBert },
+  RobertaForMaskedLM: { type: 'roberta', create: createRoberta },
+  DistilBertForMaskedLM: { type: 'distilbert', create: createDistilbert },
+  ModernBertForMaskedLM: { type: 'modernbert', create: createModernBert },
+  GPT2LMHeadModel: { type: 'gpt2', create: createGpt2 },
+  LlamaForCausalLM: { type: 'llama', create: createDecoder('llama') },
+  MistralForCausalLM: { type: 'mistral', create: createDecoder('mistral') },
+  Qwen2ForCausalLM: { type: 'qwen2', create: createDecoder('qwen2') },
+  Qwen3ForCausalLM: { type: 'qwen3', create: createDecoder('qwen3') },
+  Gemma3ForCausalLM: { type: 'gemma3_text', create: createDecoder('gemma3') },
 };
 
 /** What a config.json without `architectures` is taken for, by its model_type; its weights tell whether it is. */
-const BY_TYPE: Readonly<Record<string, string>> = { bert: 'BertForMaskedLM' };
+const BY_TYPE: Readonly<Record<string, string>> = {
+  bert: 'BertForMaskedLM',
+  roberta: 'RobertaForMaskedLM',
+  distilbert: 'DistilBertForMaskedLM',
+  modernbert: 'ModernBertForMaskedLM',
+  gpt2: 'GPT2LMHeadModel',
+  llama: 'LlamaForCausalLM',
+  mistral: 'MistralForCausalLM',
+  qwen2: 'Qwen2ForCausalLM',
+  qwen3: 'Qwen3ForCausalLM',
+  gemma3_text: 'Gemma3ForCausalLM',
+};
 
 /** The architecture of a model folder. Throws a UserError naming the file and what it should hold. */
 export function readArchitecture(folder: string): Architecture {

@@ -6,6 +6,12 @@ export interface ConfigReader {
   integer(key: string, most?: number): number;
   /** A positive number. */
   positive(key: string): number;
+  /** An integer from 1 where it is set, else the fallback. */
+  integerOr(key: string, fallback: number): number;
+  /** The value as it stands, for whoever checks it; the field counts as known. */
+  value(key: string): unknown;
+  /** Whether a field is true; false where it is not set. */
+  flag(key: string, fallback?: boolean): boolean;
   /** Throws unless the value (or the fallback, where it is missing) is one of `allowed`. */
   expect(key: string, allowed: readonly unknown[], fallback?: unknown): void;
   /** Throws on the first other field that is set to something, since it may change what is computed. */
@@ -44,11 +50,29 @@ export function createReader(path: string, config: Record<string, unknown>): Con
           `${other} is ${JSON.stringify(config[other])?.slice(0, 80)}, which is not known here and may change what is computed`,
         );
     },
+    value: (key) => {
+      expected.add(key);
+      return config[key];
+    },
+    flag: (key, fallback = false) => {
+      expected.add(key);
+      const value = config[key] ?? fallback;
+      return typeof value === 'boolean' ? value : fail(`${key} is ${JSON.stringify(value)}; wanted true or false`);
+    },
+    integerOr: (key, fallback) => {
+      expected.add(key);
+      const value = config[key] ?? fallback;
+      return Number.isInteger(value) && Number(value) > 0
+        ? Number(value)
+        : fail(`${key} is ${JSON.stringify(value)}; wanted a positive integer`);
+    },
     positive: (key) => {
+      expected.add(key);
       const value = number(key);
       return value > 0 ? value : fail(`${key} is ${value}; wanted a positive number`);
     },
     integer: (key, most = 2 ** 31 - 1) => {
+      expected.add(key);
       const value = number(key);
       return Number.isInteger(value) && value > 0 && value <= most
         ? value

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../atomic.ts';
 import { messageOf, UserError } from '../errors.ts';
+import type { Architecture } from './architecture.ts';
 import { isUnset } from './fields.ts';
 import { readJsonObject } from './json.ts';
 import type { LoraSpec } from './lora.ts';
@@ -30,6 +31,8 @@ const FIELDS: Readonly<Record<string, Check>> = {
   lora_alpha: anything,
   target_modules: anything,
   use_rslora: truth,
+  // How the base keeps its weights, which PEFT finds out for itself.
+  fan_in_fan_out: truth,
   // How it was made, and by what.
   task_type: (value) => value === null || TASKS.includes(value as never),
   auto_mapping: anything,
@@ -143,6 +146,8 @@ export interface PeftAdapter {
   readonly lora: LoraSpec;
   /** What `base_model_name_or_path` should say. */
   readonly base: string;
+  /** Whose layers it adapts. */
+  readonly architecture: Pick<Architecture, 'isCausal' | 'linears'>;
 }
 
 /** Writes an adapter folder, the weights before the config that makes it valid. Throws a UserError on a full or read-only disk. */
@@ -156,14 +161,14 @@ export async function writePeft(folder: string, adapter: PeftAdapter): Promise<v
     adapter.lora.targets === 'all' ? modulesOf(adapter.tensors) : adapter.lora.targets.split(',').map((t) => t.trim());
   const config = {
     peft_type: 'LORA',
-    task_type: null,
+    task_type: adapter.architecture.isCausal ? 'CAUSAL_LM' : null,
     base_model_name_or_path: adapter.base,
     r: adapter.lora.rank,
     lora_alpha: adapter.lora.alpha,
     target_modules: targets,
     lora_dropout: 0,
     bias: 'none',
-    fan_in_fan_out: false,
+    fan_in_fan_out: adapter.architecture.linears.some(({ isTransposed }) => isTransposed === true),
     inference_mode: true,
     init_lora_weights: true,
     modules_to_save: null,

@@ -85,7 +85,8 @@ function forward(
   const vector = input(g, 'vector', 'float32', [elementCount(tensors)]);
   const pieces = splitVector(g, vector, tensors);
   const trained = new Map(tensors.map((t, i) => [t.name, { tensor: t, piece: pieces[i]! }]));
-  const logits = base.architecture.forward(reachWeights(g, base, trainable, trained), inputs);
+  const weights = reachWeights(g, base, trainable, trained);
+  const logits = base.architecture.head(weights, base.architecture.trunk(weights, inputs), inputs.labelIds);
   return { logits: op.Add(g, logits, labelBias), vector, pieces, labelIds: inputs.labelIds };
 }
 
@@ -94,7 +95,7 @@ function modelInputs(g: Graph): ModelInputs {
   return {
     inputIds: input(g, 'input_ids', 'int64', [batch, tokens]),
     attentionMask: input(g, 'attention_mask', 'float32', [batch, tokens]),
-    positionIds: input(g, 'position_ids', 'int64', [1, tokens]),
+    positionIds: input(g, 'position_ids', 'int64', [batch, tokens]),
     select: input(g, 'select', 'float32', [batch, rows, tokens]),
     labelIds: input(g, 'label_ids', 'int64', [labels]),
   };
@@ -104,6 +105,7 @@ type Trained = ReadonlyMap<string, { tensor: ModelTensor; piece: Value }>;
 
 function reachWeights(g: Graph, base: Base, trainable: Trainable, trained: Trained): Weights {
   const known = new Map<string, Value>();
+  const linears = new Map(base.architecture.linears.map((linear) => [linear.module, linear]));
   const parameter = (name: string): Value => {
     const place = base.places.get(name)!;
     const mine = trained.get(name);
@@ -120,8 +122,10 @@ function reachWeights(g: Graph, base: Base, trainable: Trainable, trained: Train
     graph: g,
     parameter,
     linear: (x, module, scale = 1) => {
-      const bias = parameter(`${module}.bias`);
-      const y = op.Gemm(g, x, parameter(`${module}.weight`), bias, { alpha: scale, beta: scale, transB: true });
+      const { hasBias, isTransposed = false } = linears.get(module)!;
+      const bias = hasBias ? parameter(`${module}.bias`) : null;
+      const weight = parameter(`${module}.weight`);
+      const y = op.Gemm(g, x, weight, bias, { alpha: scale, ...(bias ? { beta: scale } : {}), transB: !isTransposed });
       const [a, b] = [factor(`${module}.lora_A`), factor(`${module}.lora_B`)];
       if (!a || !b || trainable.type !== 'lora') return y;
       return addLora(g, { x, a, b, y, scale: (scale * trainable.lora.alpha) / trainable.lora.rank });

@@ -8,7 +8,7 @@ export function batchFeeds(batch: Batch, labels: LabelWords): Record<string, Fee
   return {
     input_ids: { data: batch.inputIds, dims: [b, t] },
     attention_mask: { data: batch.attentionMask, dims: [b, t] },
-    position_ids: { data: BigInt64Array.from({ length: t }, (_, i) => BigInt(i)), dims: [1, t] },
+    position_ids: { data: BigInt64Array.from({ length: b * t }, (_, i) => BigInt(i % t)), dims: [b, t] },
     select: { data: batch.select, dims: [b, m, t] },
     label_ids: { data: BigInt64Array.from(labels.ids, BigInt), dims: [labels.ids.length] },
     label_bias: { data: Float32Array.from(labels.bias), dims: [labels.ids.length] },

@@ -183,7 +183,7 @@ test('an adapter comes back from PEFT files bit for bit, and unfit ones are refu
   const tensors = trainableTensors(base, { type: 'lora', lora: LORA });
   const vector = Float32Array.from({ length: 32768 }, (_, i) => Math.sin(i));
   const folder = temporaryFolder();
-  await writePeft(folder, { vector, tensors, lora: LORA, base: BUNDLED });
+  await writePeft(folder, { vector, tensors, lora: LORA, base: BUNDLED, architecture: base.architecture });
   assert.equal(readPeftConfig(folder), LORA);
   assert.equal(readPeftVector(folder, tensors), vector);
   const narrower = trainableTensors(base, { type: 'lora', lora: { ...LORA, rank: 4 } });

@@ -236,7 +236,6 @@ test('an adapter of another kind than plain LoRA is refused by the field that ma
     { alora_invocation_tokens: [5, 6] },
     { use_dora: true },
     { use_qalora: true },
-    { fan_in_fan_out: true },
     { lora_bias: true },
     { bias: 'all' },
     { modules_to_save: ['classifier'] },

@@ -1,0 +1,68 @@
+/** @file Attention over the tokens of a sequence: which may see which, and softmax(q k^T) v by heads. Vaswani et al. 2017. */
+import { type Graph, scalar, type Value } from '../graph/graph.ts';
+import * as op from '../graph/ops.ts';
+import { product } from '../graph/shape.ts';
+import type { ModelInputs } from './architecture.ts';
+
+/** Who may see whom. */
+export interface Sight {
+  /** Whether a token sees only itself and what stands before it. */
+  readonly isCausal: boolean;
+  /** Tokens at this distance or further are out of sight; null: none are. */
+  readonly window: number | null;
+}
+
+/** What is added where a token may not be seen: finite, so that a row of nothing else is no NaN. */
+const OUT_OF_SIGHT = -1e9;
+
+/** Added to scores: 0 where a token sees another, else a large negative number. [B, 1, 1, T], or [B, 1, T, T]. */
+export function sightBias(g: Graph, { attentionMask, positionIds }: ModelInputs, { isCausal, window }: Sight): Value {
+  const one = scalar(g, 1, 'float32');
+  const far = scalar(g, OUT_OF_SIGHT, 'float32');
+  const padding = op.Mul(g, op.Sub(g, one, attentionMask), far);
+  if (!isCausal && window === null) return op.Unsqueeze(g, padding, [1, 2]);
+  const positions = op.Cast(g, positionIds, 'float32');
+  // How far behind the one who looks: [B, T, T].
+  const behind = op.Sub(g, op.Unsqueeze(g, positions, [2]), op.Unsqueeze(g, positions, [1]));
+  const distance = isCausal ? behind : op.Abs(g, behind);
+  const hidden = [
+    ...(isCausal ? [op.Greater(g, scalar(g, -0.5, 'float32'), behind)] : []),
+    ...(window === null ? [] : [op.Greater(g, distance, scalar(g, window - 0.5, 'float32'))]),
+  ].map((condition) => op.Mul(g, op.Cast(g, condition, 'float32'), far));
+  const bias = hidden.reduce((sum, term) => op.Add(g, sum, term), op.Unsqueeze(g, padding, [1]));
+  return op.Unsqueeze(g, bias, [1]);
+}
+
+export interface Heads {
+  readonly heads: number;
+  /** Heads of keys and values; each serves as many heads of queries (Ainslie et al. 2023, arXiv:2305.13245). */
+  readonly keyHeads: number;
+  readonly width: number;
+}
+
+/** [B*N, heads*width] by heads: [B, N, heads, width]. */
+export function byHeads(
+  g: Graph,
+  x: Value,
+  length: readonly [string, number | string],
+  heads: number,
+  width: number,
+): Value {
+  return op.Reshape(g, x, [...length, heads, width]);
+}
+
+/**
+ * Queries [B, Q, heads, width], scaled already, over keys and values [B, T, keyHeads, width]; bias [B, 1, 1 or Q, T].
+ * Gives [B*Q, heads*width].
+ */
+export function attend(g: Graph, q: Value, k: Value, v: Value, bias: Value, { heads, keyHeads, width }: Heads): Value {
+  const [batch, queries] = q.shape as [string, string];
+  const [, tokens] = k.shape as [string, string];
+  const many = product([heads / keyHeads, queries]);
+  const grouped = op.Reshape(g, op.Transpose(g, q, [0, 2, 1, 3]), [batch, keyHeads, many, width]);
+  const scores = op.MatMul(g, grouped, op.Transpose(g, k, [0, 2, 3, 1]));
+  const seen = op.Add(g, op.Reshape(g, scores, [batch, heads, queries, tokens]), bias);
+  const weights = op.Reshape(g, op.Softmax(g, seen), [batch, keyHeads, many, tokens]);
+  const mixed = op.Reshape(g, op.MatMul(g, weights, op.Transpose(g, v, [0, 2, 1, 3])), [batch, heads, queries, width]);
+  return op.Reshape(g, op.Transpose(g, mixed, [0, 2, 1, 3]), [product([batch, queries]), heads * width]);
+}

@@ -1,0 +1,285 @@
+/**
+ * @file Causal decoders with RMSNorm, rotary positions, grouped queries and a gated feed-forward: Llama 2 and 3 (SmolLM2),
+ * Mistral, Qwen2, Qwen3, Gemma 3. One graph with options. Touvron et al. 2023, arXiv:2307.09288; Jiang et al. 2023,
+ * arXiv:2310.06825; Yang et al. 2025, arXiv:2505.09388; Gemma Team 2025, arXiv:2503.19786.
+ */
+import { type Graph, scalar, type Value } from '../graph/graph.ts';
+import * as op from '../graph/ops.ts';
+import { type Architecture, type Linear, linearParameters, type ModelInputs, type Weights } from './architecture.ts';
+import { attend, byHeads, sightBias } from './attention.ts';
+import { MAX_LAYERS } from './encoder.ts';
+import type { ConfigReader } from './fields.ts';
+import { ACTIVATIONS, flat, normParameters, pickRows, rmsNorm, sizesOf, wordLogits } from './layers.ts';
+import { type Frequencies, readFrequencies, rotate, type Turn, turnAt } from './rotary.ts';
+
+/** What sets the kinds apart. */
+interface Kind {
+  /** Which of q, k, v and which output have biases; by the configuration where it says so. */
+  readonly biases?: { readonly qkv: boolean; readonly output: boolean };
+  readonly hasHeadNorms?: boolean;
+  /** Norms also after attention and feed-forward, weights of norms from -1, embeddings scaled, own scale of queries. */
+  readonly isGemma?: boolean;
+  /** Whether `sliding_window` counts without further ado. */
+  readonly hasWindow?: boolean;
+  readonly activation: string;
+  readonly theta: number;
+}
+
+/** One entry a kind. */
+const KINDS = {
+  llama: { activation: 'silu', theta: 10_000 },
+  mistral: { activation: 'silu', theta: 10_000, biases: { qkv: false, output: false }, hasWindow: true },
+  qwen2: { activation: 'silu', theta: 10_000, biases: { qkv: true, output: false } },
+  qwen3: { activation: 'silu', theta: 10_000, hasHeadNorms: true },
+  gemma3: { activation: 'gelu_pytorch_tanh', theta: 1_000_000, hasHeadNorms: true, isGemma: true },
+} as const satisfies Record<string, Kind>;
+
+interface Layer {
+  readonly frequencies: Frequencies;
+  readonly window: number | null;
+}
+
+interface Decoder extends Kind {
+  readonly vocabulary: number;
+  readonly hidden: number;
+  readonly heads: number;
+  readonly keyHeads: number;
+  readonly width: number;
+  readonly feedForward: number;
+  readonly layers: readonly Layer[];
+  readonly epsilon: number;
+  /** Of queries, before the softmax. */
+  readonly scale: number;
+  readonly isTied: boolean;
+  readonly hasQkvBias: boolean;
+  readonly hasOutputBias: boolean;
+  readonly hasFeedForwardBias: boolean;
+  /** Logits are kept within this by a tanh; null: they are not. */
+  readonly logitCap: number | null;
+}
+
+/** Fields that change nothing of what is computed here. */
+const WITHOUT_EFFECT = [
+  ...['attention_dropout', 'initializer_range', 'pad_token_id', 'bos_token_id', 'eos_token_id', 'pretraining_tp'],
+  ...['max_window_layers', 'cache_implementation', 'is_llama_config', 'rope_interleaved', 'transformers.js_config'],
+  ...['_sliding_window_pattern'],
+];
+
+/** Reads the settings of such a decoder and describes it. Throws on what the graph does not do. */
+export function createDecoder(name: keyof typeof KINDS): (reader: ConfigReader) => Architecture {
+  return (reader) => describe(readDecoder(reader, KINDS[name]));
+}
+
+function readDecoder(reader: ConfigReader, kind: Kind): Decoder & { positions: number } {
+  const [hidden, heads] = [reader.integer('hidden_size'), reader.integer('num_attention_heads')];
+  const width = reader.integerOr('head_dim', hidden / heads);
+  const keyHeads = reader.integerOr('num_key_value_heads', heads);
+  if (heads % keyHeads !== 0) reader.fail(`${heads} heads cannot share ${keyHeads} of keys and values`);
+  if (width % 2 !== 0) reader.fail(`head_dim is ${width}; wanted an even number`);
+  for (const field of ['hidden_act', 'hidden_activation']) reader.expect(field, [kind.activation, null, undefined]);
+  for (const field of ['attn_logit_softcapping', 'use_bidirectional_attention'])
+    reader.expect(field, [false, null, undefined]);
+  reader.expect('rope_interleaved', [false], false);
+  const { qkv, output } = kind.biases ?? { qkv: reader.flag('attention_bias'), output: reader.flag('attention_bias') };
+  const cap = reader.value('final_logit_softcapping') ?? null;
+  const query = reader.value('query_pre_attn_scalar');
+  const decoder = {
+    ...kind,
+    vocabulary: reader.integer('vocab_size'),
+    hidden,
+    heads,
+    keyHeads,
+    width,
+    feedForward: reader.integer('intermediate_size'),
+    layers: readLayers(reader, kind, width),
+    positions: reader.integer('max_position_embeddings'),
+    epsilon: reader.positive('rms_norm_eps'),
+    scale: (kind.isGemma && typeof query === 'number' ? query : width) ** -0.5,
+    isTied: reader.flag('tie_word_embeddings', kind.isGemma ?? false),
+    hasQkvBias: qkv,
+    hasOutputBias: output,
+    hasFeedForwardBias: kind.biases ? false : reader.flag('mlp_bias'),
+    logitCap: typeof cap === 'number' ? cap : null,
+  };
+  reader.known(WITHOUT_EFFECT);
+  return decoder;
+}
+
+const KINDS_OF_LAYER = ['full_attention', 'sliding_attention'];
+
+/** Each layer's window and rotary frequencies, which go with it in Gemma 3. */
+function readLayers(reader: ConfigReader, kind: Kind, width: number): Layer[] {
+  const count = reader.integer('num_hidden_layers', MAX_LAYERS);
+  const size = reader.value('sliding_window');
+  const isUsed = kind.hasWindow || kind.isGemma || reader.flag('use_sliding_window');
+  const window = isUsed && typeof size === 'number' ? size : null;
+  const pattern = Number(reader.value('sliding_window_pattern') ?? 6);
+  const given = reader.value('layer_types');
+  if (
+    given !== undefined &&
+    given !== null &&
+    !(Array.isArray(given) && given.length === count && given.every((type) => KINDS_OF_LAYER.includes(type)))
+  )
+    reader.fail(
+      `layer_types is ${JSON.stringify(given).slice(0, 80)}; wanted ${count} of ${KINDS_OF_LAYER.join(', ')}`,
+    );
+  const typeOf = (i: number): string => {
+    if (Array.isArray(given)) return given[i];
+    if (kind.isGemma) return (i + 1) % pattern === 0 ? 'full_attention' : 'sliding_attention';
+    return window !== null ? 'sliding_attention' : 'full_attention';
+  };
+  const far = readFrequencies(reader, width, { layers: 'full_attention', theta: kind.theta });
+  const near = kind.isGemma ? readNear(reader, width) : far;
+  return Array.from({ length: count }, (_, i) =>
+    typeOf(i) === 'full_attention' ? { window: null, frequencies: far } : { window, frequencies: near },
+  );
+}
+
+/** Rotary frequencies of Gemma's layers with a window. */
+function readNear(reader: ConfigReader, width: number): Frequencies {
+  const local = reader.value('rope_local_base_freq');
+  const isNew = reader.value('rope_parameters') !== undefined && local === undefined;
+  if (isNew) return readFrequencies(reader, width, { layers: 'sliding_attention', theta: 10_000 });
+  const theta = Number(local ?? 10_000);
+  return Float32Array.from({ length: width / 2 }, (_, i) => theta ** ((-2 * i) / width));
+}
+
+const layerName = (i: number): string => `model.layers.${i}`;
+
+function linearsOf(c: Decoder): Linear[] {
+  const [inner, keys] = [c.heads * c.width, c.keyHeads * c.width];
+  return c.layers.flatMap((_, i): Linear[] => {
+    const [attention, mlp] = [`${layerName(i)}.self_attn`, `${layerName(i)}.mlp`];
+    const qkv = (name: string, outputs: number): Linear => ({
+      module: `${attention}.${name}`,
+      inputs: c.hidden,
+      outputs,
+      hasBias: c.hasQkvBias,
+    });
+    const gated = (name: string, inputs: number, outputs: number): Linear => ({
+      module: `${mlp}.${name}`,
+      inputs,
+      outputs,
+      hasBias: c.hasFeedForwardBias,
+    });
+    return [
+      qkv('q_proj', inner),
+      qkv('k_proj', keys),
+      qkv('v_proj', keys),
+      { module: `${attention}.o_proj`, inputs: inner, outputs: c.hidden, hasBias: c.hasOutputBias },
+      gated('gate_proj', c.hidden, c.feedForward),
+      gated('up_proj', c.hidden, c.feedForward),
+      gated('down_proj', c.feedForward, c.hidden),
+    ];
+  });
+}
+
+function normsOf(c: Decoder): string[] {
+  const layers = c.layers.flatMap((_, i) => [
+    `${layerName(i)}.input_layernorm`,
+    `${layerName(i)}.post_attention_layernorm`,
+    ...(c.isGemma ? [`${layerName(i)}.pre_feedforward_layernorm`, `${layerName(i)}.post_feedforward_layernorm`] : []),
+  ]);
+  return [...layers, 'model.norm'];
+}
+
+function describe(c: Decoder & { positions: number }): Architecture {
+  const linears = linearsOf(c);
+  const words = 'model.embed_tokens.weight';
+  const headNorms = c.layers.flatMap((_, i) => ['q_norm', 'k_norm'].map((name) => `${layerName(i)}.self_attn.${name}`));
+  return {
+    isCausal: true,
+    maxTokens: c.positions,
+    vocabulary: c.vocabulary,
+    tied: c.isTied ? [['lm_head.weight', words]] : [],
+    unread: /rotary_emb\.inv_freq$/,
+    parameters: [
+      { name: words, shape: [c.vocabulary, c.hidden] },
+      ...(c.isTied ? [] : [{ name: 'lm_head.weight', shape: [c.vocabulary, c.hidden] }]),
+      ...normParameters(normsOf(c), c.hidden, false),
+      ...(c.hasHeadNorms ? normParameters(headNorms, c.width, false) : []),
+      ...linearParameters(linears),
+    ],
+    linears,
+    trunk: (weights, inputs) => trunk(c, weights, inputs),
+    head: (w, hidden, labelIds) => {
+      const logits = wordLogits(w, hidden, labelIds, { weight: c.isTied ? words : 'lm_head.weight' });
+      if (c.logitCap === null) return logits;
+      const cap = scalar(w.graph, c.logitCap, 'float32');
+      return op.Mul(w.graph, op.Tanh(w.graph, op.Div(w.graph, logits, cap)), cap);
+    },
+  };
+}
+
+/** What the layers of one kind share. */
+interface View {
+  readonly bias: Value;
+  /** Of the last layer, where only the scored rows look. */
+  readonly biasOfRows: Value;
+  readonly turn: Turn;
+  readonly turnOfRows: Turn;
+}
+
+function trunk(c: Decoder, w: Weights, inputs: ModelInputs): Value {
+  const g = w.graph;
+  const norm = (module: string, x: Value): Value =>
+    rmsNorm(w, module, x, { epsilon: c.epsilon, offset: c.isGemma ? 1 : 0 });
+  const embedded = op.Gather(g, w.parameter('model.embed_tokens.weight'), inputs.inputIds);
+  let x = flat(g, c.isGemma ? op.Mul(g, embedded, scalar(g, Math.sqrt(c.hidden), 'float32')) : embedded);
+  c.layers.forEach((layer, i) => {
+    const at = layerName(i);
+    const last = i === c.layers.length - 1;
+    const before = norm(`${at}.input_layernorm`, x);
+    const context = attention(c, w, inputs, { at: `${at}.self_attn`, x: before, last, view: viewOf(g, inputs, layer) });
+    const mixed = c.isGemma ? norm(`${at}.post_attention_layernorm`, context) : context;
+    const seen = op.Add(g, last ? pickRows(g, inputs, x) : x, mixed);
+    const inner = norm(`${at}.${c.isGemma ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`, seen);
+    const gate = ACTIVATIONS[c.activation]!(g, w.linear(inner, `${at}.mlp.gate_proj`));
+    const fed = w.linear(op.Mul(g, gate, w.linear(inner, `${at}.mlp.up_proj`)), `${at}.mlp.down_proj`);
+    x = op.Add(g, seen, c.isGemma ? norm(`${at}.post_feedforward_layernorm`, fed) : fed);
+  });
+  return norm('model.norm', x);
+}
+
+/** Equal layers give equal nodes, which are one. */
+function viewOf(g: Graph, inputs: ModelInputs, { window, frequencies }: Layer): View {
+  const bias = sightBias(g, inputs, { isCausal: true, window });
+  const positions = op.Cast(g, inputs.positionIds, 'float32');
+  const rows = op.MatMul(g, inputs.select, op.Unsqueeze(g, positions, [2]));
+  const seen = op.MatMul(g, inputs.select, op.Squeeze(g, bias, [1]));
+  return {
+    bias,
+    biasOfRows: op.Unsqueeze(g, seen, [1]),
+    turn: turnAt(g, positions, frequencies),
+    turnOfRows: turnAt(g, op.Squeeze(g, rows, [2]), frequencies),
+  };
+}
+
+/** Attention of a layer, its output layer included: [B*T, H], or [B*M, H] in the last. */
+function attention(
+  c: Decoder,
+  w: Weights,
+  inputs: ModelInputs,
+  { at, x, last, view }: { at: string; x: Value; last: boolean; view: View },
+): Value {
+  const g = w.graph;
+  const { batch, tokens, rows } = sizesOf(inputs);
+  const part = (name: string, from: Value, heads: number, scale = 1): Value =>
+    byHeads(g, w.linear(from, `${at}.${name}_proj`, scale), [batch, from === x ? tokens : rows], heads, c.width);
+  const normed = (name: string, y: Value, scale = 1): Value =>
+    c.hasHeadNorms ? rmsNorm(w, `${at}.${name}_norm`, y, { epsilon: c.epsilon, offset: c.isGemma ? 1 : 0, scale }) : y;
+  const queries = last ? pickRows(g, inputs, x) : x;
+  // The scale rides on the query's matrix product, or on its norm.
+  const q = normed('q', part('q', queries, c.heads, c.hasHeadNorms ? 1 : c.scale), c.scale);
+  const k = normed('k', part('k', x, c.keyHeads));
+  const turned = rotate(g, q, last ? view.turnOfRows : view.turn);
+  const context = attend(
+    g,
+    turned,
+    rotate(g, k, view.turn),
+    part('v', x, c.keyHeads),
+    last ? view.biasOfRows : view.bias,
+    c,
+  );
+  return w.linear(context, `${at}.o_proj`);
+}

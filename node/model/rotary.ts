@@ -1,0 +1,91 @@
+/** @file Rotary positions: pairs of a head's numbers turned by an angle that grows with the position. Su et al. 2021, arXiv:2104.09864. */
+import type { Graph, Value } from '../graph/graph.ts';
+import { constant } from '../graph/graph.ts';
+import * as op from '../graph/ops.ts';
+import type { ConfigReader } from './fields.ts';
+
+/** Angles a position, one a pair: [width / 2]. */
+export type Frequencies = Float32Array;
+
+/** Turns x [B, N, heads, width]; cosine and sine are [B, N, 1, width / 2]. */
+export interface Turn {
+  readonly cosine: Value;
+  readonly sine: Value;
+}
+
+interface Scaling {
+  readonly rope_type?: unknown;
+  readonly type?: unknown;
+  readonly [name: string]: unknown;
+}
+
+/**
+ * Reads `rope_parameters` (Transformers 5; of one kind of layer where they differ) or `rope_theta` and `rope_scaling`
+ * (Transformers 4). Throws on a scaling that is not computed here.
+ */
+export function readFrequencies(
+  reader: ConfigReader,
+  width: number,
+  { layers, theta: standard }: { layers?: string; theta: number },
+): Frequencies {
+  const given = reader.value('rope_parameters') as Record<string, Scaling> | null | undefined;
+  const old = reader.value('rope_scaling') as Scaling | null | undefined;
+  const isNested = given !== null && given !== undefined && layers !== undefined && layers in given;
+  const scaling = (isNested ? given[layers] : given) ?? old ?? {};
+  const theta = Number(scaling.rope_theta ?? (isNested ? standard : (reader.value('rope_theta') ?? standard)));
+  if (!(theta > 1)) reader.fail(`rope_theta is ${theta}; wanted a number above 1`);
+  const plain = Float64Array.from({ length: width / 2 }, (_, i) => theta ** ((-2 * i) / width));
+  return Float32Array.from(plain, scalingOf(reader, scaling));
+}
+
+function scalingOf(reader: ConfigReader, scaling: Scaling): (frequency: number) => number {
+  const kind = scaling.rope_type ?? scaling.type ?? 'default';
+  const number = (name: string): number => {
+    const value = scaling[name];
+    return typeof value === 'number' && value > 0
+      ? value
+      : reader.fail(`${name} of the rotary scaling is ${JSON.stringify(value)}; wanted a positive number`);
+  };
+  const known = ['rope_type', 'type', 'rope_theta', 'partial_rotary_factor', ...(FIELDS[String(kind)] ?? [])];
+  const other = Object.keys(scaling).find((name) => !known.includes(name));
+  if (other !== undefined || (scaling.partial_rotary_factor ?? 1) !== 1)
+    reader.fail(`rotary field ${other ?? 'partial_rotary_factor'} is not known here and may change what is computed`);
+  if (kind === 'default') return (f) => f;
+  if (kind === 'linear') {
+    const factor = number('factor');
+    return (f) => f / factor;
+  }
+  if (kind !== 'llama3')
+    return reader.fail(`rotary scaling ${JSON.stringify(kind)} is not known; wanted default, linear or llama3`);
+  const [factor, low, high] = [number('factor'), number('low_freq_factor'), number('high_freq_factor')];
+  const original = number('original_max_position_embeddings');
+  return (f) => {
+    const turns = (original * f) / (2 * Math.PI); // within the positions it was trained on
+    if (turns < low) return f / factor;
+    if (turns > high) return f;
+    const smooth = (turns - low) / (high - low);
+    return ((1 - smooth) * f) / factor + smooth * f;
+  };
+}
+
+/** What each kind of scaling has, beside the base of its frequencies. */
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  default: [],
+  linear: ['factor'],
+  llama3: ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
+};
+
+/** Cosines and sines at positions [B, N] (float32). */
+export function turnAt(g: Graph, positions: Value, frequencies: Frequencies): Turn {
+  const angles = op.Mul(g, op.Unsqueeze(g, positions, [2, 3]), constant(g, frequencies, [frequencies.length]));
+  return { cosine: op.Cos(g, angles), sine: op.Sin(g, angles) };
+}
+
+/** x [B, N, heads, width] turned: the first half of a head's numbers are paired with the second. */
+export function rotate(g: Graph, x: Value, { cosine, sine }: Turn): Value {
+  const half = (x.shape[3] as number) / 2;
+  const [a, b] = op.Split(g, x, [half, half], 3) as [Value, Value];
+  const first = op.Sub(g, op.Mul(g, a, cosine), op.Mul(g, b, sine));
+  const second = op.Add(g, op.Mul(g, b, cosine), op.Mul(g, a, sine));
+  return op.Concat(g, [first, second], 3);
+}
