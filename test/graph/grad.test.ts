@@ -82,6 +82,8 @@ const CHECKS: readonly Check[] = [
   unary('Erf', op.Erf, { dtype: 'float32' }),
   unary('Tanh', op.Tanh),
   unary('Sigmoid', op.Sigmoid),
+  unary('Cos', op.Cos),
+  unary('Sin', op.Sin),
   unary('Gelu', op.Gelu, { dtype: 'float32' }),
   unary('Softmax', op.Softmax),
   unary('ReduceSum', (g, x) => op.ReduceSum(g, op.Mul(g, x, x), [1], false)),
