@@ -6,7 +6,7 @@ export interface Display {
   note(line: string): void;
   /** The live block; on anything but a terminal it is dropped. */
   live(lines: readonly string[]): void;
-  /** Progress of a long step: a bar on a terminal, elsewhere a line each tenth and whenever `detail` changes. */
+  /** Progress of a long stage: a bar on a terminal, elsewhere a line when it begins and then now and again. */
   progress(label: string, done: number, total: number, detail?: string): void;
   /** Leaves the last live block standing. */
   close(): void;
@@ -15,6 +15,8 @@ export interface Display {
 
 const FRAME_MS = 80;
 const BAR_CELLS = 24;
+/** Between two lines on a stage where there is no terminal. */
+const LINE_MS = 15_000;
 
 export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet = false): Display {
   const isTerminal = Boolean(stream.isTTY) && !quiet;
@@ -22,7 +24,7 @@ export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet
   let drawn = 0;
   let lastDraw = 0;
   let pending: NodeJS.Timeout | null = null;
-  const steps = new Map<string, { told: string; at: number; from: number }>();
+  const steps = new Map<string, { toldAt: number; at: number; from: number }>();
 
   const erase = (): void => {
     if (drawn === 0) return;
@@ -58,7 +60,7 @@ export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet
     live,
     progress: (label, done, total, detail = '') => {
       // What was done before the first call (an experiment resumed) says nothing of the speed.
-      const step = steps.get(label) ?? { told: '', at: Date.now(), from: done };
+      const step = steps.get(label) ?? { toldAt: Number.NEGATIVE_INFINITY, at: Date.now(), from: done };
       steps.set(label, step);
       const share = total === 0 ? 1 : done / total;
       const seconds = (((Date.now() - step.at) / 1000) * (total - done)) / (done - step.from);
@@ -69,9 +71,8 @@ export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet
         live([`${label}  ${bar}  ${counts}`, ...(detail ? [`  ${detail}`] : [])]);
         return;
       }
-      const told = `${Math.floor(share * 10)} ${detail}`;
-      if (told === step.told) return;
-      step.told = told;
+      if (Date.now() - step.toldAt < LINE_MS) return;
+      step.toldAt = Date.now();
       note(`${label}: ${counts}${detail && `: ${detail}`}`);
     },
     close: () => {

@@ -305,7 +305,7 @@ function keepBootstrapped(
 ): () => void {
   if (options.bootstrap.length === 0) return () => {};
   const attempt = (): void => {
-    if ([...peer.members.values()].some((m) => m.connected)) return;
+    if (peer.phase === 'finished' || [...peer.members.values()].some((m) => m.connected)) return;
     dial(options.bootstrap).catch((error) => options.onUnreachable?.(messageOf(error)));
   };
   attempt();

@@ -70,7 +70,7 @@ function checkTexts(flags: Flags, { rows, path, folder, display }: Prepared): vo
   const { added, removed } = compareRows(before, digestRows(rows));
   if (added + removed === 0) return;
   const shared = before.words.length - removed;
-  const change = `of ${before.words.length} rows it has learned from ${shared} still in ${path}, and ${added} new`;
+  const change = `it has learned from ${counted(before.words.length, 'row')}; ${path} still has ${shared} of them, and ${added} new`;
   if (!flags.continue)
     throw new UserError(
       'incompatible',
