@@ -1,4 +1,5 @@
 /** @file The values of a GGUF file's metadata: passed over on opening, so that only their places are kept, decoded later. */
+import { isUtf8 } from 'node:buffer';
 import type { ReadRange, Walk } from './ranges.ts';
 
 /** Whole numbers of 64 bits are bigint only where a number could not hold them exactly. */
@@ -84,9 +85,8 @@ function skipBody(walk: Walk, id: number, within: { key: string; fail: Fail; dep
 export function decodeValue(read: ReadRange, place: ValuePlace, fail: Fail): GgufValue {
   const size = place.end - place.begin;
   if (size > MAX_VALUE_BYTES) fail(`${size} bytes; wanted at most ${MAX_VALUE_BYTES}`);
-  const bytes = read(place.begin, place.end);
+  const bytes = Buffer.from(read(place.begin, place.end).buffer);
   const view = new DataView(bytes.buffer);
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let at = 0;
   let elements = 0;
   const length = (): number => {
@@ -95,13 +95,10 @@ export function decodeValue(read: ReadRange, place: ValuePlace, fail: Fail): Ggu
   };
   const text = (): string => {
     const end = length() + at;
-    try {
-      return decoder.decode(bytes.subarray(at, end));
-    } catch {
-      return fail(`the text at byte ${place.begin + at} is not UTF-8`);
-    } finally {
-      at = end;
-    }
+    if (!isUtf8(bytes.subarray(at, end))) fail(`the text at byte ${place.begin + at} is not UTF-8`);
+    const found = bytes.toString('utf8', at, end);
+    at = end;
+    return found;
   };
   const decode = (id: number): GgufValue => {
     const scalar = SCALARS[id];

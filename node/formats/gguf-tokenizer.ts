@@ -1,0 +1,257 @@
+/**
+ * @file The tokenizer of a GGUF file as Hugging Face's tokenizer.json has it: byte-level BPE as in GPT-2 ("gpt2") and
+ * SentencePiece's BPE ("llama"), one form for all texts and one for users' texts, which name no tokens of the model's own.
+ */
+import { UserError } from '../errors.ts';
+import { type Gguf, ggufValue } from './gguf.ts';
+import { type Merge, mergesOf, spellingOf } from './merges.ts';
+
+interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly special: boolean;
+  readonly normalized: boolean;
+}
+
+/** What tokenizer.json holds, as much as the library reads. */
+export interface TokenizerJson {
+  readonly added_tokens: readonly AddedToken[];
+  readonly normalizer: object | null;
+  readonly pre_tokenizer: object | null;
+  readonly post_processor: object | null;
+  readonly decoder: object;
+  readonly model: { readonly vocab: Readonly<Record<string, number>>; readonly unk_token: string | null };
+}
+
+export interface GgufTokenizer {
+  /** For prompts and templates, which may name the model's own tokens. */
+  readonly whole: TokenizerJson;
+  /**
+   * For users' texts, which no token begins or ends: control tokens are in none, while those that SentencePiece calls
+   * user-defined are ordinary text.
+   */
+  readonly content: TokenizerJson;
+  /** What tokenizer_config.json holds. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** The tokens by id. */
+  readonly vocabulary: readonly string[];
+  readonly bos: number | null;
+  readonly eos: number | null;
+  readonly pad: number | null;
+  /** Whether a text begins with `bos` and ends with `eos`. */
+  readonly addsBos: boolean;
+  readonly addsEos: boolean;
+  readonly chatTemplate: string | null;
+}
+
+/** Types of tokens, as SentencePiece has them. */
+const UNKNOWN = 2;
+const CONTROL = 3;
+const USER_DEFINED = 4;
+
+/** The parts of tokenizer.json in which the kinds of tokenizers differ. */
+interface Kind {
+  readonly normalizer: object | null;
+  readonly preTokenizer: object | null;
+  readonly decoder: object;
+  readonly model: object;
+  /** How a token that is text is looked for: as it is, or after the text's normalizer, which the token goes through too. */
+  readonly added: (name: string) => { readonly content: string; readonly normalized: boolean };
+  /** The token that stands for what the vocabulary lacks. */
+  readonly unknown: string | null;
+  /** Where the file does not say. */
+  readonly addsBos: boolean;
+  readonly ids: { readonly bos: number | null; readonly eos: number | null };
+}
+
+interface Tokens {
+  readonly names: readonly string[];
+  readonly types: readonly number[];
+  readonly byName: ReadonlyMap<string, number>;
+}
+
+type Fail = (problem: string) => never;
+
+const KINDS: Readonly<Record<string, (file: Gguf, tokens: Tokens, fail: Fail) => Kind>> = {
+  gpt2: byteLevel,
+  llama: sentencePiece,
+};
+
+/** Throws a UserError where the file has no tokenizer, or one that is not understood. */
+export function ggufTokenizer(file: Gguf): GgufTokenizer {
+  const fail = (problem: string): never => {
+    throw new UserError('usage', `${file.path}: no tokenizer can be read (${problem}); convert the model again`);
+  };
+  const model = ggufValue(file, 'tokenizer.ggml.model', 'text') ?? fail('tokenizer.ggml.model is missing');
+  const create = Object.hasOwn(KINDS, model) ? KINDS[model]! : null;
+  if (!create)
+    return fail(`tokenizer.ggml.model is ${JSON.stringify(model)}; wanted ${Object.keys(KINDS).join(' or ')}`);
+  const tokens = readTokens(file, fail);
+  const kind = create(file, tokens, fail);
+  const id = (key: string, otherwise: number | null = null): number | null => {
+    const given = ggufValue(file, `tokenizer.ggml.${key}_token_id`, 'number') ?? otherwise;
+    if (given === null || tokens.names[given] !== undefined) return given;
+    return fail(`tokenizer.ggml.${key}_token_id is ${given}; the vocabulary has ${tokens.names.length}`);
+  };
+  const [bos, eos, pad] = [id('bos', kind.ids.bos), id('eos', kind.ids.eos), id('padding')];
+  const addsBos = ggufValue(file, 'tokenizer.ggml.add_bos_token', 'flag') ?? kind.addsBos;
+  const addsEos = ggufValue(file, 'tokenizer.ggml.add_eos_token', 'flag') ?? false;
+  if (addsBos && bos === null) fail('texts begin with a token that tokenizer.ggml.bos_token_id does not name');
+  if (addsEos && eos === null) fail('texts end with a token that tokenizer.ggml.eos_token_id does not name');
+  const name = (token: number | null): string | null => (token === null ? null : tokens.names[token]!);
+  const begin = addsBos ? name(bos) : null;
+  const end = addsEos ? name(eos) : null;
+  const json = (isWhole: boolean): TokenizerJson => ({
+    added_tokens: addedTokens(tokens, kind, isWhole),
+    normalizer: kind.normalizer,
+    pre_tokenizer: kind.preTokenizer,
+    post_processor: isWhole ? template(begin, end) : null,
+    decoder: kind.decoder,
+    model: { ...kind.model, unk_token: kind.unknown, vocab: vocabularyOf(tokens, kind, isWhole) },
+  });
+  const chatTemplate = ggufValue(file, 'tokenizer.chat_template', 'text') ?? null;
+  const config = {
+    bos_token: name(bos),
+    eos_token: name(eos),
+    pad_token: name(pad),
+    clean_up_tokenization_spaces: false,
+    ...(chatTemplate === null ? {} : { chat_template: chatTemplate }),
+  };
+  const vocabulary = tokens.names;
+  return { whole: json(true), content: json(false), config, vocabulary, bos, eos, pad, addsBos, addsEos, chatTemplate };
+}
+
+function readTokens(file: Gguf, fail: Fail): Tokens {
+  const names = ggufValue(file, 'tokenizer.ggml.tokens', 'texts') ?? fail('tokenizer.ggml.tokens is missing');
+  const types = ggufValue(file, 'tokenizer.ggml.token_type', 'numbers') ?? new Array<number>(names.length).fill(1);
+  if (types.length !== names.length) fail(`${types.length} types of tokens for ${names.length} tokens`);
+  const byName = new Map<string, number>();
+  for (const [id, name] of names.entries()) {
+    const before = byName.get(name);
+    if (before !== undefined) fail(`token ${JSON.stringify(name)} has the numbers ${before} and ${id}`);
+    byName.set(name, id);
+  }
+  return { names, types, byName };
+}
+
+/** Tokens that are found in a text before anything else, the control tokens only where a text may name them. */
+function addedTokens({ names, types }: Tokens, kind: Kind, isWhole: boolean): AddedToken[] {
+  const added: AddedToken[] = [];
+  for (const [id, name] of names.entries()) {
+    if (name === '') continue;
+    if (types[id] === USER_DEFINED) added.push({ id, special: false, ...kind.added(name) });
+    else if (isWhole && (types[id] === CONTROL || types[id] === UNKNOWN))
+      added.push({ id, special: true, content: name, normalized: false });
+  }
+  return added;
+}
+
+/** A token named __proto__ is one like any other. */
+function vocabularyOf({ names, types }: Tokens, { unknown }: Kind, isWhole: boolean): Record<string, number> {
+  const vocabulary: Record<string, number> = Object.create(null);
+  for (const [id, name] of names.entries())
+    if (isWhole || types[id] !== CONTROL || name === unknown) vocabulary[name] = id;
+  return vocabulary;
+}
+
+function template(begin: string | null, end: string | null): object | null {
+  if (begin === null && end === null) return null;
+  const special = (id: string | null): object[] => (id === null ? [] : [{ SpecialToken: { id, type_id: 0 } }]);
+  const sequence = (id: string): object => ({ Sequence: { id, type_id: 0 } });
+  const single = [...special(begin), sequence('A'), ...special(end)];
+  return { type: 'TemplateProcessing', single, pair: [...single, ...special(begin), sequence('B'), ...special(end)] };
+}
+
+/** The contractions of English, in any case, the long s being one of s. */
+const CONTRACTIONS = "'(?:[sSſ]|[tT]|[rR][eE]|[vV][eE]|[mM]|[lL][lL]|[dD])";
+const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+/** Words with one sign before them, digits, signs with the ends of lines after them, ends of lines, spaces. */
+const words = (digits: string): string =>
+  `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+
+interface Splitting {
+  /** A text is cut by each in turn. */
+  readonly cuts: readonly string[];
+  readonly normalizer?: object;
+  /** A piece that is a token as it is needs no merges. */
+  readonly ignoresMerges?: boolean;
+  readonly addsBos?: boolean;
+}
+
+const LLAMA3: Splitting = { cuts: [words('\\p{N}{1,3}')], ignoresMerges: true, addsBos: true };
+
+/** How texts are cut before byte-level BPE, by tokenizer.ggml.pre; as in the tokenizer.json of these models. */
+const SPLITTINGS: Readonly<Record<string, Splitting>> = {
+  'gpt-2': { cuts: [GPT2] },
+  smollm: { cuts: ['\\p{N}', GPT2] },
+  'llama-bpe': LLAMA3,
+  llama3: LLAMA3,
+  'llama-v3': LLAMA3,
+  qwen2: { cuts: [words('\\p{N}')], normalizer: { type: 'NFC' } },
+};
+
+function byteLevel(file: Gguf, tokens: Tokens, fail: Fail): Kind {
+  const pre = ggufValue(file, 'tokenizer.ggml.pre', 'text') ?? fail('tokenizer.ggml.pre is missing');
+  const splitting = Object.hasOwn(SPLITTINGS, pre) ? SPLITTINGS[pre]! : null;
+  if (!splitting)
+    return fail(`tokenizer.ggml.pre is ${JSON.stringify(pre)}; wanted ${Object.keys(SPLITTINGS).join(', ')}`);
+  const listed = ggufValue(file, 'tokenizer.ggml.merges', 'texts') ?? fail('tokenizer.ggml.merges is missing');
+  const isText = (name: string): boolean => {
+    const id = tokens.byName.get(name);
+    return id !== undefined && tokens.types[id] !== CONTROL;
+  };
+  const merges = listed.map((line): Merge => {
+    // A part may begin with a space of its own, as in llama.cpp.
+    const space = line.indexOf(' ', 1);
+    const merge: Merge = [line.slice(0, space), line.slice(space + 1)];
+    const strange = space < 0 ? line : [...merge, merge.join('')].find((part) => !isText(part));
+    return strange === undefined
+      ? merge
+      : fail(`merge ${JSON.stringify(line)}: no token is ${JSON.stringify(strange)}`);
+  });
+  const split = (Regex: string): object => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false });
+  const bytes = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
+  return {
+    normalizer: splitting.normalizer ?? null,
+    preTokenizer: { type: 'Sequence', pretokenizers: [...splitting.cuts.map(split), bytes] },
+    decoder: { type: 'ByteLevel' },
+    model: { type: 'BPE', ignore_merges: splitting.ignoresMerges ?? false, merges },
+    added: (content) => ({ content, normalized: false }),
+    unknown: null,
+    addsBos: splitting.addsBos ?? false,
+    ids: { bos: null, eos: null },
+  };
+}
+
+const SPACE = '\u2581';
+
+function sentencePiece(file: Gguf, tokens: Tokens, fail: Fail): Kind {
+  const scores = ggufValue(file, 'tokenizer.ggml.scores', 'numbers') ?? fail('tokenizer.ggml.scores is missing');
+  if (scores.length !== tokens.names.length) fail(`${scores.length} scores for ${tokens.names.length} tokens`);
+  const unknown = ggufValue(file, 'tokenizer.ggml.unknown_token_id', 'number') ?? 0;
+  if (tokens.names[unknown] === undefined) fail(`tokenizer.ggml.unknown_token_id is ${unknown}`);
+  const prefix = ggufValue(file, 'tokenizer.ggml.add_space_prefix', 'flag') ?? true;
+  const replace = { type: 'Replace', pattern: { String: ' ' }, content: SPACE };
+  const prepend = { type: 'Prepend', prepend: SPACE };
+  const decoders = [
+    { type: 'Replace', pattern: { String: SPACE }, content: ' ' },
+    { type: 'ByteFallback' },
+    { type: 'Fuse' },
+    ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+  ];
+  return {
+    normalizer: { type: 'Sequence', normalizers: prefix ? [prepend, replace] : [replace] },
+    preTokenizer: null,
+    decoder: { type: 'Sequence', decoders },
+    model: {
+      type: 'BPE',
+      fuse_unk: true,
+      byte_fallback: tokens.byName.has(spellingOf(0)),
+      merges: mergesOf(tokens, scores),
+    },
+    added: (name) => ({ content: name.replaceAll(SPACE, ' '), normalized: !prefix }),
+    unknown: tokens.names[unknown]!,
+    addsBos: true,
+    ids: { bos: tokens.names.length > 1 ? 1 : null, eos: tokens.names.length > 2 ? 2 : null },
+  };
+}
