@@ -1,0 +1,91 @@
+/** @file A lock on a repository of the cache, so that two processes do not download one file into one place; the second waits. */
+import { closeSync, openSync, readFileSync, rmSync, statSync, utimesSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../atomic.ts';
+import { codeOf, messageOf, UserError } from '../errors.ts';
+
+/** How often a lock is touched by who holds it, and looked at by who waits. */
+const TOUCH_MS = 5000;
+const LOOK_MS = 250;
+/** A lock that nobody has touched for so long is one of a machine that is gone. */
+const STALE_MS = 60_000;
+
+/**
+ * Holds the lock of a repository while `act` works. Throws a UserError where none can be made, and what the signal was aborted
+ * with; `onWait` hears whom is waited for.
+ */
+export async function whileLocked<T>(
+  repository: string,
+  { signal, onWait }: { signal: AbortSignal; onWait: (holder: string) => void },
+  act: () => Promise<T>,
+): Promise<T> {
+  const path = join(dirname(repository), '.locks', basename(repository), 'lorikeet.lock');
+  for (let told = false; !take(path); ) {
+    if (!told) onWait(holderOf(path));
+    told = true;
+    await sleep(LOOK_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
+  const timer = setInterval(() => touch(path), TOUCH_MS);
+  timer.unref();
+  try {
+    return await act();
+  } finally {
+    clearInterval(timer);
+    rmSync(path, { force: true });
+  }
+}
+
+/** Whether the lock is ours now; one whose holder is gone is removed for the next look. */
+function take(path: string): boolean {
+  try {
+    makeFolder(dirname(path));
+    const file = openSync(path, 'wx');
+    writeSync(file, `${process.pid} ${hostname()}`);
+    closeSync(file);
+    return true;
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST')
+      throw new UserError(
+        'storage',
+        `${path}: ${messageOf(error)}; check its permissions, or set HF_HUB_CACHE to another folder`,
+      );
+    if (isGone(path)) rmSync(path, { force: true });
+    return false;
+  }
+}
+
+function isGone(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) return false;
+  if (Date.now() - stat.mtimeMs > STALE_MS) return true;
+  const [pid, host] = holderOf(path).split(' ');
+  return host === hostname() && !isRunning(Number(pid));
+}
+
+/** Process and machine. */
+function holderOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // it has just been let go
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+function touch(path: string): void {
+  try {
+    utimesSync(path, new Date(), new Date());
+  } catch {
+    // The lock is gone with the cache: what is written fails by itself.
+  }
+}
