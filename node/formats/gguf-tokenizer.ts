@@ -72,6 +72,9 @@ interface Tokens {
 
 type Fail = (problem: string) => never;
 
+/** Characters of a problem that are shown: tokens and names of a file can be of any length. */
+const MOST_SAID = 300;
+
 const KINDS: Readonly<Record<string, (file: Gguf, tokens: Tokens, fail: Fail) => Kind>> = {
   gpt2: byteLevel,
   llama: sentencePiece,
@@ -80,7 +83,8 @@ const KINDS: Readonly<Record<string, (file: Gguf, tokens: Tokens, fail: Fail) =>
 /** Throws a UserError where the file has no tokenizer, or one that is not understood. */
 export function ggufTokenizer(file: Gguf): GgufTokenizer {
   const fail = (problem: string): never => {
-    throw new UserError('usage', `${file.path}: no tokenizer can be read (${problem}); convert the model again`);
+    const short = problem.length > MOST_SAID ? `${problem.slice(0, MOST_SAID)}...` : problem;
+    throw new UserError('usage', `${file.path}: no tokenizer can be read (${short}); convert the model again`);
   };
   const model = ggufValue(file, 'tokenizer.ggml.model', 'text') ?? fail('tokenizer.ggml.model is missing');
   const create = Object.hasOwn(KINDS, model) ? KINDS[model]! : null;

@@ -102,7 +102,9 @@ function whatElse(start: string): string {
 function readName(walk: Walk, what: string, most: number, fail: Fail): string {
   const bytes = walk.u64(`the length of ${what}`);
   if (bytes === 0 || bytes > most) fail(`${what} has ${bytes} bytes; wanted 1 to ${most}`);
-  return walk.text(bytes, what);
+  const name = walk.text(bytes, what);
+  // Names are printed: none may move a terminal's cursor.
+  return /\p{Cc}/u.test(name) ? fail(`${what} holds control characters`) : name;
 }
 
 function readAlignment(read: ReadRange, keys: ReadonlyMap<string, ValuePlace>, fail: Fail): number {

@@ -138,6 +138,7 @@ for (const [what, keys, pattern] of [
     /model is "constructor"; wanted gpt2 or llama/,
   ],
   ['an unknown way to cut', byteLevel('toString'), /pre is "toString"; wanted gpt-2, smollm/],
+  ['a way to cut of any length', byteLevel('x'.repeat(5000)), /^.{0,600}$/],
   ['no way to cut', byteLevel('', { pre: null }), /tokenizer\.ggml\.pre is missing/],
   ['no tokens', byteLevel('gpt-2', { tokens: null }), /tokenizer\.ggml\.tokens is missing/],
   ['types of other tokens', byteLevel('gpt-2', { token_type: [9, [5, [1]]] }), /1 types of tokens for 520 tokens/],

@@ -120,6 +120,11 @@ for (const [what, bytes, pattern] of [
   ['has a key without a name', header(0, 1, u64(0)), /key 0 has 0 bytes/],
   ['has a key that is no text', header(0, 1, [...u64(1), 0xff, ...u32(0), 0]), /key 0 at byte 32 is not UTF-8/],
   [
+    'has a key that moves the cursor',
+    header(0, 1, [...string('k\u001b[2J'), ...u32(0), 0]),
+    /key 0 holds control characters/,
+  ],
+  [
     'has a key twice',
     header(
       0,

@@ -75,9 +75,8 @@ export function ggufBytes(
 const folder = temporaryFolder();
 let files = 0;
 
-/** Where the bytes were written. */
-export function written(bytes: Uint8Array): string {
-  const path = join(folder, `${files++}.gguf`);
+/** Where the bytes were written: a file of their own, unless told. */
+export function written(bytes: Uint8Array, path = join(folder, `${files++}.gguf`)): string {
   writeFileSync(path, bytes);
   return path;
 }
