@@ -2,7 +2,17 @@
  * @file The cache of the Hub on this disk, shared with Python: what lies in it, and how a file gets in. A repository is
  * models--ORG--NAME with blobs by hash, snapshots/COMMIT of links to blobs, and refs that hold the commit of a branch or tag.
  */
-import { constants, copyFileSync, linkSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  constants,
+  copyFileSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  type Stats,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { dirname, extname, join, relative } from 'node:path';
 import { makeFolder } from '../atomic.ts';
 import { codeOf, messageOf, UserError } from '../errors.ts';
@@ -72,7 +82,7 @@ function snapshotOf(
   let [bytes, last] = [0, 0];
   const [formats, missing] = [new Set<string>(), [] as string[]];
   for (const path of filesBelow(folder)) {
-    const stat = statSync(join(folder, path), { throwIfNoEntry: false });
+    const stat = statOf(join(folder, path));
     if (stat) {
       bytes += stat.size;
       last = Math.max(last, stat.atimeMs);
@@ -97,7 +107,7 @@ function unfinishedOf(repository: string, name: string): CachedModel[] {
   const folder = join(repository, 'blobs');
   const stats = childrenOf(folder)
     .filter((file) => file.endsWith('.incomplete'))
-    .flatMap((file) => statSync(join(folder, file), { throwIfNoEntry: false }) ?? []);
+    .flatMap((file) => statOf(join(folder, file)) ?? []);
   if (stats.length === 0) return [];
   const bytes = stats.reduce((sum, { size }) => sum + size, 0);
   const lastUsed = new Date(Math.max(...stats.map(({ mtimeMs }) => mtimeMs))).toISOString();
@@ -109,7 +119,7 @@ function readRefs(repository: string): Map<string, string> {
   const folder = join(repository, 'refs');
   return new Map(
     filesBelow(folder).flatMap((ref): [string, string][] => {
-      const commit = readFileSync(join(folder, ref), 'utf8').trim();
+      const [commit = ''] = read(join(folder, ref), () => [readFileSync(join(folder, ref), 'utf8').trim()]);
       return COMMIT.test(commit) ? [[ref.replaceAll('\\', '/'), commit]] : [];
     }),
   );
@@ -119,12 +129,12 @@ function readRefs(repository: string): Map<string, string> {
 export function cachedCommit(repository: string, revision: string): string | null {
   const commit = COMMIT.test(revision) ? revision : readRefs(repository).get(revision);
   if (!commit) return null;
-  return statSync(join(repository, 'snapshots', commit), { throwIfNoEntry: false })?.isDirectory() ? commit : null;
+  return statOf(join(repository, 'snapshots', commit))?.isDirectory() ? commit : null;
 }
 
 /** Files below a folder whose bytes are there, as paths from it with slashes. */
 export function filesIn(folder: string): string[] {
-  const there = filesBelow(folder).filter((path) => statSync(join(folder, path), { throwIfNoEntry: false })?.isFile());
+  const there = filesBelow(folder).filter((path) => statOf(join(folder, path))?.isFile());
   return there.map((path) => path.replaceAll('\\', '/')).sort();
 }
 
@@ -153,14 +163,24 @@ function childrenOf(folder: string): string[] {
   return read(folder, () => readdirSync(folder));
 }
 
+/** Files and links below a folder, as paths from it; links to folders are not followed. */
 function filesBelow(folder: string): string[] {
-  return read(folder, () => {
-    const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-    return entries.filter((entry) => !entry.isDirectory()).map((e) => relative(folder, join(e.parentPath, e.name)));
-  });
+  const entries = read(folder, () => readdirSync(folder, { withFileTypes: true }));
+  return entries.flatMap((entry) =>
+    entry.isDirectory() ? filesBelow(join(folder, entry.name)).map((path) => join(entry.name, path)) : [entry.name],
+  );
 }
 
-function read(folder: string, list: () => string[]): string[] {
+/** What a path leads to, or null: also where it leads round in a circle, or nowhere that may be looked at. */
+function statOf(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    return null;
+  }
+}
+
+function read<T>(folder: string, list: () => T[]): T[] {
   try {
     return list();
   } catch (error) {

@@ -1,5 +1,5 @@
 /** @file Downloads one file into a blob: goes on where it stopped, and is the blob only once size and hash are those listed. */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { messageOf, UserError } from '../errors.ts';
@@ -18,7 +18,6 @@ export interface HubFile {
 interface Part {
   readonly path: string;
   have: number;
-  hash: Hash;
 }
 
 export interface Download {
@@ -38,7 +37,8 @@ export interface Download {
  */
 export async function download(given: Download): Promise<void> {
   const { asker, file, blob } = given;
-  const part = await openPart(file, `${blob}${UNFINISHED}`);
+  const part: Part = { path: `${blob}${UNFINISHED}`, have: await partSize(blob) };
+  if (part.have > file.size) part.have = 0;
   // Bytes of an earlier time may be broken: once more, from the start.
   for (const isLast of [false, true]) {
     given.onBytes(part.have);
@@ -47,12 +47,13 @@ export async function download(given: Download): Promise<void> {
       () => fetchRest(given, part),
       () => part.have,
     );
-    if (part.hash.digest('hex') === file.hash) {
+    // Of the bytes on the disk, which are those that will be read.
+    if ((await attempted(part.path, () => hashOf(part.path, file))) === file.hash) {
       await attempted(part.path, () => rename(part.path, blob));
       return;
     }
     await attempted(part.path, () => rm(part.path, { force: true }));
-    begin(file, part);
+    part.have = 0;
     if (isLast)
       throw unreachable(
         asker,
@@ -63,13 +64,9 @@ export async function download(given: Download): Promise<void> {
 
 /** The hash of a file on this disk, as the Hub lists it. */
 export async function hashOf(path: string, { size, hash }: HubFile): Promise<string> {
-  const digest = createHasher({ size, hash });
+  const digest = hash.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
   for await (const piece of createReadStream(path)) digest.update(piece as Buffer);
   return digest.digest('hex');
-}
-
-function createHasher({ size, hash }: Pick<HubFile, 'size' | 'hash'>): Hash {
-  return hash.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
 }
 
 /** How many bytes of a file came the last time. */
@@ -78,28 +75,6 @@ export async function partSize(blob: string): Promise<number> {
     ({ size }) => size,
     () => 0,
   );
-}
-
-async function openPart(file: HubFile, path: string): Promise<Part> {
-  const part: Part = { path, have: 0, hash: createHasher(file) };
-  const size = await stat(path).then(
-    (found) => found.size,
-    () => 0,
-  );
-  if (size > file.size) return part;
-  if (size > 0)
-    await attempted(path, async () => {
-      for await (const piece of createReadStream(path, { end: size - 1 })) {
-        part.hash.update(piece as Buffer);
-        part.have += (piece as Buffer).length;
-      }
-    });
-  return part;
-}
-
-function begin(file: HubFile, part: Part): void {
-  part.have = 0;
-  part.hash = createHasher(file);
 }
 
 async function fetchRest({ asker, file, url, commit, onBytes }: Download, part: Part): Promise<void> {
@@ -112,7 +87,7 @@ async function fetchRest({ asker, file, url, commit, onBytes }: Download, part: 
         await attempted(part.path, () => handle.truncate(part.have));
         for await (const piece of answer.pieces()) {
           if (part.have + piece.length > file.size) {
-            begin(file, part);
+            part.have = 0;
             throw new Hitch(`${file.path} came with more than the ${file.size} bytes listed`);
           }
           await writeAll(handle, piece, part);
@@ -135,7 +110,7 @@ function settle({ status, headers }: Answer, file: HubFile, part: Part): void {
   const [, from, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range) ?? [];
   if (status === 206 && Number(from) === part.have && (total === '*' || Number(total) === file.size)) return;
   const asked = part.have;
-  begin(file, part);
+  part.have = 0;
   if (status !== 200)
     throw new Hitch(
       `${file.path} was asked for from byte ${asked} of ${file.size}; got ${`${status} ${range}`.trim()}`,
@@ -144,7 +119,9 @@ function settle({ status, headers }: Answer, file: HubFile, part: Part): void {
 
 /** Throws a UserError where the answer is of another file than the one listed, or of none. */
 function checkAnswer(asker: Asker, file: HubFile, commit: string, { headers, told }: Answer): void {
-  const tag = (told.get('x-linked-etag') ?? (headers === told ? told.get('etag') : null))?.replace(/^W\/|"/g, '');
+  const given = told.get('x-linked-etag') ?? (headers === told ? told.get('etag') : null);
+  // A server between may have tags of its own kind.
+  const tag = /^(?:W\/)?"?([0-9a-f]{40}|[0-9a-f]{64})"?$/.exec(given ?? '')?.[1];
   const [size, at] = [told.get('x-linked-size'), told.get('x-repo-commit')];
   const other =
     tag && tag !== file.hash
@@ -164,7 +141,6 @@ async function writeAll(handle: FileHandle, piece: Uint8Array, part: Part): Prom
     const { bytesWritten } = await attempted(part.path, () =>
       handle.write(piece, done, piece.length - done, part.have),
     );
-    part.hash.update(piece.subarray(done, done + bytesWritten));
     part.have += bytesWritten;
     done += bytesWritten;
   }

@@ -1,5 +1,15 @@
 /** @file A lock on a repository of the cache, so that two processes do not download one file into one place; the second waits. */
-import { closeSync, openSync, readFileSync, rmSync, statSync, utimesSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +21,9 @@ const TOUCH_MS = 5000;
 const LOOK_MS = 250;
 /** A lock that nobody has touched for so long is one of a machine that is gone. */
 const STALE_MS = 60_000;
+
+/** What a lock of this process holds. */
+const SELF = `${process.pid} ${hostname()}`;
 
 /**
  * Holds the lock of a repository while `act` works. Throws a UserError where none can be made, and what the signal was aborted
@@ -33,7 +46,7 @@ export async function whileLocked<T>(
     return await act();
   } finally {
     clearInterval(timer);
-    rmSync(path, { force: true });
+    if (holderOf(path) === SELF) rmSync(path, { force: true });
   }
 }
 
@@ -42,7 +55,7 @@ function take(path: string): boolean {
   try {
     makeFolder(dirname(path));
     const file = openSync(path, 'wx');
-    writeSync(file, `${process.pid} ${hostname()}`);
+    writeSync(file, SELF);
     closeSync(file);
     return true;
   } catch (error) {
@@ -51,17 +64,30 @@ function take(path: string): boolean {
         'storage',
         `${path}: ${messageOf(error)}; check its permissions, or set HF_HUB_CACHE to another folder`,
       );
-    if (isGone(path)) rmSync(path, { force: true });
+    const holder = holderOf(path);
+    if (isGone(path, holder)) removeLock(path, holder);
     return false;
   }
 }
 
-function isGone(path: string): boolean {
+function isGone(path: string, holder: string): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) return false;
   if (Date.now() - stat.mtimeMs > STALE_MS) return true;
-  const [pid, host] = holderOf(path).split(' ');
+  const [pid, host] = holder.split(' ');
   return host === hostname() && !isRunning(Number(pid));
+}
+
+/** Removes the lock of a holder; where another process has just taken it instead, that one gets it back. */
+function removeLock(path: string, holder: string): void {
+  const aside = `${path}.${process.pid}`;
+  try {
+    renameSync(path, aside);
+    if (readFileSync(aside, 'utf8') !== holder) linkSync(aside, path);
+  } catch {
+    // Somebody else was faster: the next look shows who holds it.
+  }
+  rmSync(aside, { force: true });
 }
 
 /** Process and machine. */

@@ -13,8 +13,11 @@ export function models(flags: Flags): void {
   if (flags.json) return console.log(JSON.stringify({ cache, models: found }));
   if (found.length === 0) return console.log(`${cache}: no models`);
   const head = ['model', 'revision', 'size', 'formats', 'last used'];
-  const total = found.reduce((sum, { bytes }) => sum + bytes, 0);
-  console.log([...table([head, ...found.map(row)], 'left'), '', `${bytesText(total)} in ${cache}`].join('\n'));
+  console.log(
+    [...table([head, ...found.map(row)], 'left'), '', `in ${cache}; revisions share the files that are the same`].join(
+      '\n',
+    ),
+  );
 }
 
 function row(model: CachedModel): string[] {

@@ -91,8 +91,9 @@ test('links without their blob and downloads without their end are shown as that
   write(join(repository, 'blobs', `${'2'.repeat(64)}${UNFINISHED}`), 'all');
   mkdirSync(join(repository, 'snapshots', COMMIT), { recursive: true });
   symlinkSync('../../blobs/gone', join(repository, 'snapshots', COMMIT, 'model.safetensors'));
+  symlinkSync('round', join(repository, 'snapshots', COMMIT, 'round'));
   const [snapshot, unfinished] = listCached(cache);
-  assert.equal(snapshot!.missing, ['model.safetensors']);
+  assert.equal(snapshot!.missing, ['model.safetensors', 'round']);
   assert.equal([unfinished!.commit, unfinished!.bytes], [null, 7]);
   assert.equal(filesIn(snapshot!.folder), []);
 });
