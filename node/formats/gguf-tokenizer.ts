@@ -74,6 +74,10 @@ type Fail = (problem: string) => never;
 
 /** Characters of a problem that are shown: tokens and names of a file can be of any length. */
 const MOST_SAID = 300;
+/** Far more than vocabularies have: what is made of a token takes time and memory by its length. */
+const MOST_IN_TOKEN = 512;
+const MOST_ADDED = 1 << 18;
+const MOST_MERGES = 1 << 20;
 
 const KINDS: Readonly<Record<string, (file: Gguf, tokens: Tokens, fail: Fail) => Kind>> = {
   gpt2: byteLevel,
@@ -130,11 +134,16 @@ function readTokens(file: Gguf, fail: Fail): Tokens {
   const types = ggufValue(file, 'tokenizer.ggml.token_type', 'numbers') ?? new Array<number>(names.length).fill(1);
   if (types.length !== names.length) fail(`${types.length} types of tokens for ${names.length} tokens`);
   const byName = new Map<string, number>();
+  let added = 0;
   for (const [id, name] of names.entries()) {
+    if (name.length > MOST_IN_TOKEN) fail(`token ${id} has ${name.length} characters; wanted at most ${MOST_IN_TOKEN}`);
+    if (types[id] === CONTROL || types[id] === USER_DEFINED) added += name.length;
     const before = byName.get(name);
     if (before !== undefined) fail(`token ${JSON.stringify(name)} has the numbers ${before} and ${id}`);
     byName.set(name, id);
   }
+  if (added > MOST_ADDED)
+    fail(`control and user-defined tokens have ${added} characters in all; wanted at most ${MOST_ADDED}`);
   return { names, types, byName };
 }
 
@@ -234,6 +243,7 @@ function sentencePiece(file: Gguf, tokens: Tokens, fail: Fail): Kind {
   if (scores.length !== tokens.names.length) fail(`${scores.length} scores for ${tokens.names.length} tokens`);
   const unknown = ggufValue(file, 'tokenizer.ggml.unknown_token_id', 'number') ?? 0;
   if (tokens.names[unknown] === undefined) fail(`tokenizer.ggml.unknown_token_id is ${unknown}`);
+  const merges = mergesOf(tokens, scores, MOST_MERGES) ?? fail(`more than ${MOST_MERGES} ways to merge tokens`);
   const prefix = ggufValue(file, 'tokenizer.ggml.add_space_prefix', 'flag') ?? true;
   const replace = { type: 'Replace', pattern: { String: ' ' }, content: SPACE };
   const prepend = { type: 'Prepend', prepend: SPACE };
@@ -251,7 +261,7 @@ function sentencePiece(file: Gguf, tokens: Tokens, fail: Fail): Kind {
       type: 'BPE',
       fuse_unk: true,
       byte_fallback: tokens.byName.has(spellingOf(0)),
-      merges: mergesOf(tokens, scores),
+      merges,
     },
     added: (name) => ({ content: name.replaceAll(SPACE, ' '), normalized: !prefix }),
     unknown: tokens.names[unknown]!,

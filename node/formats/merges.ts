@@ -13,11 +13,13 @@ const USER_DEFINED = 4;
 /**
  * Every way to make a token of two others, best score first; of one score the longest left part first, then the longest
  * right part, then in the order of the vocabulary. Only of tokens that are text, in which no control token arises.
+ * Null where there are more than `most`.
  */
 export function mergesOf(
   { names, types, byName }: { names: readonly string[]; types: readonly number[]; byName: ReadonlyMap<string, number> },
   scores: readonly number[],
-): Merge[] {
+  most: number,
+): Merge[] | null {
   const textId = (name: string): number | undefined => {
     const id = byName.get(name);
     return id !== undefined && (types[id] === NORMAL || types[id] === USER_DEFINED) ? id : undefined;
@@ -29,7 +31,11 @@ export function mergesOf(
     const score = scores[order[from]!]!;
     let to = from + 1;
     while (to < order.length && scores[order[to]!] === score) to++;
-    const ways = order.slice(from, to).flatMap((id) => waysOf(names[id]!, textId));
+    const ways: Way[] = [];
+    for (const id of order.slice(from, to)) {
+      ways.push(...waysOf(names[id]!, textId));
+      if (merges.length + ways.length > most) return null;
+    }
     ways.sort((a, b) => b.lengths[0] - a.lengths[0] || b.lengths[1] - a.lengths[1]);
     for (const { left, right } of ways) merges.push([names[left]!, names[right]!]);
     from = to;

@@ -122,7 +122,9 @@ test('merges out of scores: best first, then the longest left part; control toke
   const names = ['a', 'b', 'aa', 'aaa', 'ab', '<c>', 'a<c>'];
   const byName = new Map(names.map((name, id) => [name, id]));
   const types = [1, 1, 1, 1, 1, 3, 1];
-  assert.equal(mergesOf({ names, types, byName }, [-9, -8, -3, -1, -2, 0, 0]), [
+  const scores = [-9, -8, -3, -1, -2, 0, 0];
+  assert.is(mergesOf({ names, types, byName }, scores, 3), null);
+  assert.equal(mergesOf({ names, types, byName }, scores, 4), [
     ['aa', 'a'],
     ['a', 'aa'],
     ['a', 'b'],
@@ -140,6 +142,19 @@ for (const [what, keys, pattern] of [
   ['an unknown way to cut', byteLevel('toString'), /pre is "toString"; wanted gpt-2, smollm/],
   ['a way to cut of any length', byteLevel('x'.repeat(5000)), /^.{0,600}$/],
   ['no way to cut', byteLevel('', { pre: null }), /tokenizer\.ggml\.pre is missing/],
+  [
+    'a token too long',
+    byteLevel('gpt-2', { tokens: [9, [8, ['a', 'b'.repeat(513)]]], token_type: null }),
+    /token 1 has 513 characters; wanted at most 512/,
+  ],
+  [
+    'more control tokens than any model',
+    byteLevel('gpt-2', {
+      tokens: [9, [8, Array.from({ length: 600 }, (_, i) => `${i}`.padStart(500, '<'))]],
+      token_type: [9, [5, new Array(600).fill(3)]],
+    }),
+    /have 300000 characters in all; wanted at most 262144/,
+  ],
   ['no tokens', byteLevel('gpt-2', { tokens: null }), /tokenizer\.ggml\.tokens is missing/],
   ['types of other tokens', byteLevel('gpt-2', { token_type: [9, [5, [1]]] }), /1 types of tokens for 520 tokens/],
   [
