@@ -36,8 +36,9 @@ export async function whileLocked<T>(
 ): Promise<T> {
   const path = join(dirname(repository), '.locks', basename(repository), 'lorikeet.lock');
   for (let told = false; !take(path); ) {
-    if (!told) onWait(holderOf(path));
-    told = true;
+    const holder = holderOf(path);
+    if (!told && holder !== '') onWait(holder);
+    told ||= holder !== '';
     await sleep(LOOK_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
   const timer = setInterval(() => touch(path), TOUCH_MS);

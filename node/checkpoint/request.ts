@@ -65,7 +65,7 @@ export async function persist<T>(asker: Asker, attempt: () => Promise<T>, progre
       if (!(error instanceof Hitch)) throw error;
       if (progress() > best) [best, failed] = [progress(), 0];
       failed += 1;
-      const waitMs = error.afterMs ?? patience.firstMs * 2 ** (failed - 1);
+      const waitMs = error.afterMs ?? Math.min(patience.mostMs, patience.firstMs * 2 ** (failed - 1));
       if (failed >= patience.tries || waitMs > patience.mostMs)
         throw unreachable(asker, `${error.message}; ${nextStep(error.afterMs, failed)}`);
       await sleep(waitMs, undefined, { signal }).catch(() => signal.throwIfAborted());

@@ -151,6 +151,18 @@ test('a server that falls silent is asked again', () =>
     assert.ok(hub.asked.filter(({ kind }) => kind === 'info').length >= 2);
   }));
 
+test('waits grow up to a bound, which ends no try', () =>
+  onBench(FILES, async ({ hub, fetch }) => {
+    let left = 6;
+    hub.trick = ({ kind }, response) => {
+      if (kind !== 'info' || left-- <= 0) return false;
+      refuse(response, 502);
+      return true;
+    };
+    await fetch({ patience: { ...PATIENCE, tries: 7, mostMs: 4 } });
+    assert.is(hub.asked.filter(({ kind }) => kind === 'info').length, 7);
+  }));
+
 test('a server that asks for patience is given it, up to a bound', () =>
   onBench(FILES, async ({ hub, fetch }) => {
     let left = 2;
@@ -244,11 +256,13 @@ test('a lock whose holder is gone, here or on another machine, is taken over', (
     mkdirSync(locks, { recursive: true });
     const lock = join(locks, 'lorikeet.lock');
     writeFileSync(lock, `${2 ** 30} ${hostname()}`);
-    await fetch();
+    const notices: string[] = [];
+    const onNotice = (line: string): void => void notices.push(line);
+    await fetch({ onNotice });
     writeFileSync(lock, '1 another-machine');
     utimesSync(lock, new Date(0), new Date(0));
-    await fetch();
-    assert.not(existsSync(lock));
+    await fetch({ onNotice });
+    assert.equal([notices, existsSync(lock)], [[], false]);
   }));
 
 test.run();
