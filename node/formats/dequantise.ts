@@ -93,7 +93,8 @@ function nibbles(bytes: Uint8Array, out: Float32Array, { blockBytes, middle, has
   const start = hasFifth ? fifthAt + 4 : fifthAt;
   for (let at = 0, o = 0; at < bytes.length; at += blockBytes, o += 32) {
     const d = half(bytes, at);
-    const m = hasMinimum ? half(bytes, at + 2) : 0;
+    // What is added to -0 and leaves it as it is, is -0.
+    const m = hasMinimum ? half(bytes, at + 2) : -0;
     const f = at + fifthAt;
     const fifth = hasFifth ? bytes[f]! | (bytes[f + 1]! << 8) | (bytes[f + 2]! << 16) | (bytes[f + 3]! << 24) : 0;
     for (let i = 0; i < 16; i++) {
