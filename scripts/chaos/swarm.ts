@@ -19,9 +19,9 @@ const [PEERS, SIZE, TRAIN_MS] = [4, 4000, 100];
 const QUIET_ROUNDS = 6;
 const WAIT_MS = 240_000;
 
-/** What befalls a peer: a death at a point of a round, or a standstill of so many ms. */
+/** What befalls a peer, one that is drawn unless it is named: a death at a point of a round, or a standstill of so many ms. */
 export type Blow =
-  | { readonly type: 'kill'; readonly point: PointName }
+  | { readonly type: 'kill'; readonly point: PointName; readonly victim?: number }
   | { readonly type: 'freeze'; readonly ms: number };
 
 export interface Struck {
@@ -98,7 +98,8 @@ export async function runChaos(
       await live(seat, seats[0]!.addresses);
     }
     for (const blow of blows) {
-      const victim = prng.below(PEERS);
+      const drawn = prng.below(PEERS);
+      const victim = blow.type === 'kill' ? (blow.victim ?? drawn) : drawn;
       const isLate = (): boolean => Math.max(...seats.map((seat) => seat.round)) >= rounds - QUIET_ROUNDS;
       // Somebody who has come back is among the others again before the next falls.
       await until(() => isLate() || seats.every((seat) => seat.round > 0), 'everybody mixes');

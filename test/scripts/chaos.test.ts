@@ -38,8 +38,8 @@ test('a peer whose disk goes back to an older snapshot is noticed', async () => 
   const { problems } = await runChaos({
     folder: temporaryFolder(),
     seed: SEED,
-    blows: kills(['it trains', 'it trains', 'it trains', 'it trains', 'it trains']),
-    rounds: 40,
+    blows: kills(['it trains', 'it trains']).map((blow) => ({ ...blow, victim: 1 })),
+    rounds: 60,
     whileDown: (folder) => {
       const [file, copy] = [join(folder, 'snapshot.bin'), join(folder, 'older.bin')];
       if (existsSync(copy)) {
@@ -49,7 +49,7 @@ test('a peer whose disk goes back to an older snapshot is noticed', async () => 
       copyFileSync(file, copy);
     },
   });
-  assert.ok(copies.length > 0, `nobody fell twice; ${REPLAY}`);
+  assert.ok(copies.length > 0, `it did not fall twice; ${REPLAY}`);
   assert.ok(
     problems.some((problem) => /sums to/.test(problem)),
     `${JSON.stringify(problems)}; ${REPLAY}`,

@@ -142,7 +142,8 @@ test('the loss over the vocabulary and its gradient are those of the same target
 test('from scratch: words that stand together begin close to each other, and a seed repeats', async () => {
   const folder = temporaryFolder();
   cpSync(fixture('bert-qv'), join(folder, 'like'), { recursive: true });
-  for (const name of ['tokenizer.json', 'tokenizer_config.json']) writeFileSync(join(folder, 'like', name), '{}');
+  writeFileSync(join(folder, 'like', 'tokenizer.json'), '{"model":{}}');
+  writeFileSync(join(folder, 'like', 'tokenizer_config.json'), '{}');
   const like = await openBase(join(folder, 'like'));
   const prng = createPrng('topics');
   // Sentences of five words, all of one topic: ids 10 to 19, or 20 to 29.
