@@ -3,12 +3,11 @@ import { CODECS, decode } from '../../protocol/codec.ts';
 import { hostBeside, idIn, mergeAddresses } from '../addresses.ts';
 import type { Display } from '../display.ts';
 import { UserError } from '../errors.ts';
-import { fetchRun, fetchStart, generateKey } from '../host.ts';
 import { type Invite, parseInvite } from '../invite.ts';
 import { checkSettings, openRun, type Run, runIdOf, startFrom } from '../train/run.ts';
 import { type Beginning, openSaved } from './begin.ts';
 import type { Flags } from './flags.ts';
-import { type Prepared, preparePeer, readTexts, runPeer } from './peer.ts';
+import { type Prepared, preparePeer, readTexts } from './prepare.ts';
 
 export async function join(
   words: readonly string[],
@@ -21,6 +20,7 @@ export async function join(
   const prepared = preparePeer(flags);
   const beginning = await joinRun(invite, prepared, given);
   const { run } = beginning;
+  const { runPeer } = await import('./peer.ts');
   await runPeer(flags, prepared, {
     ...beginning,
     texts: readTexts(flags, prepared, run),
@@ -59,6 +59,7 @@ async function joinRun(
 
 /** The adapter that a run starts from, from whoever invited. */
 async function fetchAdapter(invite: Invite, { initial }: Run, display: Display): Promise<Float32Array> {
+  const { fetchStart, generateKey } = await import('../host.ts');
   const count = initial.length;
   const bytes = await fetchStart({
     key: await generateKey(),
@@ -88,6 +89,7 @@ function refuseOdd(words: readonly string[]): void {
 
 /** Asks with a key of the moment, so that an invite that leads nowhere leaves nothing behind. */
 async function fetchSettings(invite: Invite): Promise<Record<string, unknown>> {
+  const { fetchRun, generateKey } = await import('../host.ts');
   const key = await generateKey();
   const described = await fetchRun({ key, addresses: invite.addresses, runId: invite.runId });
   try {

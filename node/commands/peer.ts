@@ -1,83 +1,26 @@
 /** @file What `up` and `join` share: one peer from its texts to its adapter, shown while it works, kept when interrupted. */
-import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { keepEarlier, writeAdapter } from '../adapter.ts';
 import { mergeAddresses, portIn } from '../addresses.ts';
-import { counted, createDisplay, type Display } from '../display.ts';
+import { counted, type Display } from '../display.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
 import { startParticipant } from '../participant.ts';
-import { compareRows, digestRows, openStore, peekStore, peekTexts, readRun, type Saved, type Store } from '../store.ts';
-import { type DataFile, type Example, type LabelledFile, labelData, openData, type Row } from '../train/data.ts';
-import { leftOutLine } from '../train/inspect.ts';
+import { digestRows, openStore, type Saved, type Store } from '../store.ts';
 import { encodeExamples } from '../train/learner.ts';
-import { calibrateRun, type Run, runIdOf } from '../train/run.ts';
+import { calibrateRun, type Run } from '../train/run.ts';
 import { priorTexts } from '../train/sample.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
 import { announce, type Crier } from './announce.ts';
 import type { Beginning } from './begin.ts';
 import { inspectStart } from './check.ts';
-import { dataOptions } from './dataflags.ts';
-import { deviceFlags, type Flags, integerFlag, interruptSignal, throwIfCrashed } from './flags.ts';
+import { deviceFlags, type Flags, interruptSignal, throwIfCrashed } from './flags.ts';
 import { createPatience } from './patience.ts';
+import { listenAddress, type Prepared, type Texts } from './prepare.ts';
 import { compare, printResult } from './result.ts';
 import { createPeerView } from './view.ts';
 
-/** What a peer's command line says, read and checked before anything is started or written. */
-export interface Prepared {
-  readonly data: DataFile;
-  readonly rows: readonly Row[];
-  readonly path: string;
-  /** The state folder; it may not exist yet. */
-  readonly folder: string;
-  /** What the state folder says of its run, where it does. */
-  readonly saved: Saved | null;
-  /** Whether that run is over. */
-  readonly isOver: boolean;
-  readonly display: Display;
-}
-
-export interface Texts {
-  readonly labelled: readonly Example[];
-  readonly unlabelled: readonly string[];
-  readonly test: readonly Example[];
-  /** The file of `--data`, its labels read. */
-  readonly own: LabelledFile;
-}
-
 /** How long a joiner, or one that comes back, waits for others unless told otherwise (s); who starts a run waits for ever. */
 const WAIT_SECONDS = 300;
-/** Reads data and flags. Throws a UserError on the first that is wrong, or where the state is of other texts. */
-export function preparePeer(flags: Flags): Prepared {
-  const path = String(flags.data);
-  const data = openData(path, dataOptions(flags));
-  deviceFlags(flags);
-  if (flags.follow && !flags.json) throw new UserError('usage', '--follow: wanted with --json, whose events it prints');
-  listenAddress(flags, 0);
-  if (flags.wait !== undefined) integerFlag(flags, 'wait', 0, 1_000_000);
-  const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
-  const display = createDisplay();
-  const saved = readRun(join(folder, 'run.json'));
-  const isOver = saved !== null && peekStore(folder).snapshot(runIdOf(saved.settings))?.phase === 'finished';
-  const prepared = { data, rows: data.rows, path, folder, display, saved, isOver };
-  if (saved) checkTexts(flags, prepared);
-  return prepared;
-}
-
-/** A state belongs to the texts it has learned from; others are taken on purpose only. */
-function checkTexts(flags: Flags, { rows, path, folder, display }: Prepared): void {
-  const before = peekTexts(folder);
-  if (!before) return;
-  const { added, removed } = compareRows(before, digestRows(rows));
-  if (added + removed === 0) return;
-  const shared = before.words.length - removed;
-  const change = `it has learned from ${counted(before.words.length, 'row')}; ${path} still has ${shared} of them, and ${added} new`;
-  if (!flags.continue)
-    throw new UserError(
-      'incompatible',
-      `${folder}: ${change}; --continue goes on with them, another --state begins anew`,
-    );
-  display.note(`${folder}: ${change}; going on with them`);
-}
 
 /** A run that is over is not begun again under the same name. */
 function refuseFinished({ folder, saved }: Prepared, { runId, settings }: Run): void {
@@ -224,28 +167,6 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   }
 }
 
-/** The examples of `--data` and `--test`, every label checked. Throws a UserError that names file and line. */
-export function readTexts(flags: Flags, prepared: Prepared, run: Run): Texts {
-  const options = dataOptions(flags);
-  const own = labelData(prepared.data, run.task, options);
-  const { labelled, unlabelled } = own;
-  if (flags.test === undefined) return { labelled, unlabelled, own, test: [] };
-  const path = String(flags.test);
-  const file = openData(path, options);
-  const read = labelData(file, run.task, options);
-  const test = read.labelled;
-  if (test.length === 0) throw new UserError('usage', `${path}: no row has a label; wanted labelled texts to test on`);
-  const known = new Set(own.items.map(({ text }) => text));
-  const shared = test.filter(({ text }) => known.has(text)).length;
-  const leftOut = leftOutLine(file, read);
-  if (leftOut) prepared.display.note(leftOut);
-  if (shared > 0)
-    prepared.display.note(
-      `${path}: ${shared} of ${test.length} texts to test on stand in ${prepared.path} too, and are no test`,
-    );
-  return { labelled, unlabelled, own, test };
-}
-
 /** Answers those who come late until Ctrl-C. */
 async function serve(display: Display, invite: string, signal: AbortSignal): Promise<void> {
   display.note('serving the result to those who come late, until Ctrl-C:');
@@ -255,17 +176,6 @@ async function serve(display: Display, invite: string, signal: AbortSignal): Pro
 
 function startTrainer(flags: Flags, run: Run): Promise<Trainer> {
   return createTrainer({ base: run.settings.base, trainable: { type: 'lora', lora: run.lora }, ...deviceFlags(flags) });
-}
-
-function listenAddress(flags: Flags, savedPort: number): string {
-  const host = String(flags.host);
-  if (isIP(host) === 0)
-    throw new UserError(
-      'usage',
-      `--host: got ${JSON.stringify(host)}; wanted an IP address of this machine, such as 127.0.0.1 or 0.0.0.0`,
-    );
-  const port = integerFlag(flags, 'port', 0, 65535) || savedPort;
-  return `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`;
 }
 
 /** Resolves to false when the signal aborts. */

@@ -6,7 +6,7 @@ import type { Run } from '../train/run.ts';
 import type { YamlFile } from '../yaml.ts';
 import { type Beginning, beginRun } from './begin.ts';
 import type { Flags } from './flags.ts';
-import { preparePeer, readTexts, runPeer } from './peer.ts';
+import { preparePeer, readTexts } from './prepare.ts';
 
 export async function up(options: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const flags: Flags = { host: '127.0.0.1', ...options };
@@ -17,6 +17,7 @@ export async function up(options: Flags, given: Readonly<Record<string, unknown>
   const { run, isBack } = beginning;
   const { saved, folder, display } = prepared;
   if (saved && !isBack) display.note(`${folder}: run ${beginning.follows} is over; ${plan(beginning)}`);
+  const { runPeer } = await import('./peer.ts');
   await runPeer(flags, prepared, {
     ...beginning,
     texts: readTexts(flags, prepared, run),
