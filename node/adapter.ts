@@ -98,7 +98,8 @@ export async function readAdapter(folder: string, given: Readonly<Record<string,
   const settings = checkSettings({ ...lora, ...own?.settings, ...fresh, ...given, base }, peftConfigPath(folder));
   checkTargets(folder, own?.settings ?? null, { lora, base });
   const run = await openRun(settings);
-  const notes = [...(own?.notes ?? []), ...originNotes(folder, origin, own ? null : base)];
+  const { isCausal } = run.base.architecture;
+  const notes = [...(own?.notes ?? []), ...originNotes(folder, origin, { base: own ? null : base, isCausal })];
   return { run, vector: readPeftVector(folder, run.tensors), notes };
 }
 
@@ -115,14 +116,18 @@ function baseOf(folder: string, { base }: PeftOrigin): string {
 /** Heads that are not the words of the base. */
 const OTHER_HEADS = ['SEQ_CLS', 'TOKEN_CLS', 'QUESTION_ANS', 'SEQ_2_SEQ_LM', 'CAUSAL_LM'];
 
-function originNotes(folder: string, origin: PeftOrigin, base: string | null): string[] {
+function originNotes(
+  folder: string,
+  origin: PeftOrigin,
+  { base, isCausal }: { base: string | null; isCausal: boolean },
+): string[] {
   const path = peftConfigPath(folder);
   return [
     ...(base !== null && origin.base === null ? [`${path}: does not name its base; taken for one of ${base}`] : []),
     ...(base !== null && origin.base !== null && origin.base !== base
       ? [`${path}: was trained on ${origin.base}; used on ${base}, as --base says`]
       : []),
-    ...(origin.task !== null && OTHER_HEADS.includes(origin.task)
+    ...(origin.task !== null && OTHER_HEADS.includes(origin.task) && !(isCausal && origin.task === 'CAUSAL_LM')
       ? [`${path}: task_type is ${origin.task}: was trained for another head than the base's words`]
       : []),
   ];

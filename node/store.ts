@@ -6,6 +6,7 @@ import type { RunSettings } from '../protocol/config.ts';
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../protocol/snapshot.ts';
 import { makeFolder, removeEmpty, writeFileAtomic } from './atomic.ts';
 import { codeOf, messageOf, UserError } from './errors.ts';
+import { isRunning } from './running.ts';
 import { checkSettings, sha256 } from './train/run.ts';
 
 export interface Saved {
@@ -216,15 +217,5 @@ function takeLock(path: string, failed: (what: string, error: unknown) => UserEr
       }
       rmSync(path, { force: true });
     }
-  }
-}
-
-function isRunning(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
   }
 }

@@ -1,5 +1,6 @@
 /** @file Runs the command line in processes of its own, which end with the test; hears what they say. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './support.ts';
 
@@ -19,6 +20,15 @@ export interface Running {
   readonly child: ChildProcess;
   readonly text: () => string;
   readonly done: Promise<Ended>;
+}
+
+/** Flags of a test's peer: one thread, no GPU. */
+export const MACHINE = ['--device', 'cpu', '--threads', '1'];
+
+/** Writes texts as a TSV in a folder, labelled 0 and 1 in turn. */
+export function writeTexts(folder: string, name: string, texts: readonly string[]): void {
+  const rows = texts.map((text, i) => `${text}\t${i % 2}\n`);
+  writeFileSync(join(folder, name), `text\tlabel\n${rows.join('')}`);
 }
 
 /** Starts `lorikeet ARGS` in a folder, by another command where one is given. */

@@ -15,6 +15,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder } from '../atomic.ts';
 import { codeOf, messageOf, UserError } from '../errors.ts';
+import { isRunning } from '../running.ts';
 
 /** How often a lock is touched by who holds it, and looked at by who waits. */
 const TOUCH_MS = 5000;
@@ -97,15 +98,6 @@ function holderOf(path: string): string {
     return readFileSync(path, 'utf8');
   } catch {
     return ''; // it has just been let go
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
   }
 }
 

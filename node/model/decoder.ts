@@ -7,10 +7,9 @@ import { type Graph, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { type Architecture, type Linear, linearParameters, type ModelInputs, type Weights } from './architecture.ts';
 import { attend, byHeads, sightBias } from './attention.ts';
-import { MAX_LAYERS } from './encoder.ts';
-import type { ConfigReader } from './fields.ts';
+import { type ConfigReader, MAX_LAYERS } from './fields.ts';
 import { ACTIVATIONS, flat, normParameters, pickRows, rmsNorm, sizesOf, wordLogits } from './layers.ts';
-import { type Frequencies, readFrequencies, rotate, type Turn, turnAt } from './rotary.ts';
+import { type Frequencies, frequenciesOf, readFrequencies, rotate, type Turn, turnAt } from './rotary.ts';
 
 /** What sets the kinds apart. */
 interface Kind {
@@ -61,7 +60,7 @@ interface Decoder extends Kind {
 /** Fields that change nothing of what is computed here. */
 const WITHOUT_EFFECT = [
   ...['attention_dropout', 'initializer_range', 'pad_token_id', 'bos_token_id', 'eos_token_id', 'pretraining_tp'],
-  ...['max_window_layers', 'cache_implementation', 'is_llama_config', 'rope_interleaved', 'transformers.js_config'],
+  ...['max_window_layers', 'cache_implementation', 'is_llama_config', 'transformers.js_config'],
   ...['_sliding_window_pattern'],
 ];
 
@@ -130,9 +129,12 @@ function readLayers(reader: ConfigReader, kind: Kind, width: number): Layer[] {
   };
   const far = readFrequencies(reader, width, { layers: 'full_attention', theta: kind.theta });
   const near = kind.isGemma ? readNear(reader, width) : far;
-  return Array.from({ length: count }, (_, i) =>
-    typeOf(i) === 'full_attention' ? { window: null, frequencies: far } : { window, frequencies: near },
-  );
+  // Layers of one kind are one object, whose view is built once.
+  const [whole, windowed]: [Layer, Layer] = [
+    { window: null, frequencies: far },
+    { window, frequencies: near },
+  ];
+  return Array.from({ length: count }, (_, i) => (typeOf(i) === 'full_attention' ? whole : windowed));
 }
 
 /** Rotary frequencies of Gemma's layers with a window. */
@@ -140,8 +142,7 @@ function readNear(reader: ConfigReader, width: number): Frequencies {
   const local = reader.value('rope_local_base_freq');
   const isNew = reader.value('rope_parameters') !== undefined && local === undefined;
   if (isNew) return readFrequencies(reader, width, { layers: 'sliding_attention', theta: 10_000 });
-  const theta = Number(local ?? 10_000);
-  return Float32Array.from({ length: width / 2 }, (_, i) => theta ** ((-2 * i) / width));
+  return frequenciesOf(Number(local ?? 10_000), width);
 }
 
 const layerName = (i: number): string => `model.layers.${i}`;
@@ -226,11 +227,12 @@ function trunk(c: Decoder, w: Weights, inputs: ModelInputs): Value {
     rmsNorm(w, module, x, { epsilon: c.epsilon, offset: c.isGemma ? 1 : 0 });
   const embedded = op.Gather(g, w.parameter('model.embed_tokens.weight'), inputs.inputIds);
   let x = flat(g, c.isGemma ? op.Mul(g, embedded, scalar(g, Math.sqrt(c.hidden), 'float32')) : embedded);
+  const views = new Map([...new Set(c.layers)].map((layer) => [layer, viewOf(g, inputs, layer)]));
   c.layers.forEach((layer, i) => {
     const at = layerName(i);
     const last = i === c.layers.length - 1;
     const before = norm(`${at}.input_layernorm`, x);
-    const context = attention(c, w, inputs, { at: `${at}.self_attn`, x: before, last, view: viewOf(g, inputs, layer) });
+    const context = attention(c, w, inputs, { at: `${at}.self_attn`, x: before, last, view: views.get(layer)! });
     const mixed = c.isGemma ? norm(`${at}.post_attention_layernorm`, context) : context;
     const seen = op.Add(g, last ? pickRows(g, inputs, x) : x, mixed);
     const inner = norm(`${at}.${c.isGemma ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`, seen);
@@ -241,7 +243,6 @@ function trunk(c: Decoder, w: Weights, inputs: ModelInputs): Value {
   return norm('model.norm', x);
 }
 
-/** Equal layers give equal nodes, which are one. */
 function viewOf(g: Graph, inputs: ModelInputs, { window, frequencies }: Layer): View {
   const bias = sightBias(g, inputs, { isCausal: true, window });
   const positions = op.Cast(g, inputs.positionIds, 'float32');

@@ -6,7 +6,7 @@ import { scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { type Architecture, type Linear, linearParameters, type ModelInputs, type Weights } from './architecture.ts';
 import { attend, byHeads, sightBias } from './attention.ts';
-import type { ConfigReader } from './fields.ts';
+import { type ConfigReader, MAX_LAYERS } from './fields.ts';
 import { flat, layerNorm, normParameters, pickRows, sizesOf, wordLogits } from './layers.ts';
 
 /** What the parts of a model are called. */
@@ -49,9 +49,6 @@ const WITHOUT_EFFECT = [
   ...['pooler_size_per_head', 'pooler_type', 'directionality', 'embedding_size', 'output_past'],
   ...['classifier_activation', 'attention_dropout', 'dropout', 'qa_dropout', 'seq_classif_dropout'],
 ];
-
-/** More are a mistake, not a model. */
-export const MAX_LAYERS = 1000;
 
 function bertNames(root: string): Names {
   return {

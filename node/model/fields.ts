@@ -19,6 +19,9 @@ export interface ConfigReader {
   fail(problem: string): never;
 }
 
+/** More are a mistake, not a model. */
+export const MAX_LAYERS = 1000;
+
 /** Fields of every config.json of transformers that change nothing of what a forward pass computes. */
 const COMMON = [
   ...['architectures', 'model_type', '_name_or_path', 'transformers_version', 'torch_dtype', 'dtype', 'use_cache'],

@@ -3,8 +3,7 @@ import { scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { type Architecture, type Linear, linearParameters, type ModelInputs, type Weights } from './architecture.ts';
 import { attend, byHeads, sightBias } from './attention.ts';
-import { MAX_LAYERS } from './encoder.ts';
-import type { ConfigReader } from './fields.ts';
+import { type ConfigReader, MAX_LAYERS } from './fields.ts';
 import { ACTIVATIONS, flat, layerNorm, normParameters, pickRows, sizesOf, wordLogits } from './layers.ts';
 
 interface Gpt2 {

@@ -6,8 +6,7 @@ import { scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { type Architecture, type Linear, linearParameters, type ModelInputs, type Weights } from './architecture.ts';
 import { attend, byHeads, sightBias } from './attention.ts';
-import { MAX_LAYERS } from './encoder.ts';
-import type { ConfigReader } from './fields.ts';
+import { type ConfigReader, MAX_LAYERS } from './fields.ts';
 import { flat, layerNorm, normParameters, pickRows, sizesOf, wordLogits } from './layers.ts';
 import { type Frequencies, readFrequencies, rotate, turnAt } from './rotary.ts';
 
@@ -41,7 +40,6 @@ const WITHOUT_EFFECT = [
     'position_embedding_type',
     'layer_norm_eps',
   ],
-  ...['global_rope_theta', 'local_rope_theta'],
 ];
 
 const EMBEDDINGS = 'model.embeddings';
@@ -115,10 +113,12 @@ function readLayers(reader: ConfigReader, width: number): Layer[] {
     layers: 'sliding_attention',
     theta: Number(reader.value('local_rope_theta') ?? 10_000),
   });
-  return Array.from({ length: count }, (_, i) => {
-    const isGlobal = Array.isArray(types) ? types[i] === 'full_attention' : i % every === 0;
-    return isGlobal ? { window: null, frequencies: global } : { window: reach + 1, frequencies: local };
-  });
+  // Layers of one kind are one object, whose turn and sight are built once.
+  const whole: Layer = { window: null, frequencies: global };
+  const windowed: Layer = { window: reach + 1, frequencies: local };
+  return Array.from({ length: count }, (_, i) =>
+    (Array.isArray(types) ? types[i] === 'full_attention' : i % every === 0) ? whole : windowed,
+  );
 }
 
 function linearsOf(c: ModernBert): Linear[] {
@@ -143,12 +143,13 @@ function trunk(c: ModernBert, w: Weights, inputs: ModelInputs): Value {
     g,
     norm(`${EMBEDDINGS}.norm`, op.Gather(g, w.parameter(`${EMBEDDINGS}.tok_embeddings.weight`), inputs.inputIds)),
   );
-  c.layers.forEach(({ window, frequencies }, i) => {
+  const turns = new Map([...new Set(c.layers)].map((layer) => [layer, turnAt(g, positions, layer.frequencies)]));
+  c.layers.forEach((layer, i) => {
     const at = layerName(i);
     const joint = w.linear(i === 0 ? x : norm(`${at}.attn_norm`, x), `${at}.attn.Wqkv`);
     const [q, k, v] = op.Split(g, joint, [c.hidden, c.hidden, c.hidden], 1).map(heads) as [Value, Value, Value];
-    const turn = turnAt(g, positions, frequencies);
-    const bias = sightBias(g, inputs, { isCausal: false, window });
+    const turn = turns.get(layer)!;
+    const bias = sightBias(g, inputs, { isCausal: false, window: layer.window });
     const context = attend(g, op.Mul(g, rotate(g, q, turn), scale), rotate(g, k, turn), v, bias, shape);
     // Past the last attention only the scored rows matter.
     const last = i === c.layers.length - 1;

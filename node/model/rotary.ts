@@ -1,6 +1,5 @@
 /** @file Rotary positions: pairs of a head's numbers turned by an angle that grows with the position. Su et al. 2021, arXiv:2104.09864. */
-import type { Graph, Value } from '../graph/graph.ts';
-import { constant } from '../graph/graph.ts';
+import { constant, type Graph, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import type { ConfigReader } from './fields.ts';
 
@@ -34,8 +33,16 @@ export function readFrequencies(
   const scaling = (isNested ? given[layers] : given) ?? old ?? {};
   const theta = Number(scaling.rope_theta ?? (isNested ? standard : (reader.value('rope_theta') ?? standard)));
   if (!(theta > 1)) reader.fail(`rope_theta is ${theta}; wanted a number above 1`);
-  const plain = Float64Array.from({ length: width / 2 }, (_, i) => theta ** ((-2 * i) / width));
-  return Float32Array.from(plain, scalingOf(reader, scaling));
+  return frequenciesOf(theta, width, scalingOf(reader, scaling));
+}
+
+/** theta^(-2i / width) for each pair i, scaled. */
+export function frequenciesOf(
+  theta: number,
+  width: number,
+  scale = (frequency: number): number => frequency,
+): Frequencies {
+  return Float32Array.from({ length: width / 2 }, (_, i) => scale(theta ** ((-2 * i) / width)));
 }
 
 function scalingOf(reader: ConfigReader, scaling: Scaling): (frequency: number) => number {

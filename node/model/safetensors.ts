@@ -2,6 +2,7 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { messageOf, UserError } from '../errors.ts';
+import { DEQUANTISERS } from '../formats/dequantise.ts';
 import { repeatedKey } from './json.ts';
 
 export interface TensorEntry {
@@ -157,8 +158,11 @@ export function tensorData(file: SafetensorsFile, name: string): Float32Array {
   const bytes = file.read(entry.begin, entry.end);
   if (entry.dtype === 'F32') return new Float32Array(bytes.buffer);
   if (entry.dtype === 'F64') return Float32Array.from(new Float64Array(bytes.buffer));
-  if (entry.dtype === 'F16') return expandHalf(new Uint16Array(bytes.buffer));
-  if (entry.dtype === 'BF16') return expandBfloat(new Uint16Array(bytes.buffer));
+  if (entry.dtype === 'F16' || entry.dtype === 'BF16') {
+    const out = new Float32Array(bytes.length / 2);
+    DEQUANTISERS[entry.dtype]!(bytes, out);
+    return out;
+  }
   throw new UserError('usage', `${file.path}: tensor ${name} is ${entry.dtype}; wanted F32, F16 or BF16`);
 }
 
@@ -189,29 +193,5 @@ export function encodeSafetensors(tensors: readonly NamedTensor[], metadata: Rec
     out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }
-  return out;
-}
-
-/** IEEE 754 binary16 to binary32. */
-function expandHalf(halves: Uint16Array): Float32Array {
-  const out = new Float32Array(halves.length);
-  const bits = new Uint32Array(out.buffer);
-  for (let i = 0; i < halves.length; i++) {
-    const h = halves[i]!;
-    const sign = (h & 0x8000) << 16;
-    const exponent = (h >> 10) & 31;
-    const fraction = h & 1023;
-    if (exponent === 31) bits[i] = sign | 0x7f800000 | (fraction << 13);
-    else if (exponent > 0) bits[i] = sign | ((exponent + 112) << 23) | (fraction << 13);
-    else out[i] = (sign ? -1 : 1) * fraction * 2 ** -24;
-  }
-  return out;
-}
-
-/** bfloat16 is the upper half of binary32. */
-function expandBfloat(halves: Uint16Array): Float32Array {
-  const out = new Float32Array(halves.length);
-  const bits = new Uint32Array(out.buffer);
-  for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
   return out;
 }

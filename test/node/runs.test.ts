@@ -1,13 +1,12 @@
 /** @file Runs and states as a user meets them: one run is not another, a state knows its texts, nobody waits for ever. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Running, said, startIn } from '../processes.ts';
+import { MACHINE, type Running, said, startIn, writeTexts } from '../processes.ts';
 import { temporaryFolder } from '../support.ts';
 
 const folder = temporaryFolder();
-const MACHINE = ['--device', 'cpu', '--threads', '1'];
 const ALONE = [
   '--min-peers',
   '1',
@@ -21,8 +20,7 @@ const ALONE = [
   'off',
 ];
 const start = (...args: string[]): Running => startIn(folder, [...args, ...MACHINE]);
-const write = (name: string, ...texts: string[]): void =>
-  writeFileSync(join(folder, name), `text\tlabel\n${texts.map((text, i) => `${text}\t${i % 2}\n`).join('')}`);
+const write = (name: string, ...texts: string[]): void => writeTexts(folder, name, texts);
 write('a.tsv', 'a dull film', 'a warm film');
 write('b.tsv', 'cold food', 'kind staff');
 

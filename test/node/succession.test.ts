@@ -1,13 +1,12 @@
 /** @file Runs after runs: who comes late is served the result, rounds are raised, and a run starts from an adapter. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Running, said, startIn } from '../processes.ts';
+import { MACHINE, type Running, said, startIn, writeTexts } from '../processes.ts';
 import { temporaryFolder } from '../support.ts';
 
 const folder = temporaryFolder();
-const MACHINE = ['--device', 'cpu', '--threads', '1'];
 const QUICK = [
   '--closing-rounds',
   '0',
@@ -21,8 +20,7 @@ const QUICK = [
   '500',
 ];
 const start = (...args: string[]): Running => startIn(folder, [...args, ...MACHINE]);
-const write = (name: string, ...texts: string[]): void =>
-  writeFileSync(join(folder, name), `text\tlabel\n${texts.map((text, i) => `${text}\t${i % 2}\n`).join('')}`);
+const write = (name: string, ...texts: string[]): void => writeTexts(folder, name, texts);
 const weightsOf = (state: string, adapter = 'adapter'): Buffer =>
   readFileSync(join(folder, state, adapter, 'adapter_model.safetensors'));
 const runOf = (state: string): { settings: Record<string, unknown> } =>

@@ -6,11 +6,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { said, startIn } from '../../processes.ts';
+import { MACHINE, said, startIn } from '../../processes.ts';
 import { temporaryFolder } from '../../support.ts';
 
 const folder = temporaryFolder();
-const MACHINE = ['--device', 'cpu', '--threads', '1'];
 const sh = (line: string): void => {
   const { status, stderr } = spawnSync('sh', ['-ec', line], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${line}: ${stderr}`);
