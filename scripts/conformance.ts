@@ -2,185 +2,19 @@
  * @file Compares the model, its gradients and its optimiser with golden cases from PyTorch and PEFT.
  * `npm run -s conformance -- DIR...` prints one JSON line a case; exits 1 above tolerance.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UserError } from '../node/errors.ts';
-import type { Architecture } from '../node/model/architecture.ts';
-import { baseVector, openBase } from '../node/model/base.ts';
-import { peftKey, readPeftConfig, readPeftVector, writePeft } from '../node/model/peft.ts';
-import { type Trainable, trainableTensors } from '../node/model/program.ts';
-import { openSafetensors, tensorData } from '../node/model/safetensors.ts';
-import { type LabelWords, packBatch, withTargets } from '../node/train/batch.ts';
-import { createEngine } from '../node/train/engine.ts';
 import { readArguments, refuse, type Usage } from './arguments.ts';
-
-const VALUE_TOLERANCE = 1e-4;
-const GRADIENT_TOLERANCE = 1e-3;
-
-interface Case {
-  readonly input_ids: number[][];
-  readonly attention_mask: number[][];
-  readonly position: number[];
-  readonly verbalizer: number[];
-  readonly hard_labels: number[];
-  readonly masked: boolean;
-  readonly loss_hard: number;
-  readonly loss_soft: number;
-  readonly adamw: { lr: number; weight_decay: number; losses: number[] };
-  readonly full_loss_hard?: number;
-}
-
-export interface Report {
-  readonly case: string;
-  readonly ok: boolean;
-  /** The largest relative error of each kind. */
-  readonly errors: Readonly<Record<string, number>>;
-  /** The gradient tensor that is furthest off. */
-  readonly worstGradient: string;
-}
+import { classCase } from './conformance/classes.ts';
+import type { Report } from './conformance/compare.ts';
+import { tokenCase } from './conformance/tokens.ts';
 
 /** Runs one case folder. */
-export async function runCase(folder: string): Promise<Report> {
-  const spec: Case = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8'));
-  const expected = openSafetensors(join(folder, 'expected.safetensors'));
-  const want = (name: string): Float32Array => tensorData(expected, name);
-  const lora = readPeftConfig(join(folder, 'adapter-init'));
-  const trainable: Trainable = { type: 'lora', lora };
-  const base = await openBase(folder);
-  const tensors = trainableTensors(base, trainable);
-  const initial = readPeftVector(join(folder, 'adapter-init'), tensors);
-  const engine = await createEngine({ base: folder, trainable, device: 'cpu', threads: 1 });
-
-  const sequences = spec.input_ids.map((row, i) => ({
-    ids: row.slice(
-      0,
-      spec.attention_mask[i]!.reduce((a, b) => a + b, 0),
-    ),
-    positions: [spec.position[i]!],
-  }));
-  const batch = packBatch(sequences, 0, spec.input_ids[0]!.length);
-  const vocabulary = expected.tensors.get('logits_base')!.shape[1]!;
-  const every: LabelWords = {
-    ids: Array.from({ length: vocabulary }, (_, i) => i),
-    bias: new Array(vocabulary).fill(0),
-  };
-  const words: LabelWords = { ids: spec.verbalizer, bias: spec.verbalizer.map(() => 0) };
-  const share = 1 / sequences.length;
-  const soft = rowsOf(want('soft_labels'), spec.verbalizer.length);
-  const hardBatch = withTargets(
-    batch,
-    spec.hard_labels.map((y) =>
-      target(
-        spec.verbalizer.map((_, k) => (k === y ? 1 : 0)),
-        share,
-      ),
-    ),
-  );
-  const softBatch = withTargets(
-    batch,
-    soft.map((p) => target(p, share)),
-  );
-
-  const errors: Record<string, number> = {};
-  const gradientErrors: Record<string, number> = {};
-  const score = async (vector: Float32Array): Promise<Float32Array> => (await engine.score(vector, [batch], every))[0]!;
-  errors.logitsBase = relative(await score(new Float32Array(initial.length)), want('logits_base'));
-  errors.logitsAdapter = relative(await score(initial), want('logits_adapter'));
-  for (const [kind, b, loss] of [
-    ['hard', hardBatch, spec.loss_hard],
-    ['soft', softBatch, spec.loss_soft],
-  ] as const) {
-    const got = await engine.gradient(initial, b, words);
-    errors[`${kind}Loss`] = Math.abs(got.loss - loss) / Math.abs(loss);
-    const wanted = (name: string): Float32Array =>
-      want(`grad_${kind}.${peftKey(name).replace(/\.weight$/, '.default.weight')}`);
-    Object.assign(gradientErrors, compareGradients(got.gradient, tensors, wanted, kind));
-  }
-  const steps = spec.adamw.losses.map(() => hardBatch);
-  const optimiser = {
-    learningRate: spec.adamw.lr,
-    weightDecay: spec.adamw.weight_decay,
-    clipNorm: Number.POSITIVE_INFINITY,
-  };
-  const trained = await engine.train({ vector: initial, batches: steps, labels: words, optimiser });
-  errors.adamwLosses = relative(Float32Array.from(trained.losses), Float32Array.from(spec.adamw.losses));
-  errors.logitsTrained = relative(await score(trained.vector), want('logits_trained'));
-  errors.adapterTrained = relative(trained.vector, readPeftVector(join(folder, 'adapter-trained'), tensors));
-  errors.adapterReadBack = await readBack(trained.vector, tensors, { lora, architecture: base.architecture });
-  await engine.release();
-
-  if (spec.full_loss_hard !== undefined) {
-    const full = await fullGradient(folder, hardBatch, words);
-    errors.fullLoss = Math.abs(full.loss - spec.full_loss_hard) / spec.full_loss_hard;
-    Object.assign(
-      gradientErrors,
-      compareGradients(full.gradient, full.tensors, (name) => want(`full_grad.${name}`), 'full'),
-    );
-  }
-  const [worstGradient, gradient] = Object.entries(gradientErrors).sort((a, b) => b[1] - a[1])[0]!;
-  const ok = Object.values(errors).every((e) => e <= VALUE_TOLERANCE) && gradient <= GRADIENT_TOLERANCE;
-  return { case: folder, ok, errors: { ...errors, gradient }, worstGradient };
-}
-
-async function fullGradient(
-  folder: string,
-  batch: Parameters<Awaited<ReturnType<typeof createEngine>>['gradient']>[1],
-  words: LabelWords,
-) {
-  const engine = await createEngine({ base: folder, trainable: { type: 'full' }, device: 'cpu', threads: 1 });
-  const base = await openBase(folder);
-  const result = await engine.gradient(await baseVector(base), batch, words);
-  await engine.release();
-  return { ...result, tensors: trainableTensors(base, { type: 'full' }) };
-}
-
-const target = (distribution: number[], weight: number) => ({ distribution, weight, temperature: 1 });
-
-function rowsOf(flat: Float32Array, width: number): number[][] {
-  return Array.from({ length: flat.length / width }, (_, i) => Array.from(flat.subarray(i * width, (i + 1) * width)));
-}
-
-const norm = (x: Float32Array): number => Math.sqrt(x.reduce((sum, v) => sum + v * v, 0));
-
-/** ||a - b|| / max(||b||, floor). A shape that differs is as wrong as can be. */
-function relative(a: Float32Array, b: Float32Array, floor = Number.MIN_VALUE): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
-  const error = norm(a.map((x, i) => x - b[i]!)) / Math.max(norm(b), floor);
-  return Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
-}
-
-/** Errors a tensor; a true gradient of zero is measured against 1e-6 of the global norm. */
-function compareGradients(
-  gradient: Float32Array,
-  tensors: ReturnType<typeof trainableTensors>,
-  wanted: (name: string) => Float32Array,
-  kind: string,
-): Record<string, number> {
-  const global = Math.hypot(...tensors.map((t) => norm(wanted(t.name))));
-  return Object.fromEntries(
-    tensors.map((t) => {
-      const mine = gradient.subarray(t.offset, t.offset + t.rows * t.cols);
-      return [`${kind} ${t.name}`, relative(mine, wanted(t.name), 1e-6 * global)];
-    }),
-  );
-}
-
-async function readBack(
-  vector: Float32Array,
-  tensors: ReturnType<typeof trainableTensors>,
-  { lora, architecture }: { lora: ReturnType<typeof readPeftConfig>; architecture: Architecture },
-): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), 'lorikeet-conformance-'));
-  try {
-    await writePeft(folder, { vector, tensors, lora, base: 'conformance', architecture });
-    const again = readPeftConfig(folder);
-    if (again.rank !== lora.rank || again.alpha !== lora.alpha) return Number.POSITIVE_INFINITY;
-    return relative(readPeftVector(folder, tensors), vector);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+export function runCase(folder: string): Promise<Report> {
+  const { objective } = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as { objective?: string };
+  return objective === 'next-token' ? tokenCase(folder) : classCase(folder);
 }
 
 const USAGE: Usage = {

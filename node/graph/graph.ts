@@ -55,6 +55,9 @@ export function input(graph: Graph, name: string, dtype: DType, shape: Shape): V
   return value;
 }
 
+/** Constants of at most so many numbers are compared by content: rotary frequencies, norms' missing biases. */
+const MERGED = 1024;
+
 /** A constant tensor held in the model file; equal small constants are one. Throws if data and shape disagree. */
 export function constant(
   graph: Graph,
@@ -65,7 +68,9 @@ export function constant(
   const count = shape.reduce((a, b) => a * b, 1);
   if (count !== data.length) throw new GraphError('constant', `${data.length} numbers for shape [${shape}]`, []);
   const key =
-    data.length <= 16 ? `constant|${dtype}|${shape}|${Array.from(data as ArrayLike<number | bigint>, String)}` : null;
+    data.length <= MERGED
+      ? `constant|${dtype}|${shape}|${Array.from(data as ArrayLike<number | bigint>, String)}`
+      : null;
   const known = key === null ? undefined : graph.cache.get(key);
   if (known) return known[0]!;
   const value: Value = { name: `c${graph.initializers.size}`, dtype, shape, producer: null };

@@ -24,28 +24,71 @@ export function linearParameters(linears: readonly Linear[]): Parameter[] {
   ]);
 }
 
-/** The sizes every graph leaves open: sequences, tokens of a sequence, scored rows of a sequence, label words. */
-export const SIZES = { batch: 'B', tokens: 'T', rows: 'M', labels: 'K' } as const;
+/**
+ * The sizes graphs leave open: sequences, tokens of a sequence, keys of a sequence, those kept from before, scored rows of a
+ * sequence, scored rows in all, label words, examples.
+ */
+export const SIZES = {
+  batch: 'B',
+  tokens: 'T',
+  keys: 'S',
+  past: 'P',
+  rows: 'M',
+  scored: 'R',
+  labels: 'K',
+  examples: 'E',
+} as const;
+
+/** The rows whose hidden states are asked for: as many of each sequence, or a list of any. */
+export type Scored =
+  /** [B, M, T] float32: one-hot rows, so no scatter is needed on the way back */
+  | { readonly type: 'each'; readonly select: Value }
+  /** [R] int64: places among the B*T tokens */
+  | { readonly type: 'list'; readonly rows: Value };
+
+/** Keys and values of a layer, [B, tokens, heads of keys, width] each, turned to their positions already. */
+export interface KeysAndValues {
+  readonly keys: Value;
+  readonly values: Value;
+}
 
 export interface ModelInputs {
   /** [B, T] int64 */
   readonly inputIds: Value;
-  /** [B, T] float32: 1 for a token, 0 for padding */
-  readonly attentionMask: Value;
-  /** [B, T] int64, from 0 */
+  /** [B, T] int64, from 0 in each text */
   readonly positionIds: Value;
-  /** [B, M, T] float32: one-hot rows that pick the scored positions, so no scatter is needed on the way back */
-  readonly select: Value;
-  /** [K] int64: the token ids of the label words */
-  readonly labelIds: Value;
+  /** [B, S] float32: 1 for a token, 0 for padding; S is T unless keys are kept from before */
+  readonly attentionMask: Value;
+  /** [T] float32: the places of the tokens in their row, which distances are measured by */
+  readonly queryIndex: Value;
+  /** [S] float32 */
+  readonly keyIndex: Value;
+  /** [B, T] int64: which text of its row a token belongs to, and sees; null: every row holds one */
+  readonly segmentIds: Value | null;
+  readonly scored: Scored;
+  /** What a layer attends to, of what its tokens give: for keys that are kept from before. */
+  readonly extend?: (layer: number, own: KeysAndValues) => KeysAndValues;
 }
 
 /** How the builder reaches weights, so that frozen, LoRA and full-parameter graphs share one forward pass. */
 export interface Weights {
   readonly graph: Graph;
   parameter(name: string): Value;
+  /** Rows [from, to) of a matrix that is not trained; null where it is. */
+  rows(name: string, from: number, to: number): Value | null;
   /** scale (x W^T + b + adapter(x)) for x [N, inputs]. */
   linear(x: Value, module: string, scale?: number): Value;
+}
+
+/** From hidden states to logits of words: W h + b, capped. */
+export interface Head {
+  /** Hidden states [N, H] as the words take them. */
+  transform(weights: Weights, hidden: Value): Value;
+  /** Names of the output embedding [V, H] and of its bias [V]. */
+  readonly weight: string;
+  readonly bias?: string;
+  /** Logits are kept within this by a tanh; null: they are not. */
+  readonly cap: number | null;
 }
 
 export interface Architecture {
@@ -62,8 +105,7 @@ export interface Architecture {
   readonly parameters: readonly Parameter[];
   /** In the order of the forward pass. */
   readonly linears: readonly Linear[];
-  /** Hidden states at the scored rows: [B*M, H]. */
+  /** Hidden states at the scored rows: [B*M, H], or [R, H]. */
   trunk(weights: Weights, inputs: ModelInputs): Value;
-  /** Logits [N, K] of the label words for hidden states [N, H]. */
-  head(weights: Weights, hidden: Value, labelIds: Value): Value;
+  readonly head: Head;
 }

@@ -2,7 +2,7 @@
 import { type Graph, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
-import type { ModelInputs } from './architecture.ts';
+import type { KeysAndValues, ModelInputs } from './architecture.ts';
 
 /** Who may see whom. */
 export interface Sight {
@@ -15,22 +15,32 @@ export interface Sight {
 /** What is added where a token may not be seen: finite, so that a row of nothing else is no NaN. */
 const OUT_OF_SIGHT = -1e9;
 
-/** Added to scores: 0 where a token sees another, else a large negative number. [B, 1, 1, T], or [B, 1, T, T]. */
-export function sightBias(g: Graph, { attentionMask, positionIds }: ModelInputs, { isCausal, window }: Sight): Value {
-  const one = scalar(g, 1, 'float32');
+/** Added to scores: 0 where a token sees another, else a large negative number. [B, 1, 1, S], or [B, 1, T, S]. */
+export function sightBias(g: Graph, inputs: ModelInputs, { isCausal, window }: Sight): Value {
+  const { attentionMask, queryIndex, keyIndex, segmentIds } = inputs;
   const far = scalar(g, OUT_OF_SIGHT, 'float32');
-  const padding = op.Mul(g, op.Sub(g, one, attentionMask), far);
-  if (!isCausal && window === null) return op.Unsqueeze(g, padding, [1, 2]);
-  const positions = op.Cast(g, positionIds, 'float32');
-  // How far behind the one who looks: [B, T, T].
-  const behind = op.Sub(g, op.Unsqueeze(g, positions, [2]), op.Unsqueeze(g, positions, [1]));
+  const unlessOne = (seen: Value): Value => op.Mul(g, op.Sub(g, scalar(g, 1, 'float32'), seen), far);
+  // How far behind the one who looks: [T, S].
+  const behind = op.Sub(g, op.Unsqueeze(g, queryIndex, [1]), op.Unsqueeze(g, keyIndex, [0]));
   const distance = isCausal ? behind : op.Abs(g, behind);
   const hidden = [
     ...(isCausal ? [op.Greater(g, scalar(g, -0.5, 'float32'), behind)] : []),
     ...(window === null ? [] : [op.Greater(g, distance, scalar(g, window - 0.5, 'float32'))]),
   ].map((condition) => op.Mul(g, op.Cast(g, condition, 'float32'), far));
-  const bias = hidden.reduce((sum, term) => op.Add(g, sum, term), op.Unsqueeze(g, padding, [1]));
+  const terms = [...hidden, ...(segmentIds ? [unlessOne(sameText(g, segmentIds))] : [])];
+  const bias = terms.reduce((sum, term) => op.Add(g, sum, term), op.Unsqueeze(g, unlessOne(attentionMask), [1]));
   return op.Unsqueeze(g, bias, [1]);
+}
+
+/** 1 where two tokens of a row belong to one text, else 0: [B, T, T]. */
+function sameText(g: Graph, segmentIds: Value): Value {
+  const same = op.Equal(g, op.Unsqueeze(g, segmentIds, [2]), op.Unsqueeze(g, segmentIds, [1]));
+  return op.Cast(g, same, 'float32');
+}
+
+/** What a layer's queries look at: keys and values of the tokens at hand, and those kept from before. */
+export function extended({ extend }: ModelInputs, layer: number, own: KeysAndValues): KeysAndValues {
+  return extend ? extend(layer, own) : own;
 }
 
 export interface Heads {

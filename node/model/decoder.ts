@@ -5,10 +5,17 @@
  */
 import { type Graph, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
-import { type Architecture, type Linear, linearParameters, type ModelInputs, type Weights } from './architecture.ts';
-import { attend, byHeads, sightBias } from './attention.ts';
+import {
+  type Architecture,
+  type Linear,
+  linearParameters,
+  type ModelInputs,
+  SIZES,
+  type Weights,
+} from './architecture.ts';
+import { attend, byHeads, extended, sightBias } from './attention.ts';
 import { type ConfigReader, MAX_LAYERS } from './fields.ts';
-import { ACTIVATIONS, flat, normParameters, pickRows, rmsNorm, sizesOf, wordLogits } from './layers.ts';
+import { ACTIVATIONS, flat, type Narrowing, narrowing, normParameters, rmsNorm } from './layers.ts';
 import { type Frequencies, frequenciesOf, readFrequencies, rotate, type Turn, turnAt } from './rotary.ts';
 
 /** What sets the kinds apart. */
@@ -203,22 +210,15 @@ function describe(c: Decoder & { positions: number }): Architecture {
     ],
     linears,
     trunk: (weights, inputs) => trunk(c, weights, inputs),
-    head: (w, hidden, labelIds) => {
-      const logits = wordLogits(w, hidden, labelIds, { weight: c.isTied ? words : 'lm_head.weight' });
-      if (c.logitCap === null) return logits;
-      const cap = scalar(w.graph, c.logitCap, 'float32');
-      return op.Mul(w.graph, op.Tanh(w.graph, op.Div(w.graph, logits, cap)), cap);
-    },
+    head: { transform: (_w, hidden) => hidden, weight: c.isTied ? words : 'lm_head.weight', cap: c.logitCap },
   };
 }
 
 /** What the layers of one kind share. */
 interface View {
   readonly bias: Value;
-  /** Of the last layer, where only the scored rows look. */
-  readonly biasOfRows: Value;
   readonly turn: Turn;
-  readonly turnOfRows: Turn;
+  readonly frequencies: Frequencies;
 }
 
 function trunk(c: Decoder, w: Weights, inputs: ModelInputs): Value {
@@ -230,11 +230,11 @@ function trunk(c: Decoder, w: Weights, inputs: ModelInputs): Value {
   const views = new Map([...new Set(c.layers)].map((layer) => [layer, viewOf(g, inputs, layer)]));
   c.layers.forEach((layer, i) => {
     const at = layerName(i);
-    const last = i === c.layers.length - 1;
+    const narrow = narrowing(g, inputs, i === c.layers.length - 1);
     const before = norm(`${at}.input_layernorm`, x);
-    const context = attention(c, w, inputs, { at: `${at}.self_attn`, x: before, last, view: views.get(layer)! });
+    const context = attention(c, w, inputs, { layer: i, x: before, narrow, view: views.get(layer)! });
     const mixed = c.isGemma ? norm(`${at}.post_attention_layernorm`, context) : context;
-    const seen = op.Add(g, last ? pickRows(g, inputs, x) : x, mixed);
+    const seen = op.Add(g, narrow.rows(narrow.queries(x)), mixed);
     const inner = norm(`${at}.${c.isGemma ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`, seen);
     const gate = ACTIVATIONS[c.activation]!(g, w.linear(inner, `${at}.mlp.gate_proj`));
     const fed = w.linear(op.Mul(g, gate, w.linear(inner, `${at}.mlp.up_proj`)), `${at}.mlp.down_proj`);
@@ -245,42 +245,34 @@ function trunk(c: Decoder, w: Weights, inputs: ModelInputs): Value {
 
 function viewOf(g: Graph, inputs: ModelInputs, { window, frequencies }: Layer): View {
   const bias = sightBias(g, inputs, { isCausal: true, window });
-  const positions = op.Cast(g, inputs.positionIds, 'float32');
-  const rows = op.MatMul(g, inputs.select, op.Unsqueeze(g, positions, [2]));
-  const seen = op.MatMul(g, inputs.select, op.Squeeze(g, bias, [1]));
-  return {
-    bias,
-    biasOfRows: op.Unsqueeze(g, seen, [1]),
-    turn: turnAt(g, positions, frequencies),
-    turnOfRows: turnAt(g, op.Squeeze(g, rows, [2]), frequencies),
-  };
+  return { bias, turn: turnAt(g, op.Cast(g, inputs.positionIds, 'float32'), frequencies), frequencies };
 }
 
-/** Attention of a layer, its output layer included: [B*T, H], or [B*M, H] in the last. */
+/** Attention of a layer, its output layer included: [B*T, H], or of the scored rows in the last. */
 function attention(
   c: Decoder,
   w: Weights,
   inputs: ModelInputs,
-  { at, x, last, view }: { at: string; x: Value; last: boolean; view: View },
+  { layer, x, narrow, view }: { layer: number; x: Value; narrow: Narrowing; view: View },
 ): Value {
   const g = w.graph;
-  const { batch, tokens, rows } = sizesOf(inputs);
+  const at = `${layerName(layer)}.self_attn`;
   const part = (name: string, from: Value, heads: number, scale = 1): Value =>
-    byHeads(g, w.linear(from, `${at}.${name}_proj`, scale), [batch, from === x ? tokens : rows], heads, c.width);
+    byHeads(
+      g,
+      w.linear(from, `${at}.${name}_proj`, scale),
+      [SIZES.batch, from === x ? SIZES.tokens : narrow.length],
+      heads,
+      c.width,
+    );
   const normed = (name: string, y: Value, scale = 1): Value =>
     c.hasHeadNorms ? rmsNorm(w, `${at}.${name}_norm`, y, { epsilon: c.epsilon, offset: c.isGemma ? 1 : 0, scale }) : y;
-  const queries = last ? pickRows(g, inputs, x) : x;
   // The scale rides on the query's matrix product, or on its norm.
-  const q = normed('q', part('q', queries, c.heads, c.hasHeadNorms ? 1 : c.scale), c.scale);
+  const q = normed('q', part('q', narrow.queries(x), c.heads, c.hasHeadNorms ? 1 : c.scale), c.scale);
   const k = normed('k', part('k', x, c.keyHeads));
-  const turned = rotate(g, q, last ? view.turnOfRows : view.turn);
-  const context = attend(
-    g,
-    turned,
-    rotate(g, k, view.turn),
-    part('v', x, c.keyHeads),
-    last ? view.biasOfRows : view.bias,
-    c,
-  );
-  return w.linear(context, `${at}.o_proj`);
+  const positions = narrow.positions(op.Cast(g, inputs.positionIds, 'float32'));
+  const { keys, values } = extended(inputs, layer, { keys: rotate(g, k, view.turn), values: part('v', x, c.keyHeads) });
+  const queries = rotate(g, q, turnAt(g, positions, view.frequencies));
+  const context = attend(g, queries, keys, values, narrow.bias(view.bias), c);
+  return w.linear(narrow.rows(context), `${at}.o_proj`);
 }

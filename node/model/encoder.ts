@@ -4,10 +4,17 @@
  */
 import { scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
-import { type Architecture, type Linear, linearParameters, type ModelInputs, type Weights } from './architecture.ts';
+import {
+  type Architecture,
+  type Linear,
+  linearParameters,
+  type ModelInputs,
+  SIZES,
+  type Weights,
+} from './architecture.ts';
 import { attend, byHeads, sightBias } from './attention.ts';
 import { type ConfigReader, MAX_LAYERS } from './fields.ts';
-import { flat, layerNorm, normParameters, pickRows, sizesOf, wordLogits } from './layers.ts';
+import { flat, layerNorm, narrowing, normParameters } from './layers.ts';
 
 /** What the parts of a model are called. */
 interface Names {
@@ -203,9 +210,11 @@ function encoder(reader: ConfigReader, c: Encoder, file: Pick<Architecture, 'tie
     ],
     linears,
     trunk: (weights, inputs) => trunk(c, weights, inputs),
-    head: (w, hidden, labelIds) => {
-      const transformed = layerNorm(w, head.norm, op.Gelu(w.graph, w.linear(hidden, head.dense)), c.epsilon);
-      return wordLogits(w, transformed, labelIds, { weight: `${embeddings}.word_embeddings.weight`, bias: head.bias });
+    head: {
+      transform: (w, hidden) => layerNorm(w, head.norm, op.Gelu(w.graph, w.linear(hidden, head.dense)), c.epsilon),
+      weight: `${embeddings}.word_embeddings.weight`,
+      bias: head.bias,
+      cap: null,
     },
   };
 }
@@ -230,27 +239,26 @@ function linearsOf(c: Encoder): Linear[] {
 
 function trunk(c: Encoder, w: Weights, inputs: ModelInputs): Value {
   const g = w.graph;
-  const { batch, tokens, rows } = sizesOf(inputs);
   const bias = sightBias(g, inputs, { isCausal: false, window: null });
   const shape = { heads: c.heads, keyHeads: c.heads, width: c.hidden / c.heads };
-  const heads = (x: Value, length: string): Value => byHeads(g, x, [batch, length], c.heads, shape.width);
+  const heads = (x: Value, length: string): Value => byHeads(g, x, [SIZES.batch, length], c.heads, shape.width);
   let x = flat(g, embed(c, w, inputs));
   for (let i = 0; i < c.layers; i++) {
     const names = c.names.layer(i);
-    // Past the last attention only the scored rows matter, so only they are queried and carried on.
-    const last = i === c.layers - 1;
-    const queries = last ? pickRows(g, inputs, x) : x;
+    const narrow = narrowing(g, inputs, i === c.layers - 1);
+    const queries = narrow.queries(x);
     // The scale rides on the query's matrix product.
-    const q = heads(w.linear(queries, names.query, 1 / Math.sqrt(shape.width)), last ? rows : tokens);
+    const q = heads(w.linear(queries, names.query, 1 / Math.sqrt(shape.width)), narrow.length);
     const context = attend(
       g,
       q,
-      heads(w.linear(x, names.key), tokens),
-      heads(w.linear(x, names.value), tokens),
-      bias,
+      heads(w.linear(x, names.key), SIZES.tokens),
+      heads(w.linear(x, names.value), SIZES.tokens),
+      narrow.bias(bias),
       shape,
     );
-    const seen = layerNorm(w, names.outputNorm, op.Add(g, w.linear(context, names.output), queries), c.epsilon);
+    const mixed = w.linear(narrow.rows(context), names.output);
+    const seen = layerNorm(w, names.outputNorm, op.Add(g, mixed, narrow.rows(queries)), c.epsilon);
     const inner = op.Gelu(g, w.linear(seen, names.inner));
     x = layerNorm(w, names.outerNorm, op.Add(g, w.linear(inner, names.outer), seen), c.epsilon);
   }

@@ -1,10 +1,17 @@
 /** @file GPT-2: a causal decoder with learned positions and LayerNorm before each part. Radford et al. 2019. */
 import { scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
-import { type Architecture, type Linear, linearParameters, type ModelInputs, type Weights } from './architecture.ts';
-import { attend, byHeads, sightBias } from './attention.ts';
+import {
+  type Architecture,
+  type Linear,
+  linearParameters,
+  type ModelInputs,
+  SIZES,
+  type Weights,
+} from './architecture.ts';
+import { attend, byHeads, extended, sightBias } from './attention.ts';
 import { type ConfigReader, MAX_LAYERS } from './fields.ts';
-import { ACTIVATIONS, flat, layerNorm, normParameters, pickRows, sizesOf, wordLogits } from './layers.ts';
+import { ACTIVATIONS, flat, layerNorm, normParameters, rowsAfter } from './layers.ts';
 
 interface Gpt2 {
   readonly vocabulary: number;
@@ -63,7 +70,7 @@ export function createGpt2(reader: ConfigReader): Architecture {
     ],
     linears,
     trunk: (weights, inputs) => trunk(c, weights, inputs),
-    head: (w, states, labelIds) => wordLogits(w, states, labelIds, { weight: words }),
+    head: { transform: (_w, states) => states, weight: words, cap: null },
   };
 }
 
@@ -89,9 +96,8 @@ function linearsOf(c: Gpt2): Linear[] {
 
 function trunk(c: Gpt2, w: Weights, inputs: ModelInputs): Value {
   const g = w.graph;
-  const { batch, tokens } = sizesOf(inputs);
   const bias = sightBias(g, inputs, { isCausal: true, window: null });
-  const heads = (x: Value): Value => byHeads(g, x, [batch, tokens], c.heads, c.hidden / c.heads);
+  const heads = (x: Value): Value => byHeads(g, x, [SIZES.batch, SIZES.tokens], c.heads, c.hidden / c.heads);
   const shape = { heads: c.heads, keyHeads: c.heads, width: c.hidden / c.heads };
   const positions = op.Gather(g, w.parameter('transformer.wpe.weight'), inputs.positionIds);
   let x = flat(g, op.Add(g, op.Gather(g, w.parameter('transformer.wte.weight'), inputs.inputIds), positions));
@@ -99,10 +105,9 @@ function trunk(c: Gpt2, w: Weights, inputs: ModelInputs): Value {
     const at = layerName(i);
     const joint = w.linear(layerNorm(w, `${at}.ln_1`, x, c.epsilon), `${at}.attn.c_attn`);
     const [q, k, v] = op.Split(g, joint, [c.hidden, c.hidden, c.hidden], 1) as [Value, Value, Value];
-    const context = attend(g, scaled(w, heads(q), shape.width), heads(k), heads(v), bias, shape);
-    // Past the last attention only the scored rows matter.
-    const last = i === c.layers - 1;
-    const rows = (y: Value): Value => (last ? pickRows(g, inputs, y) : y);
+    const seenBy = extended(inputs, i, { keys: heads(k), values: heads(v) });
+    const context = attend(g, scaled(w, heads(q), shape.width), seenBy.keys, seenBy.values, bias, shape);
+    const rows = rowsAfter(g, inputs, i === c.layers - 1);
     const seen = op.Add(g, rows(x), w.linear(rows(context), `${at}.attn.c_proj`));
     const inner = ACTIVATIONS[c.activation]!(
       g,

@@ -2,7 +2,7 @@
 import { constant, type Graph, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
-import type { ModelInputs, Parameter, Weights } from './architecture.ts';
+import { type ModelInputs, type Parameter, SIZES, type Weights } from './architecture.ts';
 
 /** LayerNorm over the last axis (Ba et al. 2016); without a bias where the model has none. */
 export function layerNorm(w: Weights, module: string, x: Value, epsilon: number, hasBias = true): Value {
@@ -45,36 +45,56 @@ function geluTanh(g: Graph, x: Value): Value {
   return op.Mul(g, op.Mul(g, x, number(0.5)), op.Add(g, op.Tanh(g, inner), number(1)));
 }
 
-/** The sizes of a batch, as the inputs carry them. */
-export function sizesOf({ inputIds, select }: ModelInputs): { batch: string; tokens: string; rows: string } {
-  const [batch, tokens] = inputIds.shape as [string, string];
-  return { batch, tokens, rows: select.shape[1] as string };
+/** The scored rows of x [B*T, width]: [B*M, width], or [R, width]. */
+function pickRows(g: Graph, { scored }: ModelInputs, x: Value): Value {
+  if (scored.type === 'list') return op.Gather(g, x, scored.rows);
+  const width = x.shape[1]!;
+  const picked = op.MatMul(g, scored.select, op.Reshape(g, x, [SIZES.batch, SIZES.tokens, width]));
+  return op.Reshape(g, picked, [product([SIZES.batch, SIZES.rows]), width]);
 }
 
-/** The scored rows of x [B*T, width]: [B*M, width]. */
-export function pickRows(g: Graph, inputs: ModelInputs, x: Value): Value {
-  const { batch, tokens, rows } = sizesOf(inputs);
-  const width = x.shape[1]!;
-  const picked = op.MatMul(g, inputs.select, op.Reshape(g, x, [batch, tokens, width]));
-  return op.Reshape(g, picked, [product([batch, rows]), width]);
+/** Of what a layer makes of every token, the rows that are carried on: after the last attention those that are scored. */
+export function rowsAfter(g: Graph, inputs: ModelInputs, isLast: boolean): (x: Value) => Value {
+  return isLast ? (x) => pickRows(g, inputs, x) : (x) => x;
+}
+
+/** How a layer narrows its tokens to the rows that are scored. */
+export interface Narrowing {
+  /** Of what comes into the layer, those that look at others. */
+  queries(x: Value): Value;
+  /** Of the queries, and of what attention gives for them, those that are carried on. */
+  rows(x: Value): Value;
+  /** Queries of a sequence. */
+  readonly length: string;
+  /** Of a bias [B, 1, 1 or T, S] or of positions [B, T], what belongs to the queries. */
+  bias(bias: Value): Value;
+  positions(positions: Value): Value;
+}
+
+/**
+ * Past the last attention only the scored rows matter. Where each sequence has as many, only they are queried; those of a list
+ * are picked after.
+ */
+export function narrowing(g: Graph, inputs: ModelInputs, isLast: boolean): Narrowing {
+  const { scored } = inputs;
+  const same = (x: Value): Value => x;
+  const pick = (x: Value): Value => pickRows(g, inputs, x);
+  const all = { queries: same, bias: same, positions: same, length: SIZES.tokens };
+  if (!isLast) return { ...all, rows: same };
+  if (scored.type === 'list') return { ...all, rows: pick };
+  const { select } = scored;
+  return {
+    queries: pick,
+    rows: same,
+    length: SIZES.rows,
+    bias: (x) => (x.shape[2] === 1 ? x : op.Unsqueeze(g, op.MatMul(g, select, op.Squeeze(g, x, [1])), [1])),
+    positions: (x) => op.Squeeze(g, op.MatMul(g, select, op.Unsqueeze(g, x, [2])), [2]),
+  };
 }
 
 /** [B, T, H] as [B*T, H]. */
 export function flat(g: Graph, x: Value): Value {
   return op.Reshape(g, x, [product(x.shape.slice(0, -1)), x.shape.at(-1)!]);
-}
-
-/** Logits [N, K] of the label words for hidden states [N, H]: their rows of the output embedding, and bias where there is one. */
-export function wordLogits(
-  w: Weights,
-  hidden: Value,
-  labelIds: Value,
-  { weight, bias }: { weight: string; bias?: string },
-): Value {
-  const g = w.graph;
-  const words = op.Gather(g, w.parameter(weight), labelIds);
-  const added = bias === undefined ? null : op.Gather(g, w.parameter(bias), labelIds);
-  return op.Gemm(g, hidden, words, added, { transB: true });
 }
 
 /** Weight and, where there is one, bias of each norm. */

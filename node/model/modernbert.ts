@@ -4,10 +4,17 @@
  */
 import { scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
-import { type Architecture, type Linear, linearParameters, type ModelInputs, type Weights } from './architecture.ts';
+import {
+  type Architecture,
+  type Linear,
+  linearParameters,
+  type ModelInputs,
+  SIZES,
+  type Weights,
+} from './architecture.ts';
 import { attend, byHeads, sightBias } from './attention.ts';
 import { type ConfigReader, MAX_LAYERS } from './fields.ts';
-import { flat, layerNorm, normParameters, pickRows, sizesOf, wordLogits } from './layers.ts';
+import { flat, layerNorm, normParameters, rowsAfter } from './layers.ts';
 import { type Frequencies, readFrequencies, rotate, turnAt } from './rotary.ts';
 
 interface Layer {
@@ -87,15 +94,12 @@ export function createModernBert(reader: ConfigReader): Architecture {
     ],
     linears,
     trunk: (weights, inputs) => trunk(c, weights, inputs),
-    head: (w, states, labelIds) => {
-      const transformed = layerNorm(
-        w,
-        'head.norm',
-        op.Gelu(w.graph, w.linear(states, 'head.dense')),
-        c.epsilon,
-        c.hasNormBias,
-      );
-      return wordLogits(w, transformed, labelIds, { weight: words, bias: 'decoder.bias' });
+    head: {
+      transform: (w, states) =>
+        layerNorm(w, 'head.norm', op.Gelu(w.graph, w.linear(states, 'head.dense')), c.epsilon, c.hasNormBias),
+      weight: words,
+      bias: 'decoder.bias',
+      cap: null,
     },
   };
 }
@@ -133,10 +137,9 @@ function linearsOf(c: ModernBert): Linear[] {
 
 function trunk(c: ModernBert, w: Weights, inputs: ModelInputs): Value {
   const g = w.graph;
-  const { batch, tokens } = sizesOf(inputs);
   const norm = (module: string, x: Value): Value => layerNorm(w, module, x, c.epsilon, c.hasNormBias);
   const shape = { heads: c.heads, keyHeads: c.heads, width: c.hidden / c.heads };
-  const heads = (x: Value): Value => byHeads(g, x, [batch, tokens], c.heads, shape.width);
+  const heads = (x: Value): Value => byHeads(g, x, [SIZES.batch, SIZES.tokens], c.heads, shape.width);
   const positions = op.Cast(g, inputs.positionIds, 'float32');
   const scale = scalar(g, shape.width ** -0.5, 'float32');
   let x = flat(
@@ -151,9 +154,7 @@ function trunk(c: ModernBert, w: Weights, inputs: ModelInputs): Value {
     const turn = turns.get(layer)!;
     const bias = sightBias(g, inputs, { isCausal: false, window: layer.window });
     const context = attend(g, op.Mul(g, rotate(g, q, turn), scale), rotate(g, k, turn), v, bias, shape);
-    // Past the last attention only the scored rows matter.
-    const last = i === c.layers.length - 1;
-    const rows = (y: Value): Value => (last ? pickRows(g, inputs, y) : y);
+    const rows = rowsAfter(g, inputs, i === c.layers.length - 1);
     const seen = op.Add(g, rows(x), w.linear(rows(context), `${at}.attn.Wo`));
     const [inner, gate] = op.Split(
       g,

@@ -1,16 +1,17 @@
 /**
- * @file The graphs that run: `score` (logits of the label words), `train` (loss, gradients, clipping and AdamW in one
- * graph), for a LoRA adapter or for every weight, and `pretrain`, all from the same forward pass.
+ * @file The graphs that run: `score` (logits of label words, or log-probabilities of tokens), `train` (loss, gradients, clipping
+ * and AdamW in one graph), for a LoRA adapter or for every weight, and `pretrain`, all from the same forward pass.
  */
 
 import { gradients } from '../graph/grad.ts';
 import { createGraph, external, type Graph, input, output, prune, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { adamW } from './adamw.ts';
-import { type ModelInputs, SIZES, type Weights } from './architecture.ts';
+import { type Head, type ModelInputs, SIZES, type Weights } from './architecture.ts';
 import type { Base } from './base.ts';
 import { addLora, type LoraSpec, loraTensors, targetedLinears } from './lora.ts';
 import { elementCount, fullTensors, joinPieces, type ModelTensor, splitVector } from './tensors.ts';
+import { logProbabilities, logSumExp, wordLogits } from './words.ts';
 
 /** What is trained: an adapter, or every weight of the base. */
 export type Trainable = { readonly type: 'lora'; readonly lora: LoraSpec } | { readonly type: 'full' };
@@ -21,26 +22,40 @@ export function trainableTensors(base: Base, trainable: Trainable): ModelTensor[
   return loraTensors(targetedLinears(base.architecture, trainable.lora.targets), trainable.lora.rank);
 }
 
-/** Inputs: the model's, `vector` [P], `label_bias` [K]. Output: `logits` [B*M, K]. */
-export function scoreGraph(base: Base, trainable: Trainable): Graph {
+/**
+ * How the rows of a batch are laid out and what is asked of them.
+ * - `labels`: one text a row, as many scored positions in each; logits of the label words.
+ * - `tokens`: texts packed into rows, any list of positions; the log-probability of one word at each.
+ * - `choices`: the same, and sums of them: what a class scores that is written in several tokens.
+ */
+export type Question = 'labels' | 'tokens' | 'choices';
+
+/**
+ * Inputs: the model's, `vector` [P], and of a question what it is about. Outputs: `logits`, [B*M, K] of labels and [E, K] of
+ * choices; of tokens `log_probabilities` [R].
+ */
+export function scoreGraph(base: Base, trainable: Trainable, question: Question = 'labels'): Graph {
   const g = createGraph();
-  const { logits } = forward(g, base, trainable);
-  output(g, 'logits', logits);
+  const { scores } = ask(g, base, trainable, question);
+  if (question === 'tokens') output(g, 'log_probabilities', op.Squeeze(g, scores, [1]));
+  else output(g, 'logits', scores);
   return prune(g);
 }
 
 /**
- * Inputs: the score graph's; `targets` [B*M, K] (rows sum to 1), `row_weight` and `inverse_temperature` [B*M, 1]; AdamW's
- * `first_moment`, `second_moment`, `mask` [P] and scalars. loss = sum_i w_i CE(p_i, softmax(z_i / T_i)).
+ * Inputs: the score graph's; `row_weight` [N, 1]; except for tokens `targets` [N, K] (rows sum to 1) and
+ * `inverse_temperature` [N, 1]; AdamW's `first_moment`, `second_moment`, `mask` [P] and scalars.
+ * loss = sum_i w_i CE(p_i, softmax(z_i / T_i)); of tokens - sum_i w_i log p_i.
  * Outputs: `loss`, `gradient`, `vector_next`, `first_moment_next`, `second_moment_next`.
  */
-export function trainGraph(base: Base, trainable: Trainable): Graph {
+export function trainGraph(base: Base, trainable: Trainable, question: Question = 'labels'): Graph {
   const g = createGraph();
-  const { logits, vector, pieces } = forward(g, base, trainable);
-  const rows = logits.shape[0]!;
+  const { scores, vector, pieces } = ask(g, base, trainable, question);
+  if (question === 'tokens') return minimise(g, op.Neg(g, scores), vector, pieces);
+  const rows = scores.shape[0]!;
   const targets = input(g, 'targets', 'float32', [rows, SIZES.labels]);
   const inverseTemperature = input(g, 'inverse_temperature', 'float32', [rows, 1]);
-  return minimise(g, crossEntropy(g, op.Mul(g, logits, inverseTemperature), targets), vector, pieces);
+  return minimise(g, crossEntropy(g, op.Mul(g, scores, inverseTemperature), targets), vector, pieces);
 }
 
 /**
@@ -49,10 +64,11 @@ export function trainGraph(base: Base, trainable: Trainable): Graph {
  */
 export function pretrainGraph(base: Base): Graph {
   const g = createGraph();
-  const { logits, vector, pieces, labelIds } = forward(g, base, { type: 'full' });
-  const targetIds = input(g, 'target_ids', 'int64', [logits.shape[0]!, 1]);
+  const { scores, vector, pieces } = ask(g, base, { type: 'full' }, 'labels');
+  const targetIds = input(g, 'target_ids', 'int64', [scores.shape[0]!, 1]);
+  const labelIds = g.inputs.find(({ name }) => name === 'label_ids')!;
   const targets = op.Cast(g, op.Equal(g, targetIds, op.Unsqueeze(g, labelIds, [0])), 'float32');
-  return minimise(g, crossEntropy(g, logits, targets), vector, pieces);
+  return minimise(g, crossEntropy(g, scores, targets), vector, pieces);
 }
 
 /** -sum_k p_k log softmax(z)_k: [N, 1] for logits and targets [N, K]. */
@@ -74,31 +90,84 @@ function minimise(g: Graph, losses: Value, vector: Value, pieces: readonly Value
   return prune(g);
 }
 
-function forward(
-  g: Graph,
-  base: Base,
-  trainable: Trainable,
-): { logits: Value; vector: Value; pieces: readonly Value[]; labelIds: Value } {
-  const tensors = trainableTensors(base, trainable);
-  const inputs = modelInputs(g);
-  const labelBias = input(g, 'label_bias', 'float32', [SIZES.labels]);
-  const vector = input(g, 'vector', 'float32', [elementCount(tensors)]);
-  const pieces = splitVector(g, vector, tensors);
-  const trained = new Map(tensors.map((t, i) => [t.name, { tensor: t, piece: pieces[i]! }]));
-  const weights = reachWeights(g, base, trainable, trained);
-  const logits = base.architecture.head(weights, base.architecture.trunk(weights, inputs), inputs.labelIds);
-  return { logits: op.Add(g, logits, labelBias), vector, pieces, labelIds: inputs.labelIds };
+interface Asked {
+  /** Logits [N, K], or log-probabilities [R, 1]. */
+  readonly scores: Value;
+  readonly vector: Value;
+  readonly pieces: readonly Value[];
 }
 
-function modelInputs(g: Graph): ModelInputs {
-  const { batch, tokens, rows, labels } = SIZES;
+function ask(g: Graph, base: Base, trainable: Trainable, question: Question): Asked {
+  const { trunk, head } = base.architecture;
+  const inputs = modelInputs(g, question);
+  const about = questionInputs(g, question);
+  const { weights, vector, pieces } = openWeights(g, base, trainable);
+  const hidden = trunk(weights, inputs);
+  return { scores: scoresOf(weights, head, { hidden, about }), vector, pieces };
+}
+
+function modelInputs(g: Graph, question: Question): ModelInputs {
+  const { batch, tokens, rows, scored } = SIZES;
+  const index = input(g, 'token_index', 'float32', [tokens]);
+  const isPacked = question !== 'labels';
   return {
     inputIds: input(g, 'input_ids', 'int64', [batch, tokens]),
     attentionMask: input(g, 'attention_mask', 'float32', [batch, tokens]),
     positionIds: input(g, 'position_ids', 'int64', [batch, tokens]),
-    select: input(g, 'select', 'float32', [batch, rows, tokens]),
-    labelIds: input(g, 'label_ids', 'int64', [labels]),
+    queryIndex: index,
+    keyIndex: index,
+    segmentIds: isPacked ? input(g, 'segment_ids', 'int64', [batch, tokens]) : null,
+    scored: isPacked
+      ? { type: 'list', rows: input(g, 'rows', 'int64', [scored]) }
+      : { type: 'each', select: input(g, 'select', 'float32', [batch, rows, tokens]) },
   };
+}
+
+type About =
+  | { readonly question: 'labels'; readonly ids: Value; readonly bias: Value }
+  | { readonly question: 'tokens'; readonly targets: Value }
+  | { readonly question: 'choices'; readonly targets: Value; readonly combine: Value; readonly bias: Value };
+
+function questionInputs(g: Graph, question: Question): About {
+  const { labels, scored, examples } = SIZES;
+  const bias = (): Value => input(g, 'label_bias', 'float32', [labels]);
+  const targets = (): Value => input(g, 'target_ids', 'int64', [scored]);
+  switch (question) {
+    case 'labels':
+      return { question, ids: input(g, 'label_ids', 'int64', [labels]), bias: bias() };
+    case 'tokens':
+      return { question, targets: targets() };
+    case 'choices':
+      return {
+        question,
+        targets: targets(),
+        combine: input(g, 'combine', 'float32', [examples, labels, scored]),
+        bias: bias(),
+      };
+  }
+}
+
+function scoresOf(w: Weights, head: Head, { hidden, about }: { hidden: Value; about: About }): Value {
+  const g = w.graph;
+  if (about.question === 'labels') return op.Add(g, wordLogits(w, head, hidden, about.ids), about.bias);
+  const each = logProbabilities(w, head, { hidden, targetIds: about.targets });
+  if (about.question === 'tokens') return each;
+  // Of each example and class the words' log-probabilities, added up.
+  const sums = op.Squeeze(g, op.MatMul(g, about.combine, each), [2]);
+  return op.Add(g, sums, about.bias);
+}
+
+/** The weights of the base with what is trained, which comes as an input: `vector` [P]. */
+function openWeights(
+  g: Graph,
+  base: Base,
+  trainable: Trainable,
+): { weights: Weights; vector: Value; pieces: readonly Value[] } {
+  const tensors = trainableTensors(base, trainable);
+  const vector = input(g, 'vector', 'float32', [elementCount(tensors)]);
+  const pieces = splitVector(g, vector, tensors);
+  const trained = new Map(tensors.map((t, i) => [t.name, { tensor: t, piece: pieces[i]! }]));
+  return { weights: reachWeights(g, base, trainable, trained), vector, pieces };
 }
 
 type Trained = ReadonlyMap<string, { tensor: ModelTensor; piece: Value }>;
@@ -121,6 +190,13 @@ function reachWeights(g: Graph, base: Base, trainable: Trainable, trained: Train
   return {
     graph: g,
     parameter,
+    rows: (name, from, to) => {
+      const { shape, offset, byteLength } = base.places.get(name)!;
+      if (trained.has(name)) return null;
+      const row = byteLength / shape[0]!;
+      const place = { offset: offset + from * row, byteLength: (to - from) * row };
+      return external(g, `${name}[${from}:${to}]`, [to - from, ...shape.slice(1)], place);
+    },
     linear: (x, module, scale = 1) => {
       const { hasBias, isTransposed = false } = linears.get(module)!;
       const bias = hasBias ? parameter(`${module}.bias`) : null;
@@ -131,10 +207,4 @@ function reachWeights(g: Graph, base: Base, trainable: Trainable, trained: Train
       return addLora(g, { x, a, b, y, scale: (scale * trainable.lora.alpha) / trainable.lora.rank });
     },
   };
-}
-
-/** log sum exp over the last axis of [N, K], kept: [N, 1]. The maximum only shifts, so no gradient passes through it. */
-function logSumExp(g: Graph, x: Value): Value {
-  const max = op.stopGradient(g, op.ReduceMax(g, x, [1], true));
-  return op.Add(g, max, op.Log(g, op.ReduceSum(g, op.Exp(g, op.Sub(g, x, max)), [1], true)));
 }

@@ -1,4 +1,4 @@
-/** @file Encoded prompts packed into the tensors of one run, padded no further than their bucket. */
+/** @file Encoded prompts as the tensors of one run, padded no further than their bucket; texts of a list are in packing.ts. */
 
 /** A prompt as token ids and the positions whose word is asked for (one for a cloze prompt). */
 export interface Sequence {
@@ -22,27 +22,65 @@ export interface LabelWords {
 }
 
 /** Plain arrays, so that a batch can be posted to the worker. */
-export interface Batch {
+interface Tokens {
   readonly batch: number;
   readonly tokens: number;
-  /** Scored rows a sequence. */
-  readonly rows: number;
   /** [B, T] */
   readonly inputIds: BigInt64Array;
   /** [B, T], 1 for a token, 0 for padding */
   readonly attentionMask: Float32Array;
+}
+
+/** One text a row, as many scored positions in each. */
+export interface LabelBatch extends Tokens {
+  readonly question: 'labels';
+  /** Scored rows a sequence. */
+  readonly rows: number;
   /** [B, M, T], one-hot */
   readonly select: Float32Array;
 }
 
-export interface TrainBatch extends Batch {
-  /** [B*M, K] */
-  readonly targets: Float32Array;
-  /** [B*M] */
+/** Texts packed into rows, with a list of positions and the word asked for at each. */
+interface PackedTokens extends Tokens {
+  /** [B, T], from 0 in each text */
+  readonly positionIds: BigInt64Array;
+  /** [B, T] */
+  readonly segmentIds: BigInt64Array;
+  /** [R], places among the B*T tokens */
+  readonly rows: BigInt64Array;
+  /** [R] */
+  readonly targetIds: BigInt64Array;
+}
+
+export interface TokenBatch extends PackedTokens {
+  readonly question: 'tokens';
+}
+
+export interface ChoiceBatch extends PackedTokens {
+  readonly question: 'choices';
+  readonly examples: number;
+  readonly labels: number;
+  /** [E, K, R]: 1 where a word belongs to a class of an example */
+  readonly combine: Float32Array;
+}
+
+export type Batch = LabelBatch | TokenBatch | ChoiceBatch;
+
+/** What is learned of a batch. */
+interface Learned {
+  /** [N]: N scored rows, or examples of choices */
   readonly rowWeight: Float32Array;
-  /** [B*M] */
+}
+
+interface LearnedClasses extends Learned {
+  /** [N, K] */
+  readonly targets: Float32Array;
+  /** [N] */
   readonly inverseTemperature: Float32Array;
 }
+
+export type ClassBatch = (LabelBatch | ChoiceBatch) & LearnedClasses;
+export type TrainBatch = ClassBatch | (TokenBatch & Learned);
 
 /** Sequence lengths are rounded up to a multiple of this, so that sessions meet few shapes; more would be padding. */
 const BUCKET_TOKENS = 2;
@@ -50,7 +88,7 @@ const BUCKET_TOKENS = 2;
 const SCORE_BATCH_TOKENS = 2048;
 
 /** Packs sequences (all with the same number of positions). `padId` fills; `width` overrides the bucket's length. */
-export function packBatch(sequences: readonly Sequence[], padId: number, width?: number): Batch {
+export function packBatch(sequences: readonly Sequence[], padId: number, width?: number): LabelBatch {
   const batch = sequences.length;
   const rows = sequences[0]?.positions.length ?? 1;
   const tokens = width ?? bucketOf(Math.max(...sequences.map((s) => s.ids.length)));
@@ -64,11 +102,14 @@ export function packBatch(sequences: readonly Sequence[], padId: number, width?:
       select[(b * rows + m) * tokens + position] = 1;
     });
   });
-  return { batch, tokens, rows, inputIds, attentionMask, select };
+  return { question: 'labels', batch, tokens, rows, inputIds, attentionMask, select };
 }
 
-/** Adds targets, one a scored row, in the order of the sequences. */
-export function withTargets(batch: Batch, targets: readonly Target[]): TrainBatch {
+/** Adds targets, one a scored row or an example, in the order of the sequences. */
+export function withTargets<B extends LabelBatch | ChoiceBatch>(
+  batch: B,
+  targets: readonly Target[],
+): B & LearnedClasses {
   const labels = targets[0]?.distribution.length ?? 0;
   const out = new Float32Array(targets.length * labels);
   targets.forEach((target, i) => {
@@ -83,7 +124,7 @@ export function withTargets(batch: Batch, targets: readonly Target[]): TrainBatc
 }
 
 export interface Packed {
-  readonly batch: Batch;
+  readonly batch: LabelBatch;
   /** Where each of the batch's sequences stood in the list it came from. */
   readonly order: readonly number[];
 }

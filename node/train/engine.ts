@@ -3,10 +3,10 @@ import { messageOf, UserError } from '../errors.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
 import { type AdamWSettings, adamWFeeds } from '../model/adamw.ts';
 import { type Base, cacheGraph, openBase, WEIGHTS_FILE } from '../model/base.ts';
-import { scoreGraph, type Trainable, trainableTensors, trainGraph } from '../model/program.ts';
+import { type Question, scoreGraph, type Trainable, trainableTensors, trainGraph } from '../model/program.ts';
 import { elementCount } from '../model/tensors.ts';
 import type { Batch, LabelWords, TrainBatch } from './batch.ts';
-import { batchFeeds, scalarFeeds } from './feeds.ts';
+import { batchFeeds, scalarFeeds, targetFeeds } from './feeds.ts';
 import {
   type Device,
   type Feed,
@@ -45,7 +45,7 @@ export interface Engine {
   readonly device: Device;
   /** A line for the user where `auto` had to fall back. */
   readonly notice: string | null;
-  /** Logits of the label words, [B*M, K] a batch. */
+  /** Logits of the label words, [B*M, K] or [E, K] a batch; of tokens their log-probabilities, [R]. */
   score(vector: Float32Array, batches: readonly Batch[], labels: LabelWords): Promise<Float32Array[]>;
   /** AdamW from zero moments over the batches, one step each. */
   train(job: TrainJob, onStep?: (loss: number) => void): Promise<TrainResult>;
@@ -58,13 +58,14 @@ export interface Engine {
   release(): Promise<void>;
 }
 
-type Program = 'score' | 'train';
+/** What a session does, and what it is asked; one a pair, opened when first needed. */
+type Program = `${'score' | 'train'} ${Question}`;
 
 /** Opens the base and its sessions (each when first needed). Throws a UserError if the device named cannot start. */
 export async function createEngine(options: EngineOptions, isCancelled: () => boolean = () => false): Promise<Engine> {
   const base = await openBase(options.base);
   const started = await startDevice(base, options);
-  const sessions: Partial<Record<Program, Session>> = { score: started.session };
+  const sessions: Partial<Record<Program, Session>> = { 'score labels': started.session };
   const sessionOf = async (program: Program): Promise<Session> => {
     sessions[program] ??= await open(base, options, program, started.device);
     return sessions[program];
@@ -75,17 +76,17 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
     device: started.device,
     notice: started.notice,
     score: async (vector, batches, labels) => {
-      const session = await sessionOf('score');
-      const logits: Float32Array[] = [];
+      const scores: Float32Array[] = [];
       for (const batch of batches) {
         if (isCancelled()) throw new Error('stopped');
         const feeds = { ...batchFeeds(batch, labels), vector: { data: vector, dims: [size] } };
-        logits.push((await session.run(feeds, ['logits'])).logits as Float32Array);
+        const name = batch.question === 'tokens' ? 'log_probabilities' : 'logits';
+        const session = await sessionOf(`score ${batch.question}`);
+        scores.push((await session.run(feeds, [name]))[name] as Float32Array);
       }
-      return logits;
+      return scores;
     },
     train: async (job, onStep) => {
-      const session = await sessionOf('train');
       const mask = job.mask ?? everything;
       let state: TrainState = {
         mask,
@@ -97,6 +98,7 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
       for (const batch of job.batches) {
         if (isCancelled()) throw new Error('stopped');
         const feeds = trainFeeds(batch, job.labels, state, adamWFeeds(job.optimiser, losses.length + 1));
+        const session = await sessionOf(`train ${batch.question}`);
         const out = await session.run(feeds, ['loss', 'vector_next', 'first_moment_next', 'second_moment_next']);
         losses.push(scalarOf(out.loss));
         onStep?.(losses.at(-1)!);
@@ -112,10 +114,8 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
     gradient: async (vector, batch, labels) => {
       const state = { mask: everything, vector, first: new Float32Array(size), second: new Float32Array(size) };
       const still = { learningRate: 0, weightDecay: 0, clipNorm: Number.POSITIVE_INFINITY };
-      const out = await (await sessionOf('train')).run(trainFeeds(batch, labels, state, adamWFeeds(still, 1)), [
-        'loss',
-        'gradient',
-      ]);
+      const session = await sessionOf(`train ${batch.question}`);
+      const out = await session.run(trainFeeds(batch, labels, state, adamWFeeds(still, 1)), ['loss', 'gradient']);
       return { gradient: out.gradient as Float32Array, loss: scalarOf(out.loss) };
     },
     release: async () => {
@@ -130,7 +130,9 @@ async function open(
   program: Program,
   device: Exclude<Device, 'auto'>,
 ): Promise<Session> {
-  const graph = program === 'score' ? scoreGraph(base, options.trainable) : trainGraph(base, options.trainable);
+  const [kind, question] = program.split(' ') as ['score' | 'train', Question];
+  const build = kind === 'score' ? scoreGraph : trainGraph;
+  const graph = build(base, options.trainable, question);
   const path = await cacheGraph(base, encodeOnnx(graph, WEIGHTS_FILE));
   return openSession(path, device, { threads: options.threads });
 }
@@ -146,7 +148,7 @@ async function startDevice(
     try {
       const missing = missingFor(device);
       if (missing) throw new Error(missing);
-      const session = await open(base, options, 'score', device);
+      const session = await open(base, options, 'score labels', device);
       const notice = failures.length ? `training on the ${device.toUpperCase()} (${failures.join('; ')})` : null;
       return { session, device, notice };
     } catch (error) {
@@ -173,13 +175,10 @@ function trainFeeds(
   state: TrainState,
   scalars: Record<string, number>,
 ): Record<string, Feed> {
-  const rows = batch.batch * batch.rows;
   const flat = [state.vector.length];
   return {
     ...batchFeeds(batch, labels),
-    targets: { data: batch.targets, dims: [rows, labels.ids.length] },
-    row_weight: { data: batch.rowWeight, dims: [rows, 1] },
-    inverse_temperature: { data: batch.inverseTemperature, dims: [rows, 1] },
+    ...targetFeeds(batch),
     vector: { data: state.vector, dims: flat },
     first_moment: { data: state.first, dims: flat },
     second_moment: { data: state.second, dims: flat },

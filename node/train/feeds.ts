@@ -1,17 +1,45 @@
 /** @file Batches, label words and scalars as the tensors the graphs ask for by name. */
-import type { Batch, LabelWords } from './batch.ts';
+import type { Batch, LabelWords, TrainBatch } from './batch.ts';
 import type { Feed } from './session.ts';
 
 /** The model's inputs, and the label words'. */
 export function batchFeeds(batch: Batch, labels: LabelWords): Record<string, Feed> {
-  const { batch: b, tokens: t, rows: m } = batch;
-  return {
+  const { batch: b, tokens: t } = batch;
+  const common = {
     input_ids: { data: batch.inputIds, dims: [b, t] },
     attention_mask: { data: batch.attentionMask, dims: [b, t] },
-    position_ids: { data: BigInt64Array.from({ length: b * t }, (_, i) => BigInt(i % t)), dims: [b, t] },
-    select: { data: batch.select, dims: [b, m, t] },
-    label_ids: { data: BigInt64Array.from(labels.ids, BigInt), dims: [labels.ids.length] },
-    label_bias: { data: Float32Array.from(labels.bias), dims: [labels.ids.length] },
+    token_index: { data: Float32Array.from({ length: t }, (_, i) => i), dims: [t] },
+  };
+  const bias = { label_bias: { data: Float32Array.from(labels.bias), dims: [labels.bias.length] } };
+  if (batch.question === 'labels')
+    return {
+      ...common,
+      ...bias,
+      position_ids: { data: BigInt64Array.from({ length: b * t }, (_, i) => BigInt(i % t)), dims: [b, t] },
+      select: { data: batch.select, dims: [b, batch.rows, t] },
+      label_ids: { data: BigInt64Array.from(labels.ids, BigInt), dims: [labels.ids.length] },
+    };
+  const packed = {
+    ...common,
+    position_ids: { data: batch.positionIds, dims: [b, t] },
+    segment_ids: { data: batch.segmentIds, dims: [b, t] },
+    rows: { data: batch.rows, dims: [batch.rows.length] },
+    target_ids: { data: batch.targetIds, dims: [batch.targetIds.length] },
+  };
+  if (batch.question === 'tokens') return packed;
+  const { examples, labels: classes, combine, rows } = batch;
+  return { ...packed, ...bias, combine: { data: combine, dims: [examples, classes, rows.length] } };
+}
+
+/** What is learned of a batch. */
+export function targetFeeds(batch: TrainBatch): Record<string, Feed> {
+  const rows = batch.rowWeight.length;
+  const weights = { row_weight: { data: batch.rowWeight, dims: [rows, 1] } };
+  if (batch.question === 'tokens') return weights;
+  return {
+    ...weights,
+    targets: { data: batch.targets, dims: [rows, batch.targets.length / rows] },
+    inverse_temperature: { data: batch.inverseTemperature, dims: [rows, 1] },
   };
 }
 

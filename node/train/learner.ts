@@ -4,7 +4,7 @@ import { createPrng, type Prng } from '../../protocol/prng.ts';
 import type { AdamWSettings } from '../model/adamw.ts';
 import type { ModelTensor } from '../model/tensors.ts';
 import type { LabelWords } from './batch.ts';
-import { packBatch, type Sequence, type Target, type TrainBatch, withTargets } from './batch.ts';
+import { type ClassBatch, packBatch, type Sequence, type Target, withTargets } from './batch.ts';
 import type { Example } from './data.ts';
 import { encodeElsewhere } from './encoder.ts';
 import type { TrainResult } from './engine.ts';
@@ -84,7 +84,7 @@ export async function trainRound(options: RoundOptions): Promise<TrainResult> {
 /** The batches of a round: shuffled passes over each kind of example, drawn from seed, peer and round alone. */
 export function roundBatches(
   options: Omit<RoundOptions, 'trainer' | 'vector' | 'labels' | 'tensors' | 'onStep'>,
-): TrainBatch[] {
+): ClassBatch[] {
   const { examples, pseudo = [], settings, task, peer, round, steps } = options;
   const prng = createPrng(settings.seed).fork('batches').fork(peer).fork(round);
   const gold = examples.map(({ sequence, y }): WeightedExample => {

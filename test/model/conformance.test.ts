@@ -22,6 +22,14 @@ for (const name of CASES) {
   });
 }
 
+for (const name of ['llama-lm', 'gpt2-lm']) {
+  test(`${name} agrees with PyTorch and PEFT: losses of next tokens, gradients, AdamW; a text a row, and packed`, async () => {
+    const report = await runCase(fixture(name));
+    assert.ok(report.ok, JSON.stringify(report));
+    assert.ok(report.errors['packed adamwLosses']! < 1e-4 && report.errors['alone adamwLosses']! < 1e-4);
+  });
+}
+
 test('a case with another expectation fails', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lorikeet-test-'));
   cpSync(fixture('bert-qv'), folder, { recursive: true });
