@@ -1,25 +1,22 @@
 /** @file The shared adapter on disk: a PEFT folder, with the run it came from beside it so that it can be used as trained. */
 import { constants, existsSync, readFileSync } from 'node:fs';
 import { access, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import { parseSettings, type RunSettings, wantedOf } from '../protocol/config.ts';
 import { RUN_ID_DIGITS } from '../protocol/frame.ts';
 import type { Setting } from '../protocol/setting.ts';
 import { SETTINGS } from '../protocol/settings.ts';
 import { makeFolder, removeEmpty, writeFileAtomic } from './atomic.ts';
 import { messageOf, UserError } from './errors.ts';
-import { BUNDLED, baseFolder } from './model/base.ts';
-import { readArchitecture } from './model/config.ts';
+import { modelClassOf } from './export/class.ts';
+import { writePeft } from './export/peft.ts';
+import type { Architecture } from './model/architecture.ts';
+import { type Base, BUNDLED, baseFolder, openBase } from './model/base.ts';
 import { readJsonObject } from './model/json.ts';
 import { type LoraSpec, targetedLinears } from './model/lora.ts';
-import {
-  type PeftOrigin,
-  peftConfigPath,
-  readPeftConfig,
-  readPeftOrigin,
-  readPeftVector,
-  writePeft,
-} from './model/peft.ts';
+import { type PeftOrigin, peftConfigPath, readPeftConfig, readPeftOrigin, readPeftVector } from './model/peft.ts';
+import { trainableTensors } from './model/program.ts';
+import type { ModelTensor } from './model/tensors.ts';
 import { nearest } from './nearest.ts';
 import { checkSettings, openRun, type Run, runIdOf } from './train/run.ts';
 
@@ -32,8 +29,9 @@ export async function writeAdapter(folder: string, { run, vector }: { run: Run; 
     vector,
     tensors: run.tensors,
     lora: run.lora,
-    base: run.settings.base,
+    ...namedFor(run.settings.base),
     architecture: run.base.architecture,
+    model: modelClassOf(run.base.folder),
   });
   const content = `${JSON.stringify({ runId: run.runId, settings: run.settings }, null, 2)}\n`;
   await writeFileAtomic(join(folder, RUN_FILE), content).catch((error) => {
@@ -76,6 +74,49 @@ function unwritable(folder: string, error: unknown): UserError {
   );
 }
 
+/** What others load the base by: a folder as it is reached from anywhere on this machine, or a name of the Hub. */
+export function namedFor(base: string): { base: string; revision: string | null } {
+  if (existsSync(baseFolder(base))) return { base: resolve(baseFolder(base)), revision: null };
+  const [name, revision] = base.split('@');
+  return { base: name!, revision: revision ?? null };
+}
+
+/** An adapter on its base, whatever it was trained for. */
+export interface OpenedAdapter {
+  readonly base: Base;
+  /** As --base names it. */
+  readonly name: string;
+  readonly lora: LoraSpec;
+  readonly tensors: readonly ModelTensor[];
+  readonly vector: Float32Array;
+  /** Of the run it comes from; null where the folder does not say. */
+  readonly settings: RunSettings | null;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Reads an adapter folder, one of ours or any plain LoRA from PEFT, and opens its base, another where `given` names one. Throws
+ * a UserError on any field that is not understood, or that says otherwise than the same in the other file.
+ */
+export async function openAdapter(folder: string, given?: string): Promise<OpenedAdapter> {
+  const origin = readPeftOrigin(folder);
+  const own = readRunFile(join(folder, RUN_FILE));
+  if (own) checkBases(folder, own.settings, origin);
+  const name = given ?? own?.settings.base ?? baseOf(folder, origin);
+  const base = await openBase(name);
+  const { architecture } = base;
+  const lora = readPeftConfig(folder, architecture.linears);
+  if (own) checkAgreement(folder, own.settings, lora);
+  checkTargets(folder, own?.settings ?? null, { lora, architecture });
+  const tensors = trainableTensors(base, { type: 'lora', lora });
+  const vector = readPeftVector(folder, tensors);
+  const notes = [
+    ...(own?.notes ?? []),
+    ...originNotes(folder, origin, { base: own ? null : name, isCausal: architecture.isCausal }),
+  ];
+  return { base, name, lora, tensors, vector, settings: own?.settings ?? null, notes };
+}
+
 /** An adapter as it is to be used, and what is worth saying of where it comes from. */
 export interface ReadAdapter {
   readonly run: Run;
@@ -88,25 +129,22 @@ export interface ReadAdapter {
  * field that is not understood, or that says otherwise than the same in the other file.
  */
 export async function readAdapter(folder: string, given: Readonly<Record<string, unknown>>): Promise<ReadAdapter> {
-  const [lora, origin] = [readPeftConfig(folder), readPeftOrigin(folder)];
-  const own = readRunFile(join(folder, RUN_FILE));
-  if (own) checkAgreement(folder, own.settings, lora, origin);
-  const base = String(given.base ?? own?.settings.base ?? baseOf(folder, origin));
-  const stays = (name: 'prompt' | 'labels'): boolean => !(name in given) || given[name] === own?.settings[name];
+  const opened = await openAdapter(folder, given.base === undefined ? undefined : String(given.base));
+  const { settings: own, name: base, vector, notes } = opened;
+  const { modules, ...lora } = opened.lora;
+  const stays = (name: 'prompt' | 'labels'): boolean => !(name in given) || given[name] === own?.[name];
   // A prior belongs to the prompt and words it was measured with.
   const fresh = stays('prompt') && stays('labels') ? {} : { labelPrior: '', patterns: '' };
-  const settings = checkSettings({ ...lora, ...own?.settings, ...fresh, ...given, base }, peftConfigPath(folder));
-  checkTargets(folder, own?.settings ?? null, { lora, base });
-  const run = await openRun(settings);
-  const { isCausal } = run.base.architecture;
-  const notes = [...(own?.notes ?? []), ...originNotes(folder, origin, { base: own ? null : base, isCausal })];
-  return { run, vector: readPeftVector(folder, run.tensors), notes };
+  const settings = checkSettings({ ...lora, ...own, ...fresh, ...given, base }, peftConfigPath(folder));
+  return { run: await openRun(settings, modules), vector, notes };
 }
 
 /** The base of an adapter that came without a run: the folder it names, or the bundled one. */
 function baseOf(folder: string, { base }: PeftOrigin): string {
   if (base === null) return SETTINGS.base.default;
   if (base === BUNDLED || existsSync(base)) return base;
+  // Where another's installation has it.
+  if (isAbsolute(base) && basename(base) === BUNDLED) return BUNDLED;
   throw new UserError(
     'usage',
     `${peftConfigPath(folder)}: base_model_name_or_path is ${JSON.stringify(base)}, which is no folder here; wanted --base FOLDER of that model`,
@@ -178,19 +216,27 @@ function problemOf(name: string, value: unknown): string | null {
   return `${name}: got ${JSON.stringify(value)?.slice(0, 80)}; wanted ${wantedOf(setting)}`;
 }
 
+/** That both files name one base; a folder may have been elsewhere when the adapter was written. */
+function checkBases(folder: string, own: RunSettings, { base }: PeftOrigin): void {
+  if (base === null || base === own.base || base === namedFor(own.base).base) return;
+  if (isAbsolute(base) && basename(base) === basename(own.base)) return;
+  throw contradiction(folder, ['base', own.base], ['base_model_name_or_path', base]);
+}
+
 /** What both files say must be the same. */
-function checkAgreement(folder: string, own: RunSettings, lora: LoraSpec, { base }: PeftOrigin): void {
+function checkAgreement(folder: string, own: RunSettings, lora: LoraSpec): void {
   const isSame = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-9 * Math.abs(b);
   if (own.rank !== lora.rank) throw contradiction(folder, ['rank', own.rank], ['r', lora.rank]);
   if (!isSame(own.alpha, lora.alpha))
     throw contradiction(folder, ['alpha', own.alpha], ['lora_alpha', lora.alpha, ' as it is scaled here']);
-  if (base !== null && base !== own.base)
-    throw contradiction(folder, ['base', own.base], ['base_model_name_or_path', base]);
 }
 
 /** That the targets name layers of the base, and the same in both files, however they are written. */
-function checkTargets(folder: string, own: RunSettings | null, { lora, base }: { lora: LoraSpec; base: string }): void {
-  const architecture = readArchitecture(baseFolder(base));
+function checkTargets(
+  folder: string,
+  own: RunSettings | null,
+  { lora, architecture }: { lora: LoraSpec; architecture: Architecture },
+): void {
   const modules = (targets: string, where: string): string => {
     try {
       return String(targetedLinears(architecture, targets).map(({ module }) => module));

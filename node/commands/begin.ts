@@ -132,7 +132,12 @@ async function readStart(folder: string, wanted: Given, note: Display['note']): 
   const others = Object.entries(wanted).filter(([name]) => !SHAPE.some((shape) => shape === name));
   const adapter = await readAdapter(folder, Object.fromEntries(others));
   adapter.notes.forEach(note);
-  const { settings } = adapter.run;
+  const { settings, lora } = adapter.run;
+  if (lora.modules)
+    throw new UserError(
+      'usage',
+      `--from ${folder}: its ranks or alphas differ between layers (rank_pattern, alpha_pattern), and a swarm has one for all; wanted an adapter without patterns`,
+    );
   const asked = checkSettings({ ...settings, ...wanted }, 'up');
   for (const name of SHAPE)
     if (name in wanted && asked[name] !== settings[name])

@@ -27,7 +27,7 @@ const ARCHITECTURES: Readonly<Record<string, { type: string; create: (reader: Co
 };
 
 /** What a config.json without `architectures` is taken for, by its model_type; its weights tell whether it is. */
-const BY_TYPE: Readonly<Record<string, string>> = {
+export const BY_TYPE: Readonly<Record<string, string>> = {
   bert: 'BertForMaskedLM',
   roberta: 'RobertaForMaskedLM',
   distilbert: 'DistilBertForMaskedLM',

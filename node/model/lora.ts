@@ -10,10 +10,28 @@ export interface LoraSpec {
   readonly alpha: number;
   /** `all`, or names matched against the end of module names: `query,value`. */
   readonly targets: string;
+  /** Rank and alpha of the modules that have others than these, by name, as the patterns of PEFT set them. */
+  readonly modules?: Readonly<Record<string, LoraSize>>;
+}
+
+export interface LoraSize {
+  readonly rank: number;
+  readonly alpha: number;
+}
+
+/** Rank and alpha of a module. */
+export function sizeOf(lora: LoraSpec, module: string): LoraSize {
+  return lora.modules && Object.hasOwn(lora.modules, module) ? lora.modules[module]! : lora;
+}
+
+/** What the update of a module is scaled by. */
+export function scaleOf(lora: LoraSpec, module: string): number {
+  const { rank, alpha } = sizeOf(lora, module);
+  return alpha / rank;
 }
 
 /** The linear layers a target list names, in the order of the model. Throws on a name that matches none. */
-export function targetedLinears(architecture: Architecture, targets: string): Linear[] {
+export function targetedLinears(architecture: Pick<Architecture, 'linears'>, targets: string): Linear[] {
   if (targets === 'all') return [...architecture.linears];
   const names = targets.split(',').map((name) => name.trim());
   const matches = (linear: Linear, name: string): boolean =>
@@ -27,17 +45,17 @@ export function targetedLinears(architecture: Architecture, targets: string): Li
 }
 
 /** The adapter's tensors: for each target A [r, inputs] and B [outputs, r], one after the other in one vector. */
-export function loraTensors(linears: readonly Linear[], rank: number): ModelTensor[] {
+export function loraTensors(linears: readonly Linear[], lora: LoraSpec): ModelTensor[] {
   let offset = 0;
   const place = (name: string, rows: number, cols: number, factor: 'A' | 'B'): ModelTensor => {
     const tensor = { name, rows, cols, offset, factor };
     offset += rows * cols;
     return tensor;
   };
-  return linears.flatMap(({ module, inputs, outputs }) => [
-    place(`${module}.lora_A`, rank, inputs, 'A'),
-    place(`${module}.lora_B`, outputs, rank, 'B'),
-  ]);
+  return linears.flatMap(({ module, inputs, outputs }) => {
+    const { rank } = sizeOf(lora, module);
+    return [place(`${module}.lora_A`, rank, inputs, 'A'), place(`${module}.lora_B`, outputs, rank, 'B')];
+  });
 }
 
 /**

@@ -9,7 +9,7 @@ import * as op from '../graph/ops.ts';
 import { adamW } from './adamw.ts';
 import { type Head, type ModelInputs, SIZES, type Weights } from './architecture.ts';
 import type { Base } from './base.ts';
-import { addLora, type LoraSpec, loraTensors, targetedLinears } from './lora.ts';
+import { addLora, type LoraSpec, loraTensors, scaleOf, targetedLinears } from './lora.ts';
 import { elementCount, fullTensors, joinPieces, type ModelTensor, splitVector } from './tensors.ts';
 import { logProbabilities, logSumExp, wordLogits } from './words.ts';
 
@@ -19,7 +19,7 @@ export type Trainable = { readonly type: 'lora'; readonly lora: LoraSpec } | { r
 /** The layout of the trained vector. */
 export function trainableTensors(base: Base, trainable: Trainable): ModelTensor[] {
   if (trainable.type === 'full') return fullTensors(base.architecture.parameters);
-  return loraTensors(targetedLinears(base.architecture, trainable.lora.targets), trainable.lora.rank);
+  return loraTensors(targetedLinears(base.architecture, trainable.lora.targets), trainable.lora);
 }
 
 /**
@@ -204,7 +204,7 @@ function reachWeights(g: Graph, base: Base, trainable: Trainable, trained: Train
       const y = op.Gemm(g, x, weight, bias, { alpha: scale, ...(bias ? { beta: scale } : {}), transB: !isTransposed });
       const [a, b] = [factor(`${module}.lora_A`), factor(`${module}.lora_B`)];
       if (!a || !b || trainable.type !== 'lora') return y;
-      return addLora(g, { x, a, b, y, scale: (scale * trainable.lora.alpha) / trainable.lora.rank });
+      return addLora(g, { x, a, b, y, scale: scale * scaleOf(trainable.lora, module) });
     },
   };
 }

@@ -73,8 +73,11 @@ export function startOf({ start, runId }: Run): Float32Array {
   throw new UserError('incompatible', `run ${runId}: the adapter it starts from is not here; join it again`);
 }
 
-/** Opens the base and the task of a run, filling in the base's hash. Throws a UserError if this machine's base is another. */
-export async function openRun(given: RunSettings): Promise<Run> {
+/**
+ * Opens the base and the task of a run, filling in the base's hash; `modules` are ranks and alphas of an adapter from elsewhere
+ * that the settings cannot say. Throws a UserError if this machine's base is another.
+ */
+export async function openRun(given: RunSettings, modules?: LoraSpec['modules']): Promise<Run> {
   const base = await openBase(given.base);
   if (given.baseHash && given.baseHash !== base.sha256) {
     throw new UserError(
@@ -84,7 +87,7 @@ export async function openRun(given: RunSettings): Promise<Run> {
   }
   const settings: RunSettings = { ...given, baseHash: base.sha256 };
   const { rank, alpha, targets } = settings;
-  const lora = { rank, alpha, targets };
+  const lora = { rank, alpha, targets, ...(modules ? { modules } : {}) };
   const tensors = trainableTensors(base, { type: 'lora', lora });
   const task = createTask(baseFolder(settings.base), settings, base.architecture.maxTokens);
   const prior = priorOf(settings);

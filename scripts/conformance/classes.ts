@@ -27,9 +27,9 @@ export async function classCase(folder: string): Promise<Report> {
   const spec: Case = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8'));
   const expected = openSafetensors(join(folder, 'expected.safetensors'));
   const want = (name: string): Float32Array => tensorData(expected, name);
-  const lora = readPeftConfig(join(folder, 'adapter-init'));
-  const trainable: Trainable = { type: 'lora', lora };
   const base = await openBase(folder);
+  const lora = readPeftConfig(join(folder, 'adapter-init'), base.architecture.linears);
+  const trainable: Trainable = { type: 'lora', lora };
   const tensors = trainableTensors(base, trainable);
   const initial = readPeftVector(join(folder, 'adapter-init'), tensors);
   const engine = await createEngine({ base: folder, trainable, device: 'cpu', threads: 1 });

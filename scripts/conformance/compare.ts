@@ -2,9 +2,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writePeft } from '../../node/export/peft.ts';
 import type { Architecture } from '../../node/model/architecture.ts';
 import type { LoraSpec } from '../../node/model/lora.ts';
-import { readPeftConfig, readPeftVector, writePeft } from '../../node/model/peft.ts';
+import { readPeftConfig, readPeftVector } from '../../node/model/peft.ts';
 import type { ModelTensor } from '../../node/model/tensors.ts';
 
 const VALUE_TOLERANCE = 1e-4;
@@ -59,7 +60,7 @@ export async function readBack(
   const folder = mkdtempSync(join(tmpdir(), 'lorikeet-conformance-'));
   try {
     await writePeft(folder, { vector, tensors, lora, base: 'conformance', architecture });
-    const again = readPeftConfig(folder);
+    const again = readPeftConfig(folder, architecture.linears);
     if (again.rank !== lora.rank || again.alpha !== lora.alpha) return Number.POSITIVE_INFINITY;
     return relative(readPeftVector(folder, tensors), vector);
   } finally {

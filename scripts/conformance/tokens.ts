@@ -28,9 +28,9 @@ const NO_WORDS: LabelWords = { ids: [], bias: [] };
 export async function tokenCase(folder: string): Promise<Report> {
   const spec: Case = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8'));
   const expected = openSafetensors(join(folder, 'expected.safetensors'));
-  const lora = readPeftConfig(join(folder, 'adapter-init'));
-  const trainable: Trainable = { type: 'lora', lora };
   const base = await openBase(folder);
+  const lora = readPeftConfig(join(folder, 'adapter-init'), base.architecture.linears);
+  const trainable: Trainable = { type: 'lora', lora };
   const tensors = trainableTensors(base, trainable);
   const initial = readPeftVector(join(folder, 'adapter-init'), tensors);
   const engine = await createEngine({ base: folder, trainable, device: 'cpu', threads: 1 });

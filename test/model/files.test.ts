@@ -222,6 +222,12 @@ test('the hash of a base covers configuration, weights and tokenizer', async () 
   for (const folder of others) assert.is.not(await hash(folder), plain);
 });
 
+const LINEARS = ['query', 'key', 'value'].map((name) => ({
+  module: `layer.0.${name}`,
+  inputs: 2,
+  outputs: 2,
+  hasBias: false,
+}));
 const ADAPTER = { peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: ['query', 'value'] };
 function adapter(fields: object): string {
   const folder = temporaryFolder();
@@ -239,8 +245,6 @@ test('an adapter of another kind than plain LoRA is refused by the field that ma
     { lora_bias: true },
     { bias: 'all' },
     { modules_to_save: ['classifier'] },
-    { rank_pattern: { query: 2 } },
-    { alpha_pattern: { query: 2 } },
     { layers_to_transform: 1 },
     { layers_pattern: 'layer' },
     { exclude_modules: 'key' },
@@ -253,16 +257,16 @@ test('an adapter of another kind than plain LoRA is refused by the field that ma
   ];
   for (const fields of refused)
     assert.match(
-      refusal(() => readPeftConfig(adapter(fields))),
+      refusal(() => readPeftConfig(adapter(fields), LINEARS)),
       new RegExp(`adapter_config\\.json: ${Object.keys(fields)[0]} is`),
     );
   const taken = [true, false, null, 'gaussian', 'eva', 'orthogonal'].map((x) => ({ init_lora_weights: x }));
   for (const fields of [...taken, { what_comes_next: null, loftq_config: {}, lora_dropout: 0.1, peft_version: '9' }])
-    assert.equal(readPeftConfig(adapter(fields)), { rank: 4, alpha: 8, targets: 'query,value' });
+    assert.equal(readPeftConfig(adapter(fields), LINEARS), { rank: 4, alpha: 8, targets: 'query,value' });
 });
 
 test('rank-stabilised LoRA is scaled as PEFT does', () => {
-  assert.equal(readPeftConfig(adapter({ use_rslora: true })), { rank: 4, alpha: 16, targets: 'query,value' }); // 8 / sqrt(4) = 16 / 4
+  assert.equal(readPeftConfig(adapter({ use_rslora: true }), LINEARS), { rank: 4, alpha: 16, targets: 'query,value' }); // 8 / sqrt(4) = 16 / 4
 });
 
 test.run();

@@ -113,7 +113,7 @@ const WRONG: readonly [what: string, folder: string, pattern: RegExp, code: numb
   [
     'another base',
     changed(setting('base', 'bert')),
-    /settings\.base is "bert", base_model_name_or_path in .* is "lorikeet-mini"/,
+    /settings\.base is "bert", base_model_name_or_path in .* is ".*lorikeet-mini"/,
     3,
   ],
   ['another hash of the base', changed(setting('baseHash', '0'.repeat(64))), /the run wants 000000000000/, 3],
