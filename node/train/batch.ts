@@ -6,6 +6,32 @@ export interface Sequence {
   readonly positions: readonly number[];
   /** Whether some of its text was left out for want of room. */
   readonly cut?: boolean;
+  /** Where classes are written in several tokens: what is scored in place of the label words at `positions`. */
+  readonly choice?: Choice;
+}
+
+/** A word that a text is asked for, or learns. */
+export interface ScoredToken {
+  /** Whose hidden state it is read from: the word before it, or a mask. */
+  readonly position: number;
+  readonly id: number;
+  /** In the loss. */
+  readonly weight: number;
+}
+
+export interface Passage {
+  readonly ids: readonly number[];
+  readonly scored: readonly ScoredToken[];
+}
+
+/**
+ * An example whose classes are written in words of several tokens: in a masked model one passage that scores them all, in a
+ * causal one a passage a class.
+ */
+export interface Choice {
+  readonly passages: readonly Passage[];
+  /** The class of each scored token, in the order of the passages and of their scored tokens. */
+  readonly classes: readonly number[];
 }
 
 /** What one scored row should say: a distribution over the label words, its weight in the loss, its temperature. */
@@ -84,8 +110,6 @@ export type TrainBatch = ClassBatch | (TokenBatch & Learned);
 
 /** Sequence lengths are rounded up to a multiple of this, so that sessions meet few shapes; more would be padding. */
 const BUCKET_TOKENS = 2;
-/** Tokens in one scoring batch: enough to fill the cores, small enough to stay in cache. */
-const SCORE_BATCH_TOKENS = 2048;
 
 /** Packs sequences (all with the same number of positions). `padId` fills; `width` overrides the bucket's length. */
 export function packBatch(sequences: readonly Sequence[], padId: number, width?: number): LabelBatch {
@@ -123,34 +147,7 @@ export function withTargets<B extends LabelBatch | ChoiceBatch>(
   };
 }
 
-export interface Packed {
-  readonly batch: LabelBatch;
-  /** Where each of the batch's sequences stood in the list it came from. */
-  readonly order: readonly number[];
-}
-
-/** Packs sequences for scoring: sorted by length, so that a batch holds prompts of one length and little padding. */
-export function packForScoring(sequences: readonly Sequence[], padId: number): Packed[] {
-  const order = sequences.map((_, i) => i).sort((a, b) => sequences[a]!.ids.length - sequences[b]!.ids.length || a - b);
-  const packed: Packed[] = [];
-  for (let at = 0; at < order.length; ) {
-    let count = 1;
-    const fits = (n: number): boolean =>
-      at + n <= order.length && n * bucketOf(sequences[order[at + n - 1]!]!.ids.length) <= SCORE_BATCH_TOKENS;
-    while (fits(count + 1)) count++;
-    const slice = order.slice(at, at + count);
-    packed.push({
-      batch: packBatch(
-        slice.map((i) => sequences[i]!),
-        padId,
-      ),
-      order: slice,
-    });
-    at += count;
-  }
-  return packed;
-}
-
-function bucketOf(tokens: number): number {
+/** The length that a batch of texts of at most so many tokens has. */
+export function bucketOf(tokens: number): number {
   return Math.ceil(tokens / BUCKET_TOKENS) * BUCKET_TOKENS;
 }

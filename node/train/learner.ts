@@ -4,11 +4,12 @@ import { createPrng, type Prng } from '../../protocol/prng.ts';
 import type { AdamWSettings } from '../model/adamw.ts';
 import type { ModelTensor } from '../model/tensors.ts';
 import type { LabelWords } from './batch.ts';
-import { type ClassBatch, packBatch, type Sequence, type Target, withTargets } from './batch.ts';
+import { type ClassBatch, type Sequence, type Target, withTargets } from './batch.ts';
 import type { Example } from './data.ts';
 import { encodeElsewhere } from './encoder.ts';
 import type { TrainResult } from './engine.ts';
 import { trainedFactors, trainedMask } from './factors.ts';
+import { batchOf } from './packing.ts';
 import { type Accuracy, accuracyOf, confusionOf } from './score.ts';
 import type { Task } from './task.ts';
 import type { Trainer } from './trainer.ts';
@@ -39,7 +40,7 @@ export async function encodeExamples(task: Task, examples: readonly Example[]): 
 
 /** The label words of a task, their prior (one mean logit a word; empty: none) taken off. */
 export function labelWords(task: Task, prior: readonly number[]): LabelWords {
-  return { ids: task.labelIds, bias: task.labelIds.map((_, k) => -(prior[k] ?? 0)) };
+  return { ids: task.labelIds, bias: task.classes.map((_, k) => -(prior[k] ?? 0)) };
 }
 
 /** Mean logit of each label word over texts: contextual calibration, Zhao et al. 2021, on real texts. */
@@ -50,7 +51,7 @@ export async function measurePrior(
   sequences: readonly Sequence[],
 ): Promise<number[]> {
   const logits = await trainer.score({ vector, sequences, labels: labelWords(task, []), padId: task.padId });
-  return task.labelIds.map((_, k) => logits.reduce((sum, row) => sum + row[k]!, 0) / logits.length);
+  return task.classes.map((_, k) => logits.reduce((sum, row) => sum + row[k]!, 0) / logits.length);
 }
 
 export interface RoundOptions {
@@ -99,9 +100,9 @@ export function roundBatches(
   const [nextGold, nextPseudo] = [passes(gold, prng), passes(pseudo, prng.fork('pseudo'))];
   return Array.from({ length: steps }, () => {
     const chosen = [...nextGold(goldCount), ...nextPseudo(size - goldCount)];
-    const batch = packBatch(
+    const batch = batchOf(
       chosen.map((e) => e.sequence),
-      task.padId,
+      { padId: task.padId, classes: task.classes.length },
     );
     return withTargets(
       batch,

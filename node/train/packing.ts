@@ -1,18 +1,64 @@
 /** @file Texts of which any words are scored, packed several into a row that none sees across; classes of several words. */
-import type { ChoiceBatch, TokenBatch } from './batch.ts';
+import {
+  bucketOf,
+  type Choice,
+  type ChoiceBatch,
+  type LabelBatch,
+  type Passage,
+  packBatch,
+  type Sequence,
+  type TokenBatch,
+} from './batch.ts';
 
-/** A word that a text is asked for, or learns. */
-export interface ScoredToken {
-  /** Whose hidden state it is read from: the word before it, or a mask. */
-  readonly position: number;
-  readonly id: number;
-  /** In the loss. */
-  readonly weight: number;
+/** Tokens in one scoring batch: enough to fill the cores, small enough to stay in cache. */
+const SCORE_BATCH_TOKENS = 2048;
+/** Longest row that short texts are packed into. */
+const ROW_TOKENS = 256;
+
+/** Prompts as one batch: of label words, or of choices where classes are written in several tokens. */
+export function batchOf(
+  sequences: readonly Sequence[],
+  { padId, classes }: { padId: number; classes: number },
+): LabelBatch | ChoiceBatch {
+  const choices = sequences.flatMap(({ choice }) => choice ?? []);
+  if (choices.length === 0) return packBatch(sequences, padId);
+  return packChoices(choices, { labels: classes, tokens: ROW_TOKENS, padId });
 }
 
-export interface Passage {
-  readonly ids: readonly number[];
-  readonly scored: readonly ScoredToken[];
+export interface Packed {
+  readonly batch: LabelBatch | ChoiceBatch;
+  /** Where each of the batch's sequences stood in the list it came from. */
+  readonly order: readonly number[];
+}
+
+/** Packs sequences for scoring: sorted by length, so that a batch holds prompts of one length and little padding. */
+export function packForScoring(
+  sequences: readonly Sequence[],
+  { padId, classes }: { padId: number; classes: number },
+): Packed[] {
+  const order = sequences.map((_, i) => i).sort((a, b) => lengthOf(sequences[a]!) - lengthOf(sequences[b]!) || a - b);
+  const packed: Packed[] = [];
+  for (let at = 0; at < order.length; ) {
+    let count = 1;
+    const fits = (n: number): boolean =>
+      at + n <= order.length && n * bucketOf(lengthOf(sequences[order[at + n - 1]!]!)) <= SCORE_BATCH_TOKENS;
+    while (fits(count + 1)) count++;
+    const slice = order.slice(at, at + count);
+    packed.push({
+      batch: batchOf(
+        slice.map((i) => sequences[i]!),
+        { padId, classes },
+      ),
+      order: slice,
+    });
+    at += count;
+  }
+  return packed;
+}
+
+/** Tokens that a sequence takes, all its passages together. */
+function lengthOf({ ids, choice }: Sequence): number {
+  return choice ? choice.passages.reduce((sum, passage) => sum + passage.ids.length, 0) : ids.length;
 }
 
 /** The passages that share rows of `tokens` at most, as few rows as first fit by falling length gives; by row. */
@@ -77,16 +123,6 @@ export function withWeights(batch: TokenBatch, passages: readonly Passage[]): To
     ...batch,
     rowWeight: Float32Array.from(passages.flatMap(({ scored }) => scored.map(({ weight }) => weight))),
   };
-}
-
-/**
- * An example whose classes are written in words of several tokens: in a masked model one passage that scores them all, in a
- * causal one a passage a class. `class` of a scored token is that of its passage, or its own.
- */
-export interface Choice {
-  readonly passages: readonly Passage[];
-  /** The class of each scored token, in the order of the passages and of their scored tokens. */
-  readonly classes: readonly number[];
 }
 
 /** Packs examples of choices among `labels` classes. */

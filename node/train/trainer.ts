@@ -1,9 +1,9 @@
 /** @file The trainer as the main thread sees it: jobs go to one worker thread and one session, whoever asks for them. */
 import { Worker } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
-import type { LabelWords } from './batch.ts';
-import { type Batch, packForScoring, type Sequence } from './batch.ts';
+import type { Batch, LabelWords, Sequence, TokenBatch } from './batch.ts';
 import type { EngineOptions, TrainJob, TrainResult } from './engine.ts';
+import { packForScoring } from './packing.ts';
 import type { Job, Reply } from './worker.ts';
 
 export interface Trainer {
@@ -13,6 +13,8 @@ export interface Trainer {
   train(job: TrainJob, onStep?: (loss: number) => void): Promise<TrainResult>;
   /** Logits of the label words, a row a sequence in their order. Gives way to other jobs between batches. */
   score(request: ScoreRequest): Promise<Float32Array[]>;
+  /** Log-probabilities of the words asked for, a list a batch. Gives way to other jobs between batches. */
+  scoreTokens(request: TokenRequest): Promise<Float32Array[]>;
   /** Gives up what is queued, finishes the step at hand and ends the thread. */
   stop(): Promise<void>;
 }
@@ -26,11 +28,20 @@ export interface ScoreRequest {
   readonly signal?: AbortSignal;
 }
 
+export interface TokenRequest {
+  readonly vector: Float32Array;
+  readonly batches: readonly TokenBatch[];
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
 interface Waiting {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly onStep?: ((loss: number) => void) | undefined;
 }
+
+const NO_WORDS: LabelWords = { ids: [], bias: [] };
 
 /** Batches of one scoring job, so that a long evaluation does not hold up training. */
 const BATCHES_A_JOB = 8;
@@ -73,6 +84,10 @@ export async function createTrainer(options: EngineOptions): Promise<Trainer> {
     train: (job, onStep) => ask({ type: 'train', ...job }, onStep),
     score: (request) =>
       scoreAll(request, (batches) => ask({ type: 'score', vector: request.vector, batches, labels: request.labels })),
+    scoreTokens: (request) =>
+      inGroups(request.batches, request, (batches) =>
+        ask({ type: 'score', vector: request.vector, batches, labels: NO_WORDS }),
+      ),
     stop: async () => {
       if (dead) return;
       const exited = new Promise((resolve) => worker.once('exit', resolve));
@@ -94,22 +109,42 @@ function settle(waiting: Map<number, Waiting>, reply: Extract<Reply, { id: numbe
 
 async function scoreAll(
   request: ScoreRequest,
-  score: (batches: Batch[]) => Promise<Float32Array[]>,
+  score: (batches: readonly Batch[]) => Promise<Float32Array[]>,
 ): Promise<Float32Array[]> {
   const { sequences, labels, padId, onProgress, signal } = request;
-  const packed = packForScoring(sequences, padId);
+  const classes = labels.bias.length;
+  const packed = packForScoring(sequences, { padId, classes });
   const rows = new Array<Float32Array>(sequences.length);
-  for (let at = 0, done = 0; at < packed.length; at += BATCHES_A_JOB) {
-    signal?.throwIfAborted();
-    const group = packed.slice(at, at + BATCHES_A_JOB);
-    const logits = await score(group.map((p) => p.batch));
-    group.forEach(({ order }, i) => {
-      order.forEach((index, row) => {
-        rows[index] = logits[i]!.slice(row * labels.ids.length, (row + 1) * labels.ids.length);
-      });
-      done += order.length;
+  const counted = (done: number): void => {
+    onProgress?.(
+      packed.slice(0, done).reduce((sum, { order }) => sum + order.length, 0),
+      sequences.length,
+    );
+  };
+  const logits = await inGroups(
+    packed.map(({ batch }) => batch),
+    { onProgress: counted, ...(signal ? { signal } : {}) },
+    score,
+  );
+  packed.forEach(({ order }, i) => {
+    order.forEach((index, row) => {
+      rows[index] = logits[i]!.slice(row * classes, (row + 1) * classes);
     });
-    onProgress?.(done, sequences.length);
-  }
+  });
   return rows;
+}
+
+/** Scores batches a few at a time. */
+async function inGroups<B extends Batch>(
+  batches: readonly B[],
+  { onProgress, signal }: { onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
+  score: (batches: readonly B[]) => Promise<Float32Array[]>,
+): Promise<Float32Array[]> {
+  const scores: Float32Array[] = [];
+  while (scores.length < batches.length) {
+    signal?.throwIfAborted();
+    scores.push(...(await score(batches.slice(scores.length, scores.length + BATCHES_A_JOB))));
+    onProgress?.(scores.length, batches.length);
+  }
+  return scores;
 }

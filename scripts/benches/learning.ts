@@ -1,6 +1,7 @@
 /** @file Benches `scoring` and `experiment`: what labelling unlabelled text and a whole experiment cost. */
 
-import { packBatch, packForScoring } from '../../node/train/batch.ts';
+import { packBatch } from '../../node/train/batch.ts';
+import { packForScoring } from '../../node/train/packing.ts';
 import { KINDS, readSentences } from '../../node/train/reviews.ts';
 import { checkSettings, openRun } from '../../node/train/run.ts';
 import { createTrainer } from '../../node/train/trainer.ts';
@@ -33,7 +34,10 @@ export async function benchScoring(): Promise<unknown> {
   const [mixed, plain] = (await interleave([score(sequences), score(full)], ROUNDS)).map(median) as [number, number];
   await trainer.stop();
   const tokens = sequences.reduce((sum, s) => sum + s.ids.length, 0);
-  const padded = packForScoring(sequences, task.padId).reduce((sum, p) => sum + p.batch.batch * p.batch.tokens, 0);
+  const padded = packForScoring(sequences, { padId: task.padId, classes: task.classes.length }).reduce(
+    (sum, p) => sum + p.batch.batch * p.batch.tokens,
+    0,
+  );
   const forward = (full.length * packBatch(full.slice(0, 1), 0).tokens) / plain;
   return {
     bench: 'scoring',

@@ -5,9 +5,9 @@ import { openBase } from '../../node/model/base.ts';
 import { peftKey, readPeftConfig, readPeftVector } from '../../node/model/peft.ts';
 import { type Trainable, trainableTensors } from '../../node/model/program.ts';
 import { openSafetensors, tensorData } from '../../node/model/safetensors.ts';
-import type { LabelWords } from '../../node/train/batch.ts';
+import type { LabelWords, Passage } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
-import { type Passage, packPassages, withWeights } from '../../node/train/packing.ts';
+import { packPassages, withWeights } from '../../node/train/packing.ts';
 import { compareGradients, judge, type Report, readBack, relative } from './compare.ts';
 
 interface Case {

@@ -5,9 +5,10 @@ import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../node/errors.ts';
-import { packBatch, packForScoring, withTargets } from '../../node/train/batch.ts';
+import { packBatch, withTargets } from '../../node/train/batch.ts';
 import { type DataOptions, labelData, openData, readRows, splitRows } from '../../node/train/data.ts';
 import { parseLabelMap } from '../../node/train/labels.ts';
+import { packForScoring } from '../../node/train/packing.ts';
 import { temporaryFolder } from '../support.ts';
 
 const folder = temporaryFolder();
@@ -282,7 +283,7 @@ test('batches are padded to their bucket only, and scoring puts like lengths tog
   assert.is(batch.select[10 + 8], 1);
   assert.equal(Array.from(batch.inverseTemperature), [1, 0.5]);
   const lengths = [90, 5, 80, 6, 7, 90];
-  const packed = packForScoring(lengths.map(sequence), 0);
+  const packed = packForScoring(lengths.map(sequence), { padId: 0, classes: 2 });
   assert.equal(packed.flatMap((p) => [...p.order]).sort(), [0, 1, 2, 3, 4, 5]);
   assert.equal(packed[0]!.order.slice(0, 3), [1, 3, 4]);
 });
