@@ -1,6 +1,6 @@
 /** @file The shared adapter on disk: a PEFT folder, with the run it came from beside it so that it can be used as trained. */
 import { constants, existsSync, readFileSync } from 'node:fs';
-import { access, rename } from 'node:fs/promises';
+import { access, rename, rm } from 'node:fs/promises';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { parseSettings, type RunSettings, wantedOf } from '../protocol/config.ts';
 import { RUN_ID_DIGITS } from '../protocol/frame.ts';
@@ -8,8 +8,10 @@ import type { Setting } from '../protocol/setting.ts';
 import { SETTINGS } from '../protocol/settings.ts';
 import { makeFolder, removeEmpty, writeFileAtomic } from './atomic.ts';
 import { messageOf, UserError } from './errors.ts';
+import type { Facts } from './export/card.ts';
 import { modelClassOf } from './export/class.ts';
 import { writePeft } from './export/peft.ts';
+import { type Subject, writeCard } from './export/subject.ts';
 import type { Architecture } from './model/architecture.ts';
 import { type Base, BUNDLED, baseFolder, openBase } from './model/base.ts';
 import { readJsonObject } from './model/json.ts';
@@ -22,19 +24,30 @@ import { checkSettings, openRun, type Run, runIdOf } from './train/run.ts';
 
 const RUN_FILE = 'lorikeet.json';
 
-/** Writes the PEFT folder and lorikeet.json. Throws a UserError on a full or read-only disk. */
-export async function writeAdapter(folder: string, { run, vector }: { run: Run; vector: Float32Array }): Promise<void> {
+/** Writes the PEFT folder, its card and lorikeet.json. Throws a UserError on a full or read-only disk. */
+export function writeAdapter(
+  folder: string,
+  { run, vector, facts = {} }: { run: Run; vector: Float32Array; facts?: Facts },
+): Promise<void> {
+  return writeSubject(folder, { ...run, vector, named: namedFor(run.settings.base), facts });
+}
+
+/** The same for an adapter that may come from elsewhere; where it has no run, no lorikeet.json is left. */
+export async function writeSubject(folder: string, subject: Subject): Promise<void> {
+  const { base, named, settings } = subject;
   await prepareFolder(folder);
   await writePeft(folder, {
-    vector,
-    tensors: run.tensors,
-    lora: run.lora,
-    ...namedFor(run.settings.base),
-    architecture: run.base.architecture,
-    model: modelClassOf(run.base.folder),
+    ...subject,
+    ...named,
+    architecture: base.architecture,
+    model: modelClassOf(base.folder),
   });
-  const content = `${JSON.stringify({ runId: run.runId, settings: run.settings }, null, 2)}\n`;
-  await writeFileAtomic(join(folder, RUN_FILE), content).catch((error) => {
+  await writeCard(folder, subject, 'peft');
+  const path = join(folder, RUN_FILE);
+  const write = settings
+    ? writeFileAtomic(path, `${JSON.stringify({ runId: runIdOf(settings), settings }, null, 2)}\n`)
+    : rm(path, { force: true });
+  await write.catch((error) => {
     throw unwritable(folder, error);
   });
 }

@@ -138,10 +138,12 @@ function createProgram(): Command {
     (name) => ['base', 'prompt', 'patterns', 'labels', 'maxTokens'].includes(name),
   ).action(async (flags: Flags) => (await import('./commands/check.ts')).check(flags, settingsOf(flags)));
 
-  command('export', "Write a peer's adapter where other tools can load it.")
+  command('export', 'Write an adapter where other tools can load it, with a card that tells of it.')
     .requiredOption('-o, --out <dir>', 'folder to write')
     .option('--format <name>', 'peft', 'peft')
     .option('--state <dir>', 'state folder of the peer; default: the only *.lorikeet here')
+    .option('--adapter <dir>', 'instead of a state: an adapter folder, also one that PEFT has made')
+    .option('--base <name>', 'with --adapter: another base model than the folder names')
     .action(async (flags: Flags) => (await import('./commands/export.ts')).exportAdapter(flags));
 
   command('experiment', 'Compare methods over seeds and settings, as a YAML file says; goes on where it stopped.')

@@ -4,6 +4,7 @@ import { keepEarlier, writeAdapter } from '../adapter.ts';
 import { mergeAddresses, portIn } from '../addresses.ts';
 import { counted, type Display } from '../display.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
+import { resultOf, writeResult } from '../export/result.ts';
 import { startParticipant } from '../participant.ts';
 import { digestRows, openStore, type Saved, type Store } from '../store.ts';
 import { encodeExamples } from '../train/learner.ts';
@@ -152,8 +153,14 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     }
     const adapter = join(folder, 'adapter');
     await keepEarlier(adapter, run.runId);
-    await writeAdapter(adapter, { run, vector: participant.adapter() });
+    const vector = participant.adapter();
+    await writeAdapter(adapter, { run, vector });
     const compared = test.length > 0 ? await compare(display, { run, trainer, gold, test, signal }, participant) : null;
+    const known = resultOf(texts, compared, test.length);
+    await writeResult(folder, run.runId, known);
+    const { rounds, mixedWith: company } = participant.view;
+    const facts = { ...known, rounds: rounds + earlierRounds, peers: Object.keys(company).length };
+    await writeAdapter(adapter, { run, vector, facts });
     printResult(flags, { run, participant, adapter, accuracy: compared, tested: test.length });
     const { mixedWith, adoptedFrom } = participant.view;
     // Alone on purpose is another matter.

@@ -1,0 +1,44 @@
+/** @file What a peer's state keeps of how its run ended, for the card: sizes of data and scores, no text. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../atomic.ts';
+import type { Facts, Scores } from './card.ts';
+
+const FILE = 'result.json';
+
+type Result = Pick<Facts, 'labelled' | 'unlabelled' | 'scores'>;
+
+/** What of a run's end a card tells; `compared` on texts that nobody here trained on. */
+export function resultOf(
+  { labelled, unlabelled }: { labelled: readonly unknown[]; unlabelled: readonly unknown[] },
+  compared: Readonly<Record<'base' | 'alone' | 'swarm', { share: number | null } | null>> | null,
+  texts: number,
+): Result {
+  const sizes = { labelled: labelled.length, unlabelled: unlabelled.length };
+  if (!compared) return sizes;
+  const [base, alone, swarm] = [compared.base, compared.alone, compared.swarm].map((one) => one?.share ?? null);
+  return { ...sizes, scores: { measure: 'accuracy', texts, base: base!, alone: alone!, swarm: swarm! } };
+}
+
+export async function writeResult(folder: string, runId: string, result: Result): Promise<void> {
+  await writeFileAtomic(join(folder, FILE), `${JSON.stringify({ runId, ...result }, null, 2)}\n`);
+}
+
+/** Null where the run has not ended here, or the file is of another. */
+export function readResult(folder: string, runId: string): Result | null {
+  const path = join(folder, FILE);
+  if (!existsSync(path)) return null;
+  try {
+    const { runId: of, labelled, unlabelled, scores } = JSON.parse(readFileSync(path, 'utf8'));
+    if (of !== runId || ![labelled, unlabelled].every(Number.isFinite)) return null;
+    return { labelled, unlabelled, ...(isScores(scores) ? { scores } : {}) };
+  } catch {
+    return null; // the card leaves out what is not known
+  }
+}
+
+function isScores(value: unknown): value is Scores {
+  const { measure, texts, base, alone, swarm } = (value ?? {}) as Partial<Scores>;
+  const isFigure = (x: unknown): boolean => x === null || Number.isFinite(x);
+  return (measure === 'accuracy' || measure === 'perplexity') && [texts, base, alone, swarm].every(isFigure);
+}
