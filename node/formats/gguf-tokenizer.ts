@@ -38,6 +38,8 @@ export interface GgufTokenizer {
   readonly bos: number | null;
   readonly eos: number | null;
   readonly pad: number | null;
+  /** Ends a turn of a chat. */
+  readonly eot: number | null;
   /** Whether a text begins with `bos` and ends with `eos`. */
   readonly addsBos: boolean;
   readonly addsEos: boolean;
@@ -102,6 +104,7 @@ export function ggufTokenizer(file: Gguf): GgufTokenizer {
     return fail(`tokenizer.ggml.${key}_token_id is ${given}; the vocabulary has ${tokens.names.length}`);
   };
   const [bos, eos, pad] = [id('bos', kind.ids.bos), id('eos', kind.ids.eos), id('padding')];
+  const eot = id('eot');
   const addsBos = ggufValue(file, 'tokenizer.ggml.add_bos_token', 'flag') ?? kind.addsBos;
   const addsEos = ggufValue(file, 'tokenizer.ggml.add_eos_token', 'flag') ?? false;
   if (addsBos && bos === null) fail('texts begin with a token that tokenizer.ggml.bos_token_id does not name');
@@ -126,7 +129,19 @@ export function ggufTokenizer(file: Gguf): GgufTokenizer {
     ...(chatTemplate === null ? {} : { chat_template: chatTemplate }),
   };
   const vocabulary = tokens.names;
-  return { whole: json(true), content: json(false), config, vocabulary, bos, eos, pad, addsBos, addsEos, chatTemplate };
+  return {
+    whole: json(true),
+    content: json(false),
+    config,
+    vocabulary,
+    bos,
+    eos,
+    pad,
+    eot,
+    addsBos,
+    addsEos,
+    chatTemplate,
+  };
 }
 
 function readTokens(file: Gguf, fail: Fail): Tokens {

@@ -5,7 +5,7 @@ import { UserError } from '../errors.ts';
 import { readJsonObject } from './json.ts';
 
 /** Kinds of tokenizer whose words are looked up as they are written here. */
-const KINDS: readonly unknown[] = [undefined, null, 'WordPiece', 'BPE'];
+const KINDS: readonly unknown[] = [undefined, null, 'WordPiece', 'BPE', 'Unigram'];
 
 interface Words {
   readonly type?: unknown;
@@ -23,7 +23,7 @@ export function checkTokenizer(folder: string, rows: number): void {
   };
   if (model === null || typeof model !== 'object') return fail('has no model; wanted the tokenizer of a BERT');
   const { type, vocab, unk_token: unknown } = model as Words;
-  if (!KINDS.includes(type)) fail(`model.type is ${JSON.stringify(type)}; wanted WordPiece or BPE`);
+  if (!KINDS.includes(type)) fail(`model.type is ${JSON.stringify(type)}; wanted WordPiece, BPE or Unigram`);
   const numbers = new Map<string, unknown>();
   const tokens = new Map<unknown, string>();
   const take = (token: string, id: unknown): void => {

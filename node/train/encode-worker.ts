@@ -22,7 +22,7 @@ const port = parentPort!;
 
 function taskOf(source: TaskSource): Task {
   const key = JSON.stringify(source);
-  const task = tasks.get(key) ?? createTask(source.folder, source.spec, source.maxPositions);
+  const task = tasks.get(key) ?? createTask(source.path, source.spec, source.reader);
   tasks.delete(key);
   tasks.set(key, task);
   for (const oldest of tasks.keys()) if (tasks.size > MAX_TASKS) tasks.delete(oldest);

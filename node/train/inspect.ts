@@ -13,7 +13,8 @@ export interface Inspection {
   readonly classes: readonly {
     readonly name: string;
     readonly word: string;
-    readonly token: number;
+    /** The tokens of the word. */
+    readonly tokens: readonly number[];
     readonly count: number;
   }[];
   /** Labels as the file writes them, and the class each was taken for; null: no label. */
@@ -32,6 +33,8 @@ export interface Inspection {
   readonly unknownShare: number | null;
   /** Of the prompt itself. */
   readonly unknownInPrompt: number;
+  /** Of the words of the classes. */
+  readonly hints: readonly string[];
   /** A prompt as the model sees it. */
   readonly sample: string;
 }
@@ -61,7 +64,7 @@ export async function inspectTexts(task: Task, file: DataFile, read: LabelledFil
     classes: task.classes.map((name, k) => ({
       name,
       word: task.words[k]!,
-      token: task.labelIds[k]!,
+      tokens: task.wordIds[0]![k]!,
       count: read.labelled.filter(({ y }) => y === k).length,
     })),
     labels: read.labels.map(({ label, count, y }) => ({ label, count, class: y === null ? null : task.classes[y]! })),
@@ -74,6 +77,7 @@ export async function inspectTexts(task: Task, file: DataFile, read: LabelledFil
     maxTokens: task.source.spec.maxTokens,
     unknownShare: tokens === 0 ? null : unknown / tokens,
     unknownInPrompt,
+    hints: task.hints(),
     sample: task.show(shown!.ids),
   };
 }
@@ -127,7 +131,8 @@ export function inspectionLines(found: Inspection): string[] {
     ...(found.unknownInPrompt > 0
       ? [`  the prompt holds ${many(found.unknownInPrompt, 'token')} unknown to the base`]
       : []),
-    `  words: ${classes.map(({ name, word, token }) => `${name}=${word} (token ${token})`).join(', ')}`,
+    `  words: ${classes.map(({ name, word, tokens }) => `${name}=${word} (token${tokens.length > 1 ? 's' : ''} ${tokens.join(' ')})`).join(', ')}`,
+    ...found.hints.map((hint) => `  ${hint}`),
     `  as the model sees it: ${found.sample.length > 300 ? `${found.sample.slice(0, 300)} ...` : found.sample}`,
   ];
 }

@@ -38,9 +38,9 @@ export async function encodeExamples(task: Task, examples: readonly Example[]): 
   return examples.map(({ y }, i) => ({ sequence: sequences[i]!, y }));
 }
 
-/** The label words of a task, their prior (one mean logit a word; empty: none) taken off. */
-export function labelWords(task: Task, prior: readonly number[]): LabelWords {
-  return { ids: task.labelIds, bias: task.classes.map((_, k) => -(prior[k] ?? 0)) };
+/** The label words of a prompt of a task, their prior (one mean logit a word; empty: none) taken off. */
+export function labelWords(task: Task, prior: readonly number[], prompt = 0): LabelWords {
+  return { ids: task.labelIds[prompt]!, bias: task.classes.map((_, k) => -(prior[k] ?? 0)) };
 }
 
 /** Mean logit of each label word over texts: contextual calibration, Zhao et al. 2021, on real texts. */
@@ -49,8 +49,9 @@ export async function measurePrior(
   task: Task,
   vector: Float32Array,
   sequences: readonly Sequence[],
+  prompt = 0,
 ): Promise<number[]> {
-  const logits = await trainer.score({ vector, sequences, labels: labelWords(task, []), padId: task.padId });
+  const logits = await trainer.score({ vector, sequences, labels: labelWords(task, [], prompt), padId: task.padId });
   return task.classes.map((_, k) => logits.reduce((sum, row) => sum + row[k]!, 0) / logits.length);
 }
 

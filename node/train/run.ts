@@ -13,7 +13,7 @@ import type { ModelTensor } from '../model/tensors.ts';
 import type { LabelWords } from './batch.ts';
 import { createWire, cutRank, type Wire } from './factors.ts';
 import { encodeTexts, labelWords, measurePrior } from './learner.ts';
-import { createTask, type Task } from './task.ts';
+import { createTask, type Task, usualPrompt } from './task.ts';
 import type { Trainer } from './trainer.ts';
 
 export interface Run {
@@ -85,11 +85,12 @@ export async function openRun(given: RunSettings, modules?: LoraSpec['modules'])
       `base ${given.base}: its sha256 is ${base.sha256.slice(0, 12)}..., the run wants ${given.baseHash.slice(0, 12)}...; fetch the same model and name its folder with --base`,
     );
   }
-  const settings: RunSettings = { ...given, baseHash: base.sha256 };
+  const prompt = given.prompt || usualPrompt(base.architecture);
+  const settings: RunSettings = { ...given, baseHash: base.sha256, prompt };
   const { rank, alpha, targets } = settings;
   const lora = { rank, alpha, targets, ...(modules ? { modules } : {}) };
   const tensors = trainableTensors(base, { type: 'lora', lora });
-  const task = createTask(baseFolder(settings.base), settings, base.architecture.maxTokens);
+  const task = createTask(baseFolder(settings.base), settings, base.architecture);
   const prior = priorOf(settings);
   const classes = task.classes.length;
   if (!prior.every(Number.isFinite))
@@ -100,7 +101,7 @@ export async function openRun(given: RunSettings, modules?: LoraSpec['modules'])
       `labelPrior: ${prior.length} numbers; wanted one for each of ${classes} classes and ${task.prompts.length} prompts`,
     );
   }
-  const patternLabels = task.prompts.map((_, p) => labelWords(task, prior.slice(p * classes, (p + 1) * classes)));
+  const patternLabels = task.prompts.map((_, p) => labelWords(task, prior.slice(p * classes, (p + 1) * classes), p));
   const edge = edgeMistake(readEdges(settings.edges), null);
   if (edge) throw new UserError('usage', `edges: ${edge.problem}`);
   const { localRank, averaging } = settings;
@@ -144,7 +145,7 @@ export async function calibrateRun(run: Run, trainer: Trainer, texts: readonly s
   const prior: number[] = [];
   for (const [p] of run.task.prompts.entries()) {
     const sequences = await encodeTexts(run.task, texts, p);
-    prior.push(...(await measurePrior(trainer, run.task, startOf(run), sequences)));
+    prior.push(...(await measurePrior(trainer, run.task, startOf(run), sequences, p)));
   }
   const calibrated = await openRun({ ...run.settings, labelPrior: prior.map((x) => x.toFixed(4)).join(',') });
   return run.given ? startFrom(calibrated, run.given) : calibrated;

@@ -1,9 +1,13 @@
 /** @file Words of a vocabulary near to a word that is none, by the base's own embedding of the pieces it falls into. */
+import type { TextTokenizer } from '../formats/tokenizer.ts';
 import { openWeights } from '../model/base.ts';
 import { tensorData } from '../model/safetensors.ts';
-import type { TextTokenizer } from './tokenizer.ts';
 
 const SUGGESTIONS = 3;
+/** The names that architectures have for the embeddings of words. */
+const EMBEDDINGS = /(?:^|\.)(?:word_embeddings|embed_tokens|tok_embeddings|wte)\.weight$/;
+/** Of embeddings that are read for a message: 256 MB. */
+const MAX_NUMBERS = 1 << 26;
 
 /** For each word's pieces the nearest words of the vocabulary; none where the base's weights cannot be read. */
 export function nearestWords(
@@ -14,9 +18,12 @@ export function nearestWords(
   const embedding = readEmbedding(folder);
   if (!embedding) return words.map(() => []);
   const { data, width } = embedding;
-  const candidates = tokenizer.vocabulary.flatMap((token, id) =>
-    /^\p{L}{3,}$/u.test(token) && (id + 1) * width <= data.length ? [{ token, id }] : [],
-  );
+  // Where a token says whether a space stands before it, words are those that have one.
+  const pattern = tokenizer.keepsSpaces ? /^ \p{L}{3,}$/u : /^\p{L}{3,}$/u;
+  const candidates = tokenizer.vocabulary.flatMap((_, id) => {
+    const token = tokenizer.readable(id);
+    return pattern.test(token) && (id + 1) * width <= data.length ? [{ token: token.trim(), id }] : [];
+  });
   // What all words share says nothing about one.
   const centre = meanRow(
     data,
@@ -38,8 +45,9 @@ export function nearestWords(
 function readEmbedding(folder: string): { data: Float32Array; width: number } | null {
   try {
     const file = openWeights(folder);
-    const name = [...file.tensors.keys()].find((key) => key.endsWith('word_embeddings.weight'))!;
-    return { data: tensorData(file, name), width: file.tensors.get(name)!.shape[1]! };
+    const name = [...file.tensors.keys()].find((key) => EMBEDDINGS.test(key))!;
+    const [rows, width] = file.tensors.get(name)!.shape as [number, number];
+    return rows * width > MAX_NUMBERS ? null : { data: tensorData(file, name), width };
   } catch {
     // The message does without: whoever opens the base next says what is wrong with it.
     return null;

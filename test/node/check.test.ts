@@ -92,12 +92,13 @@ test('texts the base hardly knows need to be meant', () => {
   assert.is(check('--data', path, '--anyway').status, 0);
 });
 
-test('words that are none are named all at once, with near ones of the vocabulary', () => {
+test('words of several tokens are named, with near ones of the vocabulary', () => {
   const path = file('w.tsv', 'text\tlabel\na good one\ta\n');
-  const { status, stderr } = check('--data', path, '--labels', 'a=wonderfulness,b=horribleness');
-  assert.is(status, 2);
-  assert.match(stderr, /"wonderfulness" is 2 tokens of this base's vocabulary \(near it: wonderful/);
-  assert.match(stderr, /"horribleness" is 2 tokens of this base's vocabulary \(near it: horrible/);
+  const { status, stdout } = check('--data', path, '--labels', 'a=wonderfulness,b=horribleness');
+  assert.is(status, 0);
+  assert.match(stdout, /"wonderfulness" is 2 tokens of this base's vocabulary \(near it: wonderful/);
+  assert.match(stdout, /words: a=wonderfulness \(tokens \d+ \d+\), b=/);
+  assert.match(stdout, /"horribleness" is 2 tokens of this base's vocabulary \(near it: horrible/);
 });
 
 test('the sample for the label prior is the same in any order, drawn from all rows, as many of each class', () => {
