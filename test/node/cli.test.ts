@@ -181,6 +181,7 @@ test('what was learned is exported, read back by eval, and beats the base', asyn
   const exported = await run('export', '--state', 'b.tsv.lorikeet', '-o', 'shared');
   assert.is(exported.code, 0, exported.err);
   assert.equal(readdirSync(join(folder, 'shared')).sort(), [
+    'README.md',
     'adapter_config.json',
     'adapter_model.safetensors',
     'lorikeet.json',
