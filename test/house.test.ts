@@ -32,7 +32,7 @@ const imports: Import[] = files.flatMap((file) =>
 const RULES: readonly [room: string, allowed: readonly string[]][] = [
   ['protocol/', []],
   ['node/graph/', []],
-  ['node/formats/', ['node/errors.ts', 'node:', '@huggingface/tokenizers']],
+  ['node/formats/', ['node/errors.ts', 'node:', '@huggingface/tokenizers', '@huggingface/jinja']],
   ['node/model/', ['node/graph/', 'node/formats/', 'node/errors.ts', 'node/atomic.ts', 'node:']],
   [
     'node/train/',
@@ -131,6 +131,7 @@ test('each library comes in through one door', () => {
   assert.equal(importers(/^zod/), ['node/schema.ts']);
   assert.equal(importers(/^@huggingface\/tokenizers/), ['node/formats/tokenizer.ts']);
   assert.equal(importers(/^yaml/), ['node/yaml.ts']);
+  assert.equal(importers(/jinja$/), ['node/formats/chat-template.ts']);
 });
 
 test('only the command line loads the simulator, and lazily', () => {

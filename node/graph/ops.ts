@@ -160,8 +160,8 @@ export function Squeeze(g: Graph, x: Value, axes: readonly number[]): Value {
   );
 }
 
-/** Joins along an axis; the other axes must agree. */
-export function Concat(g: Graph, xs: readonly Value[], axis: number): Value {
+/** Joins along an axis; the other axes must agree. Where sizes are open, `joined` names what they add up to. */
+export function Concat(g: Graph, xs: readonly Value[], axis: number, joined?: Dim): Value {
   const first = xs[0];
   if (!first) throw new GraphError('Concat', 'nothing to join', []);
   const rest = (v: Value): Sizes => v.shape.filter((_, i) => i !== axis);
@@ -170,8 +170,9 @@ export function Concat(g: Graph, xs: readonly Value[], axis: number): Value {
   }
   if (xs.length === 1) return first;
   const sizes = xs.map((v) => v.shape[axis]!);
-  if (sizes.some((s) => typeof s !== 'number')) throw new GraphError('Concat', 'the joined sizes must be numbers', xs);
-  const total = (sizes as number[]).reduce((a, b) => a + b, 0);
+  if (joined === undefined && sizes.some((s) => typeof s !== 'number'))
+    throw new GraphError('Concat', 'the joined sizes must be numbers, or their sum be named', xs);
+  const total = joined ?? (sizes as number[]).reduce((a, b) => a + b, 0);
   return one(
     g,
     'Concat',

@@ -157,8 +157,13 @@ function scoresOf(w: Weights, head: Head, { hidden, about }: { hidden: Value; ab
   return op.Add(g, sums, about.bias);
 }
 
+/** The weights of the base as they are. */
+export function baseWeights(g: Graph, base: Base): Weights {
+  return reachWeights(g, base, null, new Map());
+}
+
 /** The weights of the base with what is trained, which comes as an input: `vector` [P]. */
-function openWeights(
+export function openWeights(
   g: Graph,
   base: Base,
   trainable: Trainable,
@@ -172,7 +177,7 @@ function openWeights(
 
 type Trained = ReadonlyMap<string, { tensor: ModelTensor; piece: Value }>;
 
-function reachWeights(g: Graph, base: Base, trainable: Trainable, trained: Trained): Weights {
+function reachWeights(g: Graph, base: Base, trainable: Trainable | null, trained: Trained): Weights {
   const known = new Map<string, Value>();
   const linears = new Map(base.architecture.linears.map((linear) => [linear.module, linear]));
   const parameter = (name: string): Value => {
@@ -203,7 +208,7 @@ function reachWeights(g: Graph, base: Base, trainable: Trainable, trained: Train
       const weight = parameter(`${module}.weight`);
       const y = op.Gemm(g, x, weight, bias, { alpha: scale, ...(bias ? { beta: scale } : {}), transB: !isTransposed });
       const [a, b] = [factor(`${module}.lora_A`), factor(`${module}.lora_B`)];
-      if (!a || !b || trainable.type !== 'lora') return y;
+      if (!a || !b || trainable?.type !== 'lora') return y;
       return addLora(g, { x, a, b, y, scale: scale * scaleOf(trainable.lora, module) });
     },
   };

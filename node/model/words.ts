@@ -18,7 +18,7 @@ export function wordLogits(w: Weights, head: Head, hidden: Value, ids: Value): V
 }
 
 /** Logits [N, V] of every word, for hidden states [N, H]. */
-function allLogits(w: Weights, head: Head, hidden: Value): Value {
+export function allLogits(w: Weights, head: Head, hidden: Value): Value {
   const bias = head.bias === undefined ? null : w.parameter(head.bias);
   const g = w.graph;
   return capped(g, op.Gemm(g, head.transform(w, hidden), w.parameter(head.weight), bias, { transB: true }), head.cap);
