@@ -25,10 +25,11 @@ export function trainableTensors(base: Base, trainable: Trainable): ModelTensor[
 /**
  * How the rows of a batch are laid out and what is asked of them.
  * - `labels`: one text a row, as many scored positions in each; logits of the label words.
+ * - `packed-labels`: the same of several texts a row, which do not see each other.
  * - `tokens`: texts packed into rows, any list of positions; the log-probability of one word at each.
  * - `choices`: the same, and sums of them: what a class scores that is written in several tokens.
  */
-export type Question = 'labels' | 'tokens' | 'choices';
+export type Question = 'labels' | 'packed-labels' | 'tokens' | 'choices';
 
 /**
  * Inputs: the model's, `vector` [P], and of a question what it is about. Outputs: `logits`, [B*M, K] of labels and [E, K] of
@@ -109,17 +110,17 @@ function ask(g: Graph, base: Base, trainable: Trainable, question: Question): As
 function modelInputs(g: Graph, question: Question): ModelInputs {
   const { batch, tokens, rows, scored } = SIZES;
   const index = input(g, 'token_index', 'float32', [tokens]);
-  const isPacked = question !== 'labels';
   return {
     inputIds: input(g, 'input_ids', 'int64', [batch, tokens]),
     attentionMask: input(g, 'attention_mask', 'float32', [batch, tokens]),
     positionIds: input(g, 'position_ids', 'int64', [batch, tokens]),
     queryIndex: index,
     keyIndex: index,
-    segmentIds: isPacked ? input(g, 'segment_ids', 'int64', [batch, tokens]) : null,
-    scored: isPacked
-      ? { type: 'list', rows: input(g, 'rows', 'int64', [scored]) }
-      : { type: 'each', select: input(g, 'select', 'float32', [batch, rows, tokens]) },
+    segmentIds: question === 'labels' ? null : input(g, 'segment_ids', 'int64', [batch, tokens]),
+    scored:
+      question === 'tokens' || question === 'choices'
+        ? { type: 'list', rows: input(g, 'rows', 'int64', [scored]) }
+        : { type: 'each', select: input(g, 'select', 'float32', [batch, rows, tokens]) },
   };
 }
 
@@ -134,7 +135,8 @@ function questionInputs(g: Graph, question: Question): About {
   const targets = (): Value => input(g, 'target_ids', 'int64', [scored]);
   switch (question) {
     case 'labels':
-      return { question, ids: input(g, 'label_ids', 'int64', [labels]), bias: bias() };
+    case 'packed-labels':
+      return { question: 'labels', ids: input(g, 'label_ids', 'int64', [labels]), bias: bias() };
     case 'tokens':
       return { question, targets: targets() };
     case 'choices':

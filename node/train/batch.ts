@@ -66,6 +66,17 @@ export interface LabelBatch extends Tokens {
   readonly select: Float32Array;
 }
 
+/** Several short texts a row, which none sees across, each with one scored position; rows [B*M] beyond them are of nothing. */
+export interface PackedLabelBatch extends Tokens, Omit<LabelBatch, 'question'> {
+  readonly question: 'packed-labels';
+  /** [B, T], from 0 in each text */
+  readonly positionIds: BigInt64Array;
+  /** [B, T] */
+  readonly segmentIds: BigInt64Array;
+  /** Of each text the scored row, [0, B*M). */
+  readonly slots: readonly number[];
+}
+
 /** Texts packed into rows, with a list of positions and the word asked for at each. */
 interface PackedTokens extends Tokens {
   /** [B, T], from 0 in each text */
@@ -90,7 +101,7 @@ export interface ChoiceBatch extends PackedTokens {
   readonly combine: Float32Array;
 }
 
-export type Batch = LabelBatch | TokenBatch | ChoiceBatch;
+export type Batch = LabelBatch | PackedLabelBatch | TokenBatch | ChoiceBatch;
 
 /** What is learned of a batch. */
 interface Learned {
@@ -105,7 +116,7 @@ interface LearnedClasses extends Learned {
   readonly inverseTemperature: Float32Array;
 }
 
-export type ClassBatch = (LabelBatch | ChoiceBatch) & LearnedClasses;
+export type ClassBatch = (LabelBatch | PackedLabelBatch | ChoiceBatch) & LearnedClasses;
 export type TrainBatch = ClassBatch | (TokenBatch & Learned);
 
 /** Sequence lengths are rounded up to a multiple of this, so that sessions meet few shapes; more would be padding. */
@@ -130,21 +141,22 @@ export function packBatch(sequences: readonly Sequence[], padId: number, width?:
 }
 
 /** Adds targets, one a scored row or an example, in the order of the sequences. */
-export function withTargets<B extends LabelBatch | ChoiceBatch>(
+export function withTargets<B extends LabelBatch | PackedLabelBatch | ChoiceBatch>(
   batch: B,
   targets: readonly Target[],
 ): B & LearnedClasses {
   const labels = targets[0]?.distribution.length ?? 0;
-  const out = new Float32Array(targets.length * labels);
-  targets.forEach((target, i) => {
-    out.set(target.distribution, i * labels);
+  const slots = batch.question === 'packed-labels' ? batch.slots : targets.map((_, i) => i);
+  const rows = batch.question === 'packed-labels' ? batch.batch * batch.rows : targets.length;
+  const out = new Float32Array(rows * labels);
+  const [rowWeight, inverseTemperature] = [new Float32Array(rows), new Float32Array(rows).fill(1)];
+  targets.forEach(({ distribution, weight, temperature }, i) => {
+    const row = slots[i]!;
+    out.set(distribution, row * labels);
+    rowWeight[row] = weight;
+    inverseTemperature[row] = 1 / temperature;
   });
-  return {
-    ...batch,
-    targets: out,
-    rowWeight: Float32Array.from(targets, (t) => t.weight),
-    inverseTemperature: Float32Array.from(targets, (t) => 1 / t.temperature),
-  };
+  return { ...batch, targets: out, rowWeight, inverseTemperature };
 }
 
 /** The length that a batch of texts of at most so many tokens has. */

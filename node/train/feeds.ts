@@ -11,11 +11,16 @@ export function batchFeeds(batch: Batch, labels: LabelWords): Record<string, Fee
     token_index: { data: Float32Array.from({ length: t }, (_, i) => i), dims: [t] },
   };
   const bias = { label_bias: { data: Float32Array.from(labels.bias), dims: [labels.bias.length] } };
-  if (batch.question === 'labels')
+  if (batch.question === 'labels' || batch.question === 'packed-labels')
     return {
       ...common,
       ...bias,
-      position_ids: { data: BigInt64Array.from({ length: b * t }, (_, i) => BigInt(i % t)), dims: [b, t] },
+      ...(batch.question === 'labels'
+        ? { position_ids: { data: BigInt64Array.from({ length: b * t }, (_, i) => BigInt(i % t)), dims: [b, t] } }
+        : {
+            position_ids: { data: batch.positionIds, dims: [b, t] },
+            segment_ids: { data: batch.segmentIds, dims: [b, t] },
+          }),
       select: { data: batch.select, dims: [b, batch.rows, t] },
       label_ids: { data: BigInt64Array.from(labels.ids, BigInt), dims: [labels.ids.length] },
     };

@@ -9,7 +9,7 @@ import type { Example } from './data.ts';
 import { encodeElsewhere } from './encoder.ts';
 import type { TrainResult } from './engine.ts';
 import { trainedFactors, trainedMask } from './factors.ts';
-import { batchOf } from './packing.ts';
+import { trainingBatchOf } from './packing.ts';
 import { type Accuracy, accuracyOf, confusionOf } from './score.ts';
 import type { Task } from './task.ts';
 import type { Trainer } from './trainer.ts';
@@ -83,7 +83,7 @@ export async function trainRound(options: RoundOptions): Promise<TrainResult> {
   return trainer.train({ vector, batches, labels, optimiser: optimiserOf(settings), ...mask }, onStep);
 }
 
-/** The batches of a round: shuffled passes over each kind of example, drawn from seed, peer and round alone. */
+/** The batches of a round: shuffled passes over each kind of example, like lengths together, drawn from seed, peer and round alone. */
 export function roundBatches(
   options: Omit<RoundOptions, 'trainer' | 'vector' | 'labels' | 'tensors' | 'onStep'>,
 ): ClassBatch[] {
@@ -99,9 +99,10 @@ export function roundBatches(
   if (size === 0) return [];
   const goldCount = pseudo.length === 0 ? size : gold.length === 0 ? 0 : Math.ceil(size / 2);
   const [nextGold, nextPseudo] = [passes(gold, prng), passes(pseudo, prng.fork('pseudo'))];
-  return Array.from({ length: steps }, () => {
-    const chosen = [...nextGold(goldCount), ...nextPseudo(size - goldCount)];
-    const batch = batchOf(
+  const drawn = Array.from({ length: steps }, () => [nextGold(goldCount), nextPseudo(size - goldCount)]);
+  return likeLengths(drawn, prng.fork('lengths')).map((kinds) => {
+    const chosen = kinds.flat();
+    const batch = trainingBatchOf(
       chosen.map((e) => e.sequence),
       { padId: task.padId, classes: task.classes.length },
     );
@@ -121,6 +122,32 @@ function passes<T>(items: readonly T[], prng: Prng): (count: number) => T[] {
     order = order.slice(count);
     return taken;
   };
+}
+
+/**
+ * Batches of several kinds of examples, dealt anew so that those of like length stand together and little is padding. Only
+ * among batches in which no example comes twice: copies of one would stand together. Their order is shuffled.
+ */
+function likeLengths(batches: readonly (readonly WeightedExample[][])[], prng: Prng): WeightedExample[][][] {
+  const windows: (readonly WeightedExample[][])[][] = [];
+  let seen = new Set<Sequence>();
+  for (const batch of batches) {
+    const own = batch.flat().map(({ sequence }) => sequence);
+    const isNew = own.every((sequence) => !seen.has(sequence)) && windows.length > 0;
+    if (isNew) windows.at(-1)!.push(batch);
+    else windows.push([batch]);
+    seen = new Set(isNew ? [...seen, ...own] : own);
+  }
+  return windows.flatMap((window) => {
+    const kinds = window[0]!.map((_, kind) => {
+      const all = window.flatMap((batch) => batch[kind]!);
+      return all.sort((a, b) => a.sequence.ids.length - b.sequence.ids.length);
+    });
+    const dealt = window.map((batch, i) =>
+      batch.map(({ length }, kind) => kinds[kind]!.slice(i * length, (i + 1) * length)),
+    );
+    return prng.shuffle(dealt);
+  });
 }
 
 export function optimiserOf(settings: RunSettings): AdamWSettings {

@@ -4,6 +4,7 @@ import {
   type Choice,
   type ChoiceBatch,
   type LabelBatch,
+  type PackedLabelBatch,
   type Passage,
   packBatch,
   type Sequence,
@@ -15,6 +16,13 @@ const SCORE_BATCH_TOKENS = 2048;
 /** Longest row that short texts are packed into. */
 const ROW_TOKENS = 256;
 
+/** Of what a batch with a text a row costs, how much a packed one may cost to be worth the masks it takes. */
+const WORTH_PACKING = 0.95;
+/** Lengths of packed rows that are tried beside that of the longest text. */
+const ROW_WIDTHS = [48, 64, 96, 128, 192, 256];
+/** Tokens of a row whose attention costs as much as everything else. */
+const SQUARE_TOKENS = 600;
+
 /** Prompts as one batch: of label words, or of choices where classes are written in several tokens. */
 export function batchOf(
   sequences: readonly Sequence[],
@@ -23,6 +31,48 @@ export function batchOf(
   const choices = sequences.flatMap(({ choice }) => choice ?? []);
   if (choices.length === 0) return packBatch(sequences, padId);
   return packChoices(choices, { labels: classes, tokens: ROW_TOKENS, padId });
+}
+
+/** The same for training, short texts several a row where much would be padding. */
+export function trainingBatchOf(
+  sequences: readonly Sequence[],
+  given: { padId: number; classes: number },
+): LabelBatch | PackedLabelBatch | ChoiceBatch {
+  const padded = batchOf(sequences, given);
+  if (padded.question !== 'labels' || padded.rows !== 1) return padded;
+  const lengths = sequences.map(({ ids }) => ids.length);
+  const widths = [padded.tokens, ...ROW_WIDTHS.filter((width) => width > padded.tokens)];
+  const costs = widths.map((width) => costOf(fitting(lengths, width).length, width));
+  const least = Math.min(...costs);
+  if (least > WORTH_PACKING * costOf(padded.batch, padded.tokens)) return padded;
+  return packSequences(sequences, widths[costs.indexOf(least)]!, given.padId);
+}
+
+/** What rows of so many tokens take: what is linear in tokens, and attention, which grows with their square. */
+function costOf(rows: number, tokens: number): number {
+  return rows * tokens * (1 + tokens / SQUARE_TOKENS);
+}
+
+/** Prompts of one scored position each, in rows of `tokens` at most. */
+function packSequences(sequences: readonly Sequence[], tokens: number, padId: number): PackedLabelBatch {
+  const passages = sequences.map(({ ids }) => ({ ids, scored: [] }));
+  const { question: _, rows: __, targetIds: ___, ...laid } = packPassages(passages, tokens, padId);
+  const members = fitting(
+    passages.map(({ ids }) => ids.length),
+    tokens,
+  );
+  const rows = Math.max(...members.map(({ length }) => length));
+  const select = new Float32Array(laid.batch * rows * laid.tokens);
+  const slots = new Array<number>(sequences.length).fill(0);
+  members.forEach((row, b) => {
+    let at = 0;
+    row.forEach((i, m) => {
+      slots[i] = b * rows + m;
+      select[slots[i] * laid.tokens + at + sequences[i]!.positions[0]!] = 1;
+      at += sequences[i]!.ids.length;
+    });
+  });
+  return { ...laid, question: 'packed-labels', rows, select, slots };
 }
 
 export interface Packed {
@@ -61,12 +111,12 @@ function lengthOf({ ids, choice }: Sequence): number {
   return choice ? choice.passages.reduce((sum, passage) => sum + passage.ids.length, 0) : ids.length;
 }
 
-/** The passages that share rows of `tokens` at most, as few rows as first fit by falling length gives; by row. */
-function rowsOf(passages: readonly Passage[], tokens: number): number[][] {
-  const order = passages.map((_, i) => i).sort((a, b) => passages[b]!.ids.length - passages[a]!.ids.length || a - b);
+/** Which texts share rows of `tokens` at most, as few rows as first fit by falling length gives; by row. */
+function fitting(lengths: readonly number[], tokens: number): number[][] {
+  const order = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
   const rows: { members: number[]; used: number }[] = [];
   for (const i of order) {
-    const { length } = passages[i]!.ids;
+    const length = lengths[i]!;
     const row = rows.find(({ used }) => used + length <= tokens);
     if (row) row.members.push(i);
     else rows.push({ members: [i], used: 0 });
@@ -80,7 +130,10 @@ function rowsOf(passages: readonly Passage[], tokens: number): number[][] {
  * passages. `padId` fills.
  */
 export function packPassages(passages: readonly Passage[], tokens: number, padId: number): TokenBatch {
-  const rows = rowsOf(passages, tokens);
+  const rows = fitting(
+    passages.map(({ ids }) => ids.length),
+    tokens,
+  );
   const lengthOf = (row: readonly number[]): number => row.reduce((sum, i) => sum + passages[i]!.ids.length, 0);
   const width = Math.max(1, ...rows.map(lengthOf));
   const [batch, size] = [rows.length, rows.length * width];
