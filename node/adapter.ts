@@ -7,14 +7,16 @@ import { RUN_ID_DIGITS } from '../protocol/frame.ts';
 import type { Setting } from '../protocol/setting.ts';
 import { SETTINGS } from '../protocol/settings.ts';
 import { makeFolder, removeEmpty, writeFileAtomic } from './atomic.ts';
+import { type Base, openBase } from './checkpoint/base.ts';
+import { MAIN } from './checkpoint/names.ts';
+import { BUNDLED, basePath, hubName } from './checkpoint/places.ts';
 import { messageOf, UserError } from './errors.ts';
 import type { Facts } from './export/card.ts';
 import { modelClassOf } from './export/class.ts';
 import { writePeft } from './export/peft.ts';
 import { type Subject, writeCard } from './export/subject.ts';
+import { readJsonObject } from './formats/json.ts';
 import type { Architecture } from './model/architecture.ts';
-import { type Base, BUNDLED, baseFolder, openBase } from './model/base.ts';
-import { readJsonObject } from './model/json.ts';
 import { type LoraSpec, targetedLinears } from './model/lora.ts';
 import { type PeftOrigin, peftConfigPath, readPeftConfig, readPeftOrigin, readPeftVector } from './model/peft.ts';
 import { trainableTensors } from './model/program.ts';
@@ -40,7 +42,7 @@ export async function writeSubject(folder: string, subject: Subject): Promise<vo
     ...subject,
     ...named,
     architecture: base.architecture,
-    model: modelClassOf(base.folder),
+    model: modelClassOf(base.config),
   });
   await writeCard(folder, subject, 'peft');
   const path = join(folder, RUN_FILE);
@@ -89,9 +91,9 @@ function unwritable(folder: string, error: unknown): UserError {
 
 /** What others load the base by: a folder as it is reached from anywhere on this machine, or a name of the Hub. */
 export function namedFor(base: string): { base: string; revision: string | null } {
-  if (existsSync(baseFolder(base))) return { base: resolve(baseFolder(base)), revision: null };
-  const [name, revision] = base.split('@');
-  return { base: name!, revision: revision ?? null };
+  const hub = hubName(base);
+  if (!hub) return { base: resolve(basePath(base)), revision: null };
+  return { base: hub.name, revision: hub.revision === MAIN ? null : hub.revision };
 }
 
 /** An adapter on its base, whatever it was trained for. */
@@ -155,12 +157,12 @@ export async function readAdapter(folder: string, given: Readonly<Record<string,
 /** The base of an adapter that came without a run: the folder it names, or the bundled one. */
 function baseOf(folder: string, { base }: PeftOrigin): string {
   if (base === null) return SETTINGS.base.default;
-  if (base === BUNDLED || existsSync(base)) return base;
+  if (base === BUNDLED || existsSync(base) || hubName(base)) return base;
   // Where another's installation has it.
   if (isAbsolute(base) && basename(base) === BUNDLED) return BUNDLED;
   throw new UserError(
     'usage',
-    `${peftConfigPath(folder)}: base_model_name_or_path is ${JSON.stringify(base)}, which is no folder here; wanted --base FOLDER of that model`,
+    `${peftConfigPath(folder)}: base_model_name_or_path is ${JSON.stringify(base)}, which is no folder here and no name on the Hub; wanted --base with the model's folder, file or name`,
   );
 }
 

@@ -1,6 +1,6 @@
 /** @file Writes a file so that a reader, or a restart after a crash, sees the old bytes or the new, never a part; makes folders. A leaf. */
 import { mkdirSync, rmdirSync, statSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 let counter = 0;
@@ -32,11 +32,20 @@ export function removeEmpty(folder: string, last: string): void {
 
 /** Temporary file, fsync, rename, fsync of the folder. Throws what the system throws, leaving the old file. */
 export async function writeFileAtomic(path: string, bytes: Uint8Array | string, mode = 0o644): Promise<void> {
+  await writePiecesAtomic(path, (file) => file.writeFile(bytes), mode);
+}
+
+/** The same for a file that `write` makes piece by piece. */
+export async function writePiecesAtomic(
+  path: string,
+  write: (file: FileHandle) => Promise<void>,
+  mode = 0o644,
+): Promise<void> {
   const temporary = `${path}.${process.pid}.${counter++}.tmp`;
   try {
     const file = await open(temporary, 'w', mode);
     try {
-      await file.writeFile(bytes);
+      await write(file);
       await file.sync();
     } finally {
       await file.close();

@@ -9,8 +9,8 @@ import { withData } from './commands/dataflags.ts';
 import { DEMO_SETTINGS } from './commands/flags.ts';
 import { EXIT, messageOf, UserError } from './errors.ts';
 import { shapeHelp } from './help.ts';
-import { packageVersion } from './model/base.ts';
 import { nearest } from './nearest.ts';
+import { packageVersion } from './package.ts';
 import { watchPipes } from './pipes.ts';
 import { DEVICES } from './train/session.ts';
 

@@ -7,11 +7,12 @@ import { appendFileSync, existsSync, readFileSync, realpathSync, writeFileSync }
 import { join } from 'node:path';
 import { prepareFolder } from '../node/adapter.ts';
 import { writeFileAtomic } from '../node/atomic.ts';
+import { type Base, openBase } from '../node/checkpoint/base.ts';
+import { BUNDLED } from '../node/checkpoint/places.ts';
 import { interruptSignal } from '../node/commands/flags.ts';
 import { createDisplay, type Display, percent } from '../node/display.ts';
 import { EXIT, UserError } from '../node/errors.ts';
 import { openTokenizer } from '../node/formats/tokenizer.ts';
-import { type Base, BUNDLED, openBase } from '../node/model/base.ts';
 import { createPrng } from '../protocol/prng.ts';
 import { lineChart } from '../sim/report/chart.ts';
 import { type Arguments, readArguments, refuse, type Usage } from './arguments.ts';
@@ -134,11 +135,11 @@ interface Corpora {
 
 /** Tokenises the texts; without held-out files the first and every hundredth after it are held out. */
 async function readCorpora(options: Options, base: Base, display: Display, signal: AbortSignal): Promise<Corpora> {
-  const tokenizer = openTokenizer(base.folder);
+  const tokenizer = openTokenizer(base.path);
   const id = (name: string): number =>
     tokenizer.idOf(name) ??
     (() => {
-      throw new UserError('usage', `${base.folder}: the tokenizer has no ${name} token; wanted one of a BERT`);
+      throw new UserError('usage', `${base.path}: the tokenizer has no ${name} token; wanted one of a BERT`);
     })();
   const special = { cls: id('[CLS]'), sep: id('[SEP]'), mask: id('[MASK]'), pad: id('[PAD]') };
   const documents = options.text.flatMap(readDocuments);
@@ -199,7 +200,7 @@ async function pretrain(options: Options, display: Display, signal: AbortSignal)
   const { out, settings } = options;
   const like = await openBase(options.base);
   await prepareFolder(out);
-  if (realpathSync(out) === realpathSync(like.folder))
+  if (realpathSync(out) === realpathSync(like.path))
     throw new UserError('usage', `--out ${out}: is the base itself; wanted another folder`);
   if (settings.tokens > like.architecture.maxTokens)
     throw new UserError(

@@ -35,11 +35,25 @@ const RULES: readonly [room: string, allowed: readonly string[]][] = [
   ['node/formats/', ['node/errors.ts', 'node:', '@huggingface/tokenizers', '@huggingface/jinja']],
   ['node/model/', ['node/graph/', 'node/formats/', 'node/errors.ts', 'node/atomic.ts', 'node:']],
   [
+    'node/checkpoint/',
+    [
+      'node/formats/',
+      'node/model/',
+      'node/errors.ts',
+      'node/atomic.ts',
+      'node/nearest.ts',
+      'node/package.ts',
+      'node/running.ts',
+      'node:',
+    ],
+  ],
+  [
     'node/train/',
     [
       'node/graph/',
       'node/formats/',
       'node/model/',
+      'node/checkpoint/',
       'node/errors.ts',
       'node/nearest.ts',
       'protocol/',

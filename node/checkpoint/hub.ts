@@ -80,8 +80,8 @@ export async function fetchModel(given: string, options: FetchOptions = {}): Pro
   return 'folder' in listing ? listing : bring(asker, wanted, listing, options);
 }
 
-/** A model as the cache has it, or null where it is not whole. */
-function cachedModel(hub: HubEnvironment, { name, revision }: HubName, gguf?: string): HubModel | null {
+/** A model as the cache has it, without a look at the network; null where it is not whole. */
+export function cachedModel(hub: HubEnvironment, { name, revision }: HubName, gguf?: string): HubModel | null {
   const repository = repositoryFolder(hub.cache, name);
   const commit = cachedCommit(repository, revision);
   if (commit === null) return null;

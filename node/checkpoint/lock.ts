@@ -32,15 +32,15 @@ const SELF = `${process.pid} ${hostname()}`;
  */
 export async function whileLocked<T>(
   repository: string,
-  { signal, onWait }: { signal: AbortSignal; onWait: (holder: string) => void },
+  { signal, onWait }: { signal?: AbortSignal; onWait?: (holder: string) => void },
   act: () => Promise<T>,
 ): Promise<T> {
   const path = join(dirname(repository), '.locks', basename(repository), 'lorikeet.lock');
   for (let told = false; !take(path); ) {
     const holder = holderOf(path);
-    if (!told && holder !== '') onWait(holder);
+    if (!told && holder !== '') onWait?.(holder);
     told ||= holder !== '';
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await sleep(LOOK_MS, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
   }
   const timer = setInterval(() => touch(path), TOUCH_MS);
   timer.unref();

@@ -21,13 +21,16 @@ export type Weights =
 const MAX_NAME = 96;
 const MAX_PATH = 512;
 
+/** The revision where none is named. */
+export const MAIN = 'main';
+
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/;
 const REVISION = /^[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:\/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$/;
 
 /** Reads ORG/NAME or ORG/NAME@REVISION. Throws a UserError for anything else. */
 export function readHubName(text: string): HubName {
   const at = text.indexOf('@');
-  const [name, revision] = at < 0 ? [text, 'main'] : [text.slice(0, at), text.slice(at + 1)];
+  const [name, revision] = at < 0 ? [text, MAIN] : [text.slice(0, at), text.slice(at + 1)];
   const parts = name.split('/');
   const isName =
     parts.length === 2 && parts.every((part) => NAME.test(part) && !/--|\.\./.test(part) && part.length <= MAX_NAME);
@@ -37,6 +40,21 @@ export function readHubName(text: string): HubName {
     'usage',
     `model: got ${JSON.stringify(text.slice(0, 2 * MAX_NAME))}; wanted org/name or org/name@revision, as the address of its page on the Hub has it`,
   );
+}
+
+/** A model of the Hub, and which of its GGUF files is meant, where one is. */
+export interface ModelName extends HubName {
+  readonly gguf?: string;
+}
+
+/** Reads org/name[@revision][:FILE.gguf]; null where a text is none. */
+export function readModelName(text: string): ModelName | null {
+  const [, name = '', gguf] = /^([^:]*)(?::(.+\.gguf))?$/i.exec(text) ?? [];
+  try {
+    return { ...readHubName(name), ...(gguf === undefined ? {} : { gguf }) };
+  } catch {
+    return null;
+  }
 }
 
 /** Whether a path that a server lists stays inside the folder it is put into, on every system. */

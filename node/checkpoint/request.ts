@@ -1,7 +1,7 @@
 /** @file Asks a Hub over HTTP: redirects followed by hand, so that a token stays with its host; retries; refusals in one line. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, UserError } from '../errors.ts';
-import { packageVersion } from '../model/base.ts';
+import { packageVersion } from '../package.ts';
 import type { HubEnvironment } from './environment.ts';
 
 /** How long is waited for what, in ms, and how often something is tried that brings nothing new. */

@@ -5,7 +5,7 @@ import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay, percent } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
-import { packageVersion } from '../model/base.ts';
+import { packageVersion } from '../package.ts';
 import { integerFlag, interruptSignal } from './flags.ts';
 import { readSpecFile, type SpecFlags, shardOf } from './specfile.ts';
 

@@ -4,7 +4,7 @@ import { finished } from 'node:stream/promises';
 import type { ScenarioRun } from '../../sim/world/run.ts';
 import { createDisplay, table } from '../display.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
-import { packageVersion } from '../model/base.ts';
+import { packageVersion } from '../package.ts';
 import type { Flags } from './flags.ts';
 
 export async function replay(path: string, flags: Flags): Promise<void> {

@@ -6,7 +6,7 @@ import { prepareFolder } from '../adapter.ts';
 import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
-import { packageVersion } from '../model/base.ts';
+import { packageVersion } from '../package.ts';
 import { interruptSignal } from './flags.ts';
 import { showState } from './replay.ts';
 import { readSpecFile, type SpecFlags, shardOf } from './specfile.ts';

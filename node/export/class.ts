@@ -1,15 +1,12 @@
 /** @file Which class of transformers loads a model folder, as its config.json says. */
-import { join } from 'node:path';
 import { BY_TYPE } from '../model/config.ts';
-import { readJsonObject } from '../model/json.ts';
 import type { ModelClass } from './peft.ts';
 
 /** The folder of a kind of model in transformers, where it is not called as the kind is. */
 const FOLDERS: Readonly<Record<string, string>> = { gemma3_text: 'gemma3' };
 
-/** Null where the file does not tell. */
-export function modelClassOf(folder: string): ModelClass | null {
-  const config = readJsonObject(join(folder, 'config.json'), 'the configuration of a Hugging Face model');
+/** Null where the configuration does not tell. */
+export function modelClassOf(config: Readonly<Record<string, unknown>>): ModelClass | null {
   const type = modelTypeOf(config);
   if (type === null) return null;
   const room = FOLDERS[type] ?? type;

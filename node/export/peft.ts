@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../atomic.ts';
 import { messageOf, UserError } from '../errors.ts';
+import { encodeSafetensors } from '../formats/safetensors.ts';
 import type { Architecture } from '../model/architecture.ts';
 import type { LoraSpec } from '../model/lora.ts';
 import { PEFT_CONFIG, PEFT_WEIGHTS, peftKey } from '../model/peft.ts';
-import { encodeSafetensors } from '../model/safetensors.ts';
 import type { ModelTensor } from '../model/tensors.ts';
 
 export interface PeftAdapter {

@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunSettings } from '../../protocol/config.ts';
 import { makeFolder, writeFileAtomic } from '../atomic.ts';
+import type { Base } from '../checkpoint/base.ts';
 import { messageOf, UserError } from '../errors.ts';
-import type { Base } from '../model/base.ts';
 import type { LoraSpec } from '../model/lora.ts';
 import type { ModelTensor } from '../model/tensors.ts';
 import { cardText, type Facts, type Format, licenseOf } from './card.ts';
@@ -27,7 +27,7 @@ export async function writeCard(folder: string, subject: Subject, format: Format
     format,
     ...named,
     baseHash: base.sha256,
-    license: licenseOf(base.folder),
+    license: licenseOf(base.path),
     isCausal: base.architecture.isCausal,
     rank: lora.rank,
     alpha: lora.alpha,

@@ -2,9 +2,11 @@
  * @file A causal model that reads tokens and says what may come next, keeping keys and values of what it has read: a token more
  * costs one token. Lives in the worker thread.
  */
+
+import { cacheGraph, openBase } from '../checkpoint/base.ts';
+import { WEIGHTS_FILE } from '../checkpoint/weights.ts';
 import { UserError } from '../errors.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
-import { cacheGraph, openBase, WEIGHTS_FILE } from '../model/base.ts';
 import { decodeGraph } from '../model/decode.ts';
 import type { LoraSpec } from '../model/lora.ts';
 import { type Feed, openSession } from '../train/session.ts';

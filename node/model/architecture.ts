@@ -92,6 +92,8 @@ export interface Head {
 }
 
 export interface Architecture {
+  /** What it computes, as a text; see `fingerprintOf`. */
+  readonly fingerprint: string;
   /** Whether a token sees only what stands before it. */
   readonly isCausal: boolean;
   /** Positions the model can hold. */

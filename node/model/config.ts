@@ -1,13 +1,9 @@
-/** @file Reads a Hugging Face config.json and finds the architecture it names. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { UserError } from '../errors.ts';
+/** @file The architecture that a configuration names, written as in the config.json of Transformers. */
 import type { Architecture } from './architecture.ts';
 import { createDecoder } from './decoder.ts';
 import { createBert, createDistilbert, createRoberta } from './encoder.ts';
 import { type ConfigReader, createReader } from './fields.ts';
 import { createGpt2 } from './gpt2.ts';
-import { readJsonObject } from './json.ts';
 import { createModernBert } from './modernbert.ts';
 
 /** One entry an architecture. */
@@ -40,16 +36,12 @@ export const BY_TYPE: Readonly<Record<string, string>> = {
   gemma3_text: 'Gemma3ForCausalLM',
 };
 
-/** The architecture of a model folder. Throws a UserError naming the file and what it should hold. */
-export function readArchitecture(folder: string): Architecture {
-  const path = join(folder, 'config.json');
-  if (!existsSync(path))
-    throw new UserError(
-      'usage',
-      `${folder}: not a model folder, it has no config.json; wanted a Hugging Face folder with config.json, model.safetensors and tokenizer.json`,
-    );
-  const config = readJsonObject(path, 'the configuration of a Hugging Face model');
-  const reader = createReader(path, config);
+/**
+ * The architecture that a configuration describes, as config.json has it. Throws a UserError that names where it stands and what
+ * it should hold.
+ */
+export function makeArchitecture(where: string, config: Readonly<Record<string, unknown>>): Architecture {
+  const reader = createReader(where, config);
   const { architectures: names, model_type: type } = config;
   if (names !== undefined && names !== null && !Array.isArray(names))
     return reader.fail(`architectures is ${JSON.stringify(names)}; wanted a list`);

@@ -5,7 +5,7 @@
 import { createGraph, type Graph, input, output, prune, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { type KeysAndValues, SIZES } from './architecture.ts';
-import type { Base } from './base.ts';
+import type { PlacedModel as Base } from './base.ts';
 import type { LoraSpec } from './lora.ts';
 import { baseWeights, openWeights } from './program.ts';
 import { allLogits } from './words.ts';

@@ -15,6 +15,7 @@ import {
 } from './architecture.ts';
 import { attend, byHeads, extended, sightBias } from './attention.ts';
 import { type ConfigReader, MAX_LAYERS } from './fields.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { ACTIVATIONS, flat, type Narrowing, narrowing, normParameters, rmsNorm } from './layers.ts';
 import { type Frequencies, frequenciesOf, readFrequencies, rotate, type Turn, turnAt } from './rotary.ts';
 
@@ -196,6 +197,7 @@ function describe(c: Decoder & { positions: number }): Architecture {
   const words = 'model.embed_tokens.weight';
   const headNorms = c.layers.flatMap((_, i) => ['q_norm', 'k_norm'].map((name) => `${layerName(i)}.self_attn.${name}`));
   return {
+    fingerprint: fingerprintOf(c),
     isCausal: true,
     maxTokens: c.positions,
     vocabulary: c.vocabulary,

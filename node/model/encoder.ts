@@ -14,6 +14,7 @@ import {
 } from './architecture.ts';
 import { attend, byHeads, sightBias } from './attention.ts';
 import { type ConfigReader, MAX_LAYERS } from './fields.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { flat, layerNorm, narrowing, normParameters } from './layers.ts';
 
 /** What the parts of a model are called. */
@@ -197,6 +198,7 @@ function encoder(reader: ConfigReader, c: Encoder, file: Pick<Architecture, 'tie
   const norms = Array.from({ length: c.layers }, (_, i) => [layer(i).outputNorm, layer(i).outerNorm]).flat();
   return {
     ...file,
+    fingerprint: fingerprintOf(c),
     isCausal: false,
     maxTokens: c.positions - c.firstPosition,
     vocabulary: c.vocabulary,

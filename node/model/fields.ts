@@ -32,7 +32,7 @@ const COMMON = [
 ];
 
 /** A reader of the fields of a file; what it throws names both. */
-export function createReader(path: string, config: Record<string, unknown>): ConfigReader {
+export function createReader(path: string, config: Readonly<Record<string, unknown>>): ConfigReader {
   const fail = (problem: string): never => {
     throw new UserError('usage', `${path}: ${problem}`);
   };

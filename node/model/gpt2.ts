@@ -11,6 +11,7 @@ import {
 } from './architecture.ts';
 import { attend, byHeads, extended, sightBias } from './attention.ts';
 import { type ConfigReader, MAX_LAYERS } from './fields.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { ACTIVATIONS, flat, layerNorm, normParameters, rowsAfter } from './layers.ts';
 
 interface Gpt2 {
@@ -57,6 +58,7 @@ export function createGpt2(reader: ConfigReader): Architecture {
   const norms = Array.from({ length: c.layers }, (_, i) => [`${layerName(i)}.ln_1`, `${layerName(i)}.ln_2`]).flat();
   const words = 'transformer.wte.weight';
   return {
+    fingerprint: fingerprintOf(c),
     isCausal: true,
     maxTokens: c.positions,
     vocabulary: c.vocabulary,

@@ -14,6 +14,7 @@ import {
 } from './architecture.ts';
 import { attend, byHeads, sightBias } from './attention.ts';
 import { type ConfigReader, MAX_LAYERS } from './fields.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { flat, layerNorm, normParameters, rowsAfter } from './layers.ts';
 import { type Frequencies, readFrequencies, rotate, turnAt } from './rotary.ts';
 
@@ -81,6 +82,7 @@ export function createModernBert(reader: ConfigReader): Architecture {
     `${layerName(i)}.mlp_norm`,
   ]);
   return {
+    fingerprint: fingerprintOf(c),
     isCausal: false,
     maxTokens: positions,
     vocabulary: c.vocabulary,

@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
+import { readJsonObject } from '../formats/json.ts';
+import { openSafetensors, tensorData } from '../formats/safetensors.ts';
 import type { Linear } from './architecture.ts';
 import { isUnset } from './fields.ts';
-import { readJsonObject } from './json.ts';
 import { type LoraSize, type LoraSpec, targetedLinears } from './lora.ts';
 import { atEnd, firstMatches, wholly } from './patterns.ts';
-import { openSafetensors, tensorData } from './safetensors.ts';
 import { elementCount, type ModelTensor } from './tensors.ts';
 
 export const PEFT_CONFIG = 'adapter_config.json';

@@ -8,7 +8,7 @@ import { createGraph, external, type Graph, input, output, prune, type Value } f
 import * as op from '../graph/ops.ts';
 import { adamW } from './adamw.ts';
 import { type Head, type ModelInputs, SIZES, type Weights } from './architecture.ts';
-import type { Base } from './base.ts';
+import type { PlacedModel as Base } from './base.ts';
 import { addLora, type LoraSpec, loraTensors, scaleOf, targetedLinears } from './lora.ts';
 import { elementCount, fullTensors, joinPieces, type ModelTensor, splitVector } from './tensors.ts';
 import { logProbabilities, logSumExp, wordLogits } from './words.ts';

@@ -1,8 +1,10 @@
 /** @file Runs the model's graphs on a device: scores batches and takes training steps. Lives in the worker thread. */
+
+import { type Base, cacheGraph, openBase } from '../checkpoint/base.ts';
+import { WEIGHTS_FILE } from '../checkpoint/weights.ts';
 import { messageOf, UserError } from '../errors.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
 import { type AdamWSettings, adamWFeeds } from '../model/adamw.ts';
-import { type Base, cacheGraph, openBase, WEIGHTS_FILE } from '../model/base.ts';
 import { type Question, scoreGraph, type Trainable, trainableTensors, trainGraph } from '../model/program.ts';
 import { elementCount } from '../model/tensors.ts';
 import type { Batch, LabelWords, TrainBatch } from './batch.ts';
@@ -18,7 +20,7 @@ import {
 } from './session.ts';
 
 export interface EngineOptions {
-  /** A folder, or the name of the bundled base. */
+  /** A folder, a GGUF file, or a name that is looked up on this machine. */
   readonly base: string;
   readonly trainable: Trainable;
   readonly device: Device;

@@ -5,8 +5,8 @@ import { canonicalSettings, parseSettings, type RunSettings } from '../../protoc
 import { edgeMistake, readEdges } from '../../protocol/edges.ts';
 import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../../protocol/frame.ts';
 import { createPrng } from '../../protocol/prng.ts';
+import { type Base, baseVector, openBase } from '../checkpoint/base.ts';
 import { UserError } from '../errors.ts';
-import { type Base, baseFolder, baseVector, openBase } from '../model/base.ts';
 import { initialLora, type LoraSpec } from '../model/lora.ts';
 import { trainableTensors } from '../model/program.ts';
 import type { ModelTensor } from '../model/tensors.ts';
@@ -82,7 +82,7 @@ export async function openRun(given: RunSettings, modules?: LoraSpec['modules'])
   if (given.baseHash && given.baseHash !== base.sha256) {
     throw new UserError(
       'incompatible',
-      `base ${given.base}: its sha256 is ${base.sha256.slice(0, 12)}..., the run wants ${given.baseHash.slice(0, 12)}...; fetch the same model and name its folder with --base`,
+      `base ${given.base}: its sha256 is ${base.sha256.slice(0, 12)}..., the run wants ${given.baseHash.slice(0, 12)}...; fetch the same model and name its folder or file with --base`,
     );
   }
   const prompt = given.prompt || usualPrompt(base.architecture);
@@ -90,7 +90,7 @@ export async function openRun(given: RunSettings, modules?: LoraSpec['modules'])
   const { rank, alpha, targets } = settings;
   const lora = { rank, alpha, targets, ...(modules ? { modules } : {}) };
   const tensors = trainableTensors(base, { type: 'lora', lora });
-  const task = createTask(baseFolder(settings.base), settings, base.architecture);
+  const task = createTask(base.path, settings, base.architecture);
   const prior = priorOf(settings);
   const classes = task.classes.length;
   if (!prior.every(Number.isFinite))

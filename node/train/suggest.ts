@@ -1,21 +1,18 @@
 /** @file Words of a vocabulary near to a word that is none, by the base's own embedding of the pieces it falls into. */
+import { openCheckpoint } from '../checkpoint/checkpoint.ts';
 import type { TextTokenizer } from '../formats/tokenizer.ts';
-import { openWeights } from '../model/base.ts';
-import { tensorData } from '../model/safetensors.ts';
 
 const SUGGESTIONS = 3;
-/** The names that architectures have for the embeddings of words. */
-const EMBEDDINGS = /(?:^|\.)(?:word_embeddings|embed_tokens|tok_embeddings|wte)\.weight$/;
 /** Of embeddings that are read for a message: 256 MB. */
 const MAX_NUMBERS = 1 << 26;
 
 /** For each word's pieces the nearest words of the vocabulary; none where the base's weights cannot be read. */
 export function nearestWords(
-  folder: string,
+  path: string,
   tokenizer: TextTokenizer,
   words: readonly (readonly number[])[],
 ): string[][] {
-  const embedding = readEmbedding(folder);
+  const embedding = readEmbedding(path);
   if (!embedding) return words.map(() => []);
   const { data, width } = embedding;
   // Where a token says whether a space stands before it, words are those that have one.
@@ -42,12 +39,14 @@ export function nearestWords(
   });
 }
 
-function readEmbedding(folder: string): { data: Float32Array; width: number } | null {
+function readEmbedding(path: string): { data: Float32Array; width: number } | null {
   try {
-    const file = openWeights(folder);
-    const name = [...file.tensors.keys()].find((key) => EMBEDDINGS.test(key))!;
-    const [rows, width] = file.tensors.get(name)!.shape as [number, number];
-    return rows * width > MAX_NUMBERS ? null : { data: tensorData(file, name), width };
+    const [words] = openCheckpoint(path).tensors.values();
+    const [rows, width] = words!.shape as [number, number];
+    if (rows * width > MAX_NUMBERS) return null;
+    const data = new Float32Array(rows * width);
+    words!.readRows(data);
+    return { data, width };
   } catch {
     // The message does without: whoever opens the base next says what is wrong with it.
     return null;

@@ -1,15 +1,15 @@
 /** @file Bench `step`: a LoRA step and a forward pass on models of random weights, beside a plain matrix product. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openBase } from '../../node/checkpoint/base.ts';
+import { encodeSafetensors } from '../../node/formats/safetensors.ts';
 import { matMulFlops } from '../../node/graph/flops.ts';
 import { createGraph, external, input, output } from '../../node/graph/graph.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
 import * as op from '../../node/graph/ops.ts';
-import { openBase } from '../../node/model/base.ts';
-import { readArchitecture } from '../../node/model/config.ts';
+import { makeArchitecture } from '../../node/model/config.ts';
 import { initialLora } from '../../node/model/lora.ts';
 import { scoreGraph, type Trainable, trainableTensors, trainGraph } from '../../node/model/program.ts';
-import { encodeSafetensors } from '../../node/model/safetensors.ts';
 import { packBatch, withTargets } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
 import { openSession } from '../../node/train/session.ts';
@@ -138,7 +138,7 @@ function writeRandomModel(folder: string, shape: ModelShape): void {
   };
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   const random = createPrng('weights').random;
-  const tensors = readArchitecture(folder).parameters.map(({ name, shape: dims }) => {
+  const tensors = makeArchitecture(folder, config).parameters.map(({ name, shape: dims }) => {
     const centre = name.endsWith('LayerNorm.weight') ? 1 : 0;
     const data = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => centre + 0.04 * (random() - 0.5));
     return { name, shape: dims, data };

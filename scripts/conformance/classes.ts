@@ -1,10 +1,10 @@
 /** @file A case of classification: logits, losses over label words, gradients, AdamW, and the adapter it ends with. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { baseVector, openBase } from '../../node/model/base.ts';
+import { baseVector, openBase } from '../../node/checkpoint/base.ts';
+import { openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { peftKey, readPeftConfig, readPeftVector } from '../../node/model/peft.ts';
 import { type Trainable, trainableTensors } from '../../node/model/program.ts';
-import { openSafetensors, tensorData } from '../../node/model/safetensors.ts';
 import { type LabelWords, packBatch, withTargets } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
 import { compareGradients, judge, type Report, readBack, relative } from './compare.ts';

@@ -1,10 +1,10 @@
 /** @file A case of writing: the loss of next tokens without and with an adapter, its gradients, AdamW, the adapter it ends with. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openBase } from '../../node/model/base.ts';
+import { openBase } from '../../node/checkpoint/base.ts';
+import { openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { peftKey, readPeftConfig, readPeftVector } from '../../node/model/peft.ts';
 import { type Trainable, trainableTensors } from '../../node/model/program.ts';
-import { openSafetensors, tensorData } from '../../node/model/safetensors.ts';
 import type { LabelWords, Passage } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
 import { packPassages, withWeights } from '../../node/train/packing.ts';

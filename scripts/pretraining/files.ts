@@ -2,9 +2,9 @@
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../node/atomic.ts';
+import type { Base } from '../../node/checkpoint/base.ts';
 import { UserError } from '../../node/errors.ts';
-import type { Base } from '../../node/model/base.ts';
-import { encodeSafetensors, openSafetensors, tensorData } from '../../node/model/safetensors.ts';
+import { encodeSafetensors, openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { fullTensors } from '../../node/model/tensors.ts';
 import { toHalf } from '../../protocol/codec.ts';
 import type { PretrainState } from './loop.ts';
@@ -45,11 +45,11 @@ export async function exportModel(folder: string, base: Base, vector: Float32Arr
     data: Uint16Array.from(vector.subarray(offset, offset + rows * cols), toHalf),
   }));
   await writeFileAtomic(join(folder, 'model.safetensors'), encodeSafetensors(tensors, { format: 'pt' }));
-  const config = JSON.parse(readFileSync(join(base.folder, 'config.json'), 'utf8'));
+  const config = JSON.parse(readFileSync(join(base.path, 'config.json'), 'utf8'));
   await writeFileAtomic(
     join(folder, 'config.json'),
     `${JSON.stringify({ ...config, torch_dtype: 'float16' }, null, 1)}\n`,
   );
   for (const name of ['tokenizer.json', 'tokenizer_config.json'])
-    copyFileSync(join(base.folder, name), join(folder, name));
+    copyFileSync(join(base.path, name), join(folder, name));
 }

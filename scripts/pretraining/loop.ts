@@ -1,8 +1,9 @@
 /** @file Masked language modelling over a corpus: AdamW with warm-up and decay, held-out accuracy, checkpoints to go on from. */
 
+import { type Base, baseVector, cacheGraph } from '../../node/checkpoint/base.ts';
+import { WEIGHTS_FILE } from '../../node/checkpoint/weights.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
 import { type AdamWSettings, adamWFeeds } from '../../node/model/adamw.ts';
-import { type Base, baseVector, cacheGraph, WEIGHTS_FILE } from '../../node/model/base.ts';
 import { pretrainGraph, scoreGraph } from '../../node/model/program.ts';
 import type { LabelWords } from '../../node/train/batch.ts';
 import { packBatch } from '../../node/train/batch.ts';

@@ -6,8 +6,8 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../node/atomic.ts';
-import type { Base } from '../../node/model/base.ts';
-import { encodeSafetensors } from '../../node/model/safetensors.ts';
+import type { Base } from '../../node/checkpoint/base.ts';
+import { encodeSafetensors } from '../../node/formats/safetensors.ts';
 import { type Columns, productSvd, qr } from '../../protocol/lowrank.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 
@@ -27,7 +27,7 @@ type SparseRows = readonly { readonly at: Int32Array; readonly values: Float64Ar
 export async function writeStart(folder: string, like: Base, stream: Int32Array, seed: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
   for (const name of ['config.json', 'tokenizer.json', 'tokenizer_config.json'])
-    copyFileSync(join(like.folder, name), join(folder, name));
+    copyFileSync(join(like.path, name), join(folder, name));
   const prng = createPrng(seed).fork('start');
   const tensors = like.architecture.parameters.map(({ name, shape }) => {
     const data = initial(name, shape, stream, prng);

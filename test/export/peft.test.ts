@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openAdapter } from '../../node/adapter.ts';
+import { openBase } from '../../node/checkpoint/base.ts';
 import { UserError } from '../../node/errors.ts';
 import { writePeft } from '../../node/export/peft.ts';
-import { openBase } from '../../node/model/base.ts';
+import { encodeSafetensors } from '../../node/formats/safetensors.ts';
 import { loraTensors, scaleOf, targetedLinears } from '../../node/model/lora.ts';
 import { peftKey, readPeftConfig, readPeftVector } from '../../node/model/peft.ts';
-import { encodeSafetensors } from '../../node/model/safetensors.ts';
 import { fixture, temporaryFolder } from '../support.ts';
 
 const folder = fixture('llama-qv');

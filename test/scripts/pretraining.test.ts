@@ -6,11 +6,13 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { baseVector, cacheGraph, openBase } from '../../node/checkpoint/base.ts';
+import { BUNDLED, basePath } from '../../node/checkpoint/places.ts';
+import { WEIGHTS_FILE } from '../../node/checkpoint/weights.ts';
+import { openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import type { Graph } from '../../node/graph/graph.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
-import { BUNDLED, baseFolder, baseVector, cacheGraph, openBase, WEIGHTS_FILE } from '../../node/model/base.ts';
 import { pretrainGraph, trainGraph } from '../../node/model/program.ts';
-import { openSafetensors, tensorData } from '../../node/model/safetensors.ts';
 import { packBatch } from '../../node/train/batch.ts';
 import { batchFeeds, scalarFeeds } from '../../node/train/feeds.ts';
 import { type Feed, openSession } from '../../node/train/session.ts';
@@ -139,10 +141,15 @@ test('the loss over the vocabulary and its gradient are those of the same target
   });
 });
 
+const TOKENIZER = {
+  ...{ added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null },
+  model: { type: 'WordPiece', unk_token: 'a', vocab: { a: 0 } },
+};
+
 test('from scratch: words that stand together begin close to each other, and a seed repeats', async () => {
   const folder = temporaryFolder();
   cpSync(fixture('bert-qv'), join(folder, 'like'), { recursive: true });
-  writeFileSync(join(folder, 'like', 'tokenizer.json'), '{"model":{}}');
+  writeFileSync(join(folder, 'like', 'tokenizer.json'), JSON.stringify(TOKENIZER));
   writeFileSync(join(folder, 'like', 'tokenizer_config.json'), '{}');
   const like = await openBase(join(folder, 'like'));
   const prng = createPrng('topics');
@@ -233,7 +240,7 @@ test('bad input: one line that says what, and exit code 2', async () => {
     [['--text', text, '--out', folder, '--batch', 'x'], /--batch: got x; wanted a whole number from 1 to 4096/],
     [['--text', text, '--out', folder, '--steps', '1.4'], /--steps: got 1\.4; wanted a whole number/],
     [['--text', text, '--out', folder, '--tokens', '300'], /--tokens: got 300; this base holds 256 at most/],
-    [['--text', text, '--out', baseFolder(BUNDLED)], /is the base itself; wanted another folder/],
+    [['--text', text, '--out', basePath(BUNDLED)], /is the base itself; wanted another folder/],
     [['--text', text, '--out', folder, '--colour', 'x'], /unknown option --colour/],
     [['--text', text, '--out', folder, '--held-out', text], /--text: 0 blocks of 96 tokens; wanted 32 or more/],
   ] as const) {

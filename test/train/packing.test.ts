@@ -1,7 +1,7 @@
 /** @file Short texts several a row learn and score as each alone; batches of like lengths hold what was drawn. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { baseVector, openBase } from '../../node/model/base.ts';
+import { baseVector, openBase } from '../../node/checkpoint/base.ts';
 import { packBatch, withTargets } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
 import { roundBatches } from '../../node/train/learner.ts';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openSafetensors } from '../../node/formats/safetensors.ts';
 import { openTokenizer } from '../../node/formats/tokenizer.ts';
-import { openSafetensors } from '../../node/model/safetensors.ts';
 import { encodeTexts } from '../../node/train/learner.ts';
 import { createTask } from '../../node/train/task.ts';
 import { ROOT, temporaryFolder } from '../support.ts';
@@ -108,6 +108,7 @@ test('two label words that are one token are refused, and those that are several
 test('near words are found in weights of several files too', () => {
   const folder = folderWith((tokenizer) => tokenizer);
   const { tensors } = openSafetensors(join(BASE, 'model.safetensors'));
+  copyFileSync(join(BASE, 'config.json'), join(folder, 'config.json'));
   copyFileSync(join(BASE, 'model.safetensors'), join(folder, 'part.safetensors'));
   const map = Object.fromEntries([...tensors.keys()].map((name) => [name, 'part.safetensors']));
   writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));

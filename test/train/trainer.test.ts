@@ -1,8 +1,8 @@
 /** @file The trainer in its worker: deterministic, off the main thread, clear about what it cannot do. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { baseVector } from '../../node/checkpoint/base.ts';
 import { UserError } from '../../node/errors.ts';
-import { baseVector } from '../../node/model/base.ts';
 import { encodeExamples, evaluate, measurePrior, roundBatches, trainRound } from '../../node/train/learner.ts';
 import { openRun } from '../../node/train/run.ts';
 import { createTrainer, type Trainer } from '../../node/train/trainer.ts';

@@ -1,9 +1,10 @@
 /** @file Reads and writes safetensors: an 8-byte little-endian header length, a JSON header, raw little-endian data. */
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { messageOf, UserError } from '../errors.ts';
-import { DEQUANTISERS } from '../formats/dequantise.ts';
+import { DEQUANTISERS } from './dequantise.ts';
 import { repeatedKey } from './json.ts';
+import { type ReadRange, rangesOf } from './ranges.ts';
 
 export interface TensorEntry {
   readonly dtype: string;
@@ -18,7 +19,7 @@ export interface SafetensorsFile {
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   readonly metadata: Readonly<Record<string, string>>;
   /** A copy of the bytes [begin, end) of the file. */
-  readonly read: (begin: number, end: number) => Uint8Array<ArrayBuffer>;
+  readonly read: ReadRange;
 }
 
 const BYTES: Readonly<Record<string, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
@@ -26,26 +27,17 @@ const MAX_HEADER_BYTES = 100_000_000;
 
 /** Opens a file: reads its header and checks every entry's place and size; data is read tensor by tensor. */
 export function openSafetensors(path: string): SafetensorsFile {
-  const read = (begin: number, end: number): Uint8Array<ArrayBuffer> => {
-    const bytes = new Uint8Array(end - begin);
-    const file = openSync(path, 'r');
+  const ranges = rangesOf(path);
+  const guarded = <T>(use: () => T): T => {
     try {
-      for (let at = 0; at < bytes.length; ) {
-        const count = readSync(file, bytes, at, bytes.length - at, begin + at);
-        if (count === 0) throw new Error('the file ends early');
-        at += count;
-      }
-    } finally {
-      closeSync(file);
+      return use();
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      throw new UserError('usage', `${path}: cannot be read (${messageOf(error)})`);
     }
-    return bytes;
   };
-  try {
-    return parseHeader(path, statSync(path).size, read);
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError('usage', `${path}: cannot be read (${messageOf(error)})`);
-  }
+  const read: ReadRange = (begin, end) => guarded(() => ranges(begin, end));
+  return guarded(() => parseHeader(path, statSync(path).size, read));
 }
 
 /** Several files as one: what `NAME.index.json` lists, each tensor in the file it names. Throws a UserError by name. */
@@ -79,7 +71,7 @@ export function openShards(folder: string, index: string): SafetensorsFile {
     start += statSync(shard.path).size;
   }
   for (const name of Object.keys(map)) if (!tensors.has(name)) bad(`tensor ${name} is not in ${map[name]}`);
-  const read = (begin: number, end: number): Uint8Array<ArrayBuffer> => {
+  const read: ReadRange = (begin, end) => {
     const i = starts.findLastIndex((from) => from <= begin);
     return shards[i]!.read(begin - starts[i]!, end - starts[i]!);
   };
@@ -151,19 +143,49 @@ function readEntry(value: unknown, dataBegin: number, size: number): TensorEntry
   return { dtype, shape, begin, end };
 }
 
-/** A tensor as float32, expanded from f16 or bf16 where it must be. Throws on a missing name or another type. */
+/** A tensor as float32. Throws a UserError on a missing name or a type that is none of F64, F32, F16, BF16. */
 export function tensorData(file: SafetensorsFile, name: string): Float32Array {
-  const entry = file.tensors.get(name);
-  if (!entry) throw new UserError('usage', `${file.path}: tensor ${name} is missing; is this the right model?`);
-  const bytes = file.read(entry.begin, entry.end);
-  if (entry.dtype === 'F32') return new Float32Array(bytes.buffer);
-  if (entry.dtype === 'F64') return Float32Array.from(new Float64Array(bytes.buffer));
-  if (entry.dtype === 'F16' || entry.dtype === 'BF16') {
-    const out = new Float32Array(bytes.length / 2);
-    DEQUANTISERS[entry.dtype]!(bytes, out);
-    return out;
+  const { shape } = entryOf(file, name);
+  const out = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  readElements(file, name, out, 0);
+  return out;
+}
+
+/** What is held of a tensor's bytes at a time; whole numbers of any type. */
+const PIECE_BYTES = 1 << 20;
+
+/** The elements of a tensor from `begin` on, as many as `out` holds, as float32. Throws as `tensorData` does. */
+export function readElements(file: SafetensorsFile, name: string, out: Float32Array, begin: number): void {
+  const entry = entryOf(file, name);
+  const widen = WIDEN[entry.dtype];
+  const width = BYTES[entry.dtype];
+  if (!widen || !width)
+    throw new UserError(
+      'usage',
+      `${file.path}: tensor ${name} is ${entry.dtype}; wanted ${Object.keys(WIDEN).join(', ')}`,
+    );
+  const from = entry.begin + begin * width;
+  const end = from + out.length * width;
+  if (begin < 0 || end > entry.end)
+    throw new RangeError(`${out.length} elements from ${begin} on are not all in tensor ${name}`);
+  for (let at = from; at < end; at += PIECE_BYTES) {
+    const bytes = file.read(at, Math.min(end, at + PIECE_BYTES));
+    const first = (at - from) / width;
+    widen(bytes, out.subarray(first, first + bytes.length / width));
   }
-  throw new UserError('usage', `${file.path}: tensor ${name} is ${entry.dtype}; wanted F32, F16 or BF16`);
+}
+
+const WIDEN: Readonly<Record<string, (bytes: Uint8Array<ArrayBuffer>, out: Float32Array) => void>> = {
+  F32: DEQUANTISERS.F32!,
+  F16: DEQUANTISERS.F16!,
+  BF16: DEQUANTISERS.BF16!,
+  F64: (bytes, out) => out.set(new Float64Array(bytes.buffer)),
+};
+
+function entryOf(file: SafetensorsFile, name: string): TensorEntry {
+  const entry = file.tensors.get(name);
+  if (entry) return entry;
+  throw new UserError('usage', `${file.path}: tensor ${name} is missing; is this the right model?`);
 }
 
 export interface NamedTensor {

@@ -3,10 +3,11 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { baseVector, cacheGraph, openBase } from '../../node/checkpoint/base.ts';
+import { WEIGHTS_FILE } from '../../node/checkpoint/weights.ts';
 import { UserError } from '../../node/errors.ts';
-import { baseVector, cacheGraph, openBase, WEIGHTS_FILE } from '../../node/model/base.ts';
+import { encodeSafetensors, openSafetensors, parseSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { readPeftConfig } from '../../node/model/peft.ts';
-import { encodeSafetensors, openSafetensors, parseSafetensors, tensorData } from '../../node/model/safetensors.ts';
 import { fixture, temporaryFolder } from '../support.ts';
 
 const bytesOf = (text: string, data: number): Uint8Array => {
@@ -62,9 +63,10 @@ function changed(change: {
   const config = JSON.parse(readFileSync(path('config.json'), 'utf8'));
   writeFileSync(path('config.json'), JSON.stringify({ ...config, ...change.config }));
   if (change.tokenizer) {
-    const tokenizer = emptyTokenizer();
+    const tokenizer = smallTokenizer();
     change.tokenizer(tokenizer);
     writeFileSync(path('tokenizer.json'), JSON.stringify(tokenizer));
+    writeFileSync(path('tokenizer_config.json'), '{}');
   }
   if (change.weights) {
     const file = openSafetensors(path('model.safetensors'));
@@ -79,10 +81,21 @@ interface Named {
   data: Float32Array;
 }
 interface Tokenizer {
-  model: { vocab: Record<string, number> | [string, number][] };
+  normalizer: { type: string; lowercase: boolean; strip_accents: boolean | null };
+  pre_tokenizer: object;
+  post_processor: null;
+  decoder: object;
+  model: { type: string; unk_token: string; vocab: Record<string, number> | [string, number][] };
   added_tokens: { id: number; content: string }[];
 }
-const emptyTokenizer = (): Tokenizer => ({ model: { vocab: { a: 0 } }, added_tokens: [] });
+const smallTokenizer = (): Tokenizer => ({
+  normalizer: { type: 'BertNormalizer', lowercase: true, strip_accents: null },
+  pre_tokenizer: { type: 'BertPreTokenizer' },
+  post_processor: null,
+  decoder: { type: 'WordPiece', prefix: '##' },
+  model: { type: 'WordPiece', unk_token: '[UNK]', vocab: { '[UNK]': 0, a: 1, e: 2, cafe: 3 } },
+  added_tokens: [],
+});
 const opening = (folder: string): Promise<string> =>
   openBase(folder)
     .then((base) => base.expand())
@@ -98,7 +111,7 @@ test('a token beyond the embeddings is named, wherever it stands', async () => {
   const beyond: ((t: Tokenizer) => void)[] = [
     ({ added_tokens }) => added_tokens.push({ id: 128, content: '<url>' }),
     ({ model }) => {
-      model.vocab = { a: 0, '<url>': 5000 };
+      model.vocab = { '[UNK]': 0, '<url>': 5000 };
     },
     ({ model }) => {
       model.vocab = Array.from({ length: 129 }, (_, i): [string, number] => [i === 128 ? '<url>' : `t${i}`, 0]);
@@ -211,15 +224,15 @@ test('the hash of a base covers configuration, weights and tokenizer', async () 
     tensors[0]!.data[0]! += 1;
     return tensors;
   };
-  const lower = changed({});
-  writeFileSync(join(lower, 'tokenizer_config.json'), '{"strip_accents":false}');
   const others = [
     changed({ weights: nudge }),
     changed({ config: { layer_norm_eps: 1e-6 } }),
     changed({ tokenizer: () => {} }),
-    lower,
+    changed({ tokenizer: ({ normalizer }) => Object.assign(normalizer, { strip_accents: false }) }),
+    changed({ tokenizer: ({ model }) => Object.assign(model.vocab, { tea: 4 }) }),
   ];
-  for (const folder of others) assert.is.not(await hash(folder), plain);
+  const hashes = [plain, ...(await Promise.all(others.map(hash)))];
+  assert.is(new Set(hashes).size, hashes.length);
 });
 
 const LINEARS = ['query', 'key', 'value'].map((name) => ({

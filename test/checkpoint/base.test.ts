@@ -3,13 +3,15 @@ import { cpSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { baseVector, openBase } from '../../node/checkpoint/base.ts';
+import { BUNDLED, basePath } from '../../node/checkpoint/places.ts';
+import { WEIGHTS_FILE } from '../../node/checkpoint/weights.ts';
 import { UserError } from '../../node/errors.ts';
 import { writePeft } from '../../node/export/peft.ts';
-import { BUNDLED, baseFolder, baseVector, openBase, WEIGHTS_FILE } from '../../node/model/base.ts';
+import { encodeSafetensors, openSafetensors, parseSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { targetedLinears } from '../../node/model/lora.ts';
 import { readPeftConfig, readPeftVector } from '../../node/model/peft.ts';
 import { trainableTensors } from '../../node/model/program.ts';
-import { encodeSafetensors, openSafetensors, parseSafetensors, tensorData } from '../../node/model/safetensors.ts';
 import { packBatch } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
 import { createTask } from '../../node/train/task.ts';
@@ -25,11 +27,11 @@ interface Reference {
 }
 
 test('the bundled base gives the logits its reference states', async () => {
-  const references: Reference[] = JSON.parse(readFileSync(join(baseFolder(BUNDLED), 'reference.json'), 'utf8'));
+  const references: Reference[] = JSON.parse(readFileSync(join(basePath(BUNDLED), 'reference.json'), 'utf8'));
   const words = Object.keys(references[0]!.logits);
   const labels = words.map((word) => `${word}=${word}`).join(',');
   const task = createTask(
-    baseFolder(BUNDLED),
+    basePath(BUNDLED),
     { prompt: '{text} {mask}.', patterns: '', labels, maxTokens: 96 },
     { isCausal: false, maxTokens: 256 },
   );
@@ -66,7 +68,7 @@ test('padding and the company of longer texts change no logit', async () => {
   });
   const base = await openBase(BUNDLED);
   const task = createTask(
-    base.folder,
+    base.path,
     { prompt: '{text} it was {mask} .', patterns: '', labels: 'a=bad,b=good', maxTokens: 96 },
     { isCausal: false, maxTokens: 256 },
   );
@@ -200,7 +202,7 @@ test('a prompt without its places, or with no room for a text, is refused', () =
   assert.throws(
     () =>
       createTask(
-        baseFolder(BUNDLED),
+        basePath(BUNDLED),
         { ...spec, labels: 'a=good,b=bad', prompt: '{text} was so' },
         { isCausal: false, maxTokens: 256 },
       ),
@@ -209,7 +211,7 @@ test('a prompt without its places, or with no room for a text, is refused', () =
   assert.throws(
     () =>
       createTask(
-        baseFolder(BUNDLED),
+        basePath(BUNDLED),
         { ...spec, labels: 'a=good,b=bad', maxTokens: 6 },
         { isCausal: false, maxTokens: 256 },
       ),
@@ -219,7 +221,7 @@ test('a prompt without its places, or with no room for a text, is refused', () =
 
 test('a long text is cut so that the whole prompt fits', () => {
   const task = createTask(
-    baseFolder(BUNDLED),
+    basePath(BUNDLED),
     { prompt: '{text} it was {mask} .', patterns: '', labels: 'a=good,b=bad', maxTokens: 32 },
     { isCausal: false, maxTokens: 256 },
   );

@@ -3,15 +3,19 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { baseVector, cacheGraph, openBase } from '../../node/checkpoint/base.ts';
+import { WEIGHTS_FILE } from '../../node/checkpoint/weights.ts';
 import { UserError } from '../../node/errors.ts';
-import { baseVector, cacheGraph, openBase, WEIGHTS_FILE } from '../../node/model/base.ts';
-import { encodeSafetensors, type NamedTensor, openSafetensors, tensorData } from '../../node/model/safetensors.ts';
+import { encodeSafetensors, type NamedTensor, openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { fixture, temporaryFolder } from '../support.ts';
 
 const WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'good', 'bad'];
 const TOKENIZER = {
   added_tokens: WORDS.slice(0, 5).map((content, id) => ({ id, content, special: true })),
   normalizer: { type: 'BertNormalizer', lowercase: true },
+  pre_tokenizer: { type: 'BertPreTokenizer' },
+  post_processor: null,
+  decoder: { type: 'WordPiece', prefix: '##' },
   model: { type: 'WordPiece', unk_token: '[UNK]', vocab: Object.fromEntries(WORDS.map((word, id) => [word, id])) },
 };
 const root = temporaryFolder();
@@ -108,8 +112,8 @@ const REFUSED: readonly [what: string, folder: string, pattern: RegExp][] = [
   ['a tokenizer without a model', base({ 'tokenizer.json': '{}' }), /tokenizer\.json: has no model/],
   [
     'a tokenizer of another kind',
-    base(model({ type: 'Unigram' })),
-    /model\.type is "Unigram"; wanted WordPiece or BPE/,
+    base(model({ type: 'WordLevel' })),
+    /model\.type is "WordLevel"; wanted WordPiece, BPE or Unigram/,
   ],
   [
     'no word for what is unknown',
@@ -179,10 +183,10 @@ test("a cache with the weights of another base, or a folder in a graph's place, 
   await other.expand();
   rmSync(one.cache, { recursive: true });
   cpSync(other.cache, one.cache, { recursive: true });
-  assert.equal(await baseVector(await openBase(one.folder)), whole);
+  assert.equal(await baseVector(await openBase(one.path)), whole);
   rmSync(join(one.cache, WEIGHTS_FILE));
   mkdirSync(join(one.cache, WEIGHTS_FILE));
-  assert.match(String(await opened(one.folder)), /weights\.bin: cannot be written .*set LORIKEET_CACHE/);
+  assert.match(String(await opened(one.path)), /weights\.bin: cannot be written .*set LORIKEET_CACHE/);
   const path = await cacheGraph(other, Uint8Array.of(1, 2, 3));
   rmSync(path);
   mkdirSync(path);

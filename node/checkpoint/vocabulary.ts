@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
-import { readJsonObject } from './json.ts';
+import { readJsonObject } from '../formats/json.ts';
 
 /** Kinds of tokenizer whose words are looked up as they are written here. */
 const KINDS: readonly unknown[] = [undefined, null, 'WordPiece', 'BPE', 'Unigram'];

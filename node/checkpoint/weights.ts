@@ -1,0 +1,163 @@
+/**
+ * @file The weights of a base expanded once to float32 in one file, piece by piece, from where every session of every peer maps
+ * the same pages; believed by its stamp, else compared with the base.
+ */
+import { closeSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder, writeFileAtomic, writePiecesAtomic } from '../atomic.ts';
+import { messageOf, UserError } from '../errors.ts';
+import type { Architecture } from '../model/architecture.ts';
+import type { WeightPlace } from '../model/base.ts';
+import { whileLocked } from './lock.ts';
+import { stampOf } from './stamp.ts';
+import { type Checkpoint, piecesOf } from './stored.ts';
+
+export const WEIGHTS_FILE = 'weights.bin';
+/** The stamp that weights.bin had once it was whole. */
+const STAMP_FILE = 'weights.stamp';
+const ALIGNMENT = 64;
+/** A file that is changed later than this after another change has another time, on any disk that is likely to be fast. */
+const TICK_MS = 20;
+
+type Places = ReadonlyMap<string, WeightPlace>;
+
+/** Where each parameter is to stand, in bytes. */
+export function placesOf(architecture: Architecture): Map<string, WeightPlace> {
+  const places = new Map<string, WeightPlace>();
+  let offset = 0;
+  for (const { name, shape } of architecture.parameters) {
+    const byteLength = 4 * shape.reduce((a, b) => a * b, 1);
+    places.set(name, { shape, offset, byteLength });
+    offset += aligned(byteLength);
+  }
+  return places;
+}
+
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}
+
+function sizeOf(places: Places): number {
+  const last = [...places.values()].at(-1)!;
+  return last.offset + aligned(last.byteLength);
+}
+
+/**
+ * Writes weights.bin unless it holds, number by number, what the base does. One process writes, others wait for it. Throws a
+ * UserError where the base or the disk fails.
+ */
+export async function writeWeights(cache: string, checkpoint: Checkpoint, places: Places): Promise<void> {
+  const path = join(cache, WEIGHTS_FILE);
+  if (isStamped(cache)) return;
+  await storing(path, async () => {
+    makeFolder(cache);
+    await whileLocked(cache, {}, async () => {
+      if (isStamped(cache)) return;
+      if (!holds(path, checkpoint, places)) {
+        removeUnfinished(cache);
+        await writePiecesAtomic(path, (file) => writeAll(file, checkpoint, places));
+      }
+      await stamp(cache);
+    });
+  });
+}
+
+function isStamped(cache: string): boolean {
+  const found = stampOf(join(cache, WEIGHTS_FILE));
+  try {
+    return found !== null && readFileSync(join(cache, STAMP_FILE), 'utf8') === found.text;
+  } catch {
+    return false;
+  }
+}
+
+async function stamp(cache: string): Promise<void> {
+  const found = stampOf(join(cache, WEIGHTS_FILE));
+  if (!found) return;
+  const ageMs = Date.now() - found.changedMs;
+  if (ageMs < TICK_MS) await sleep(Math.min(TICK_MS, TICK_MS - ageMs));
+  await writeFileAtomic(join(cache, STAMP_FILE), found.text);
+}
+
+/** What processes left that were ended while they wrote; nobody else writes now. */
+function removeUnfinished(cache: string): void {
+  for (const name of readdirSync(cache))
+    if (name.startsWith(WEIGHTS_FILE) && name.endsWith('.tmp')) rmSync(join(cache, name), { force: true });
+}
+
+async function writeAll(file: FileHandle, checkpoint: Checkpoint, places: Places): Promise<void> {
+  for (const [name, tensor] of checkpoint.tensors) {
+    let at = places.get(name)!.offset;
+    for (const piece of piecesOf(checkpoint, name, tensor)) {
+      const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
+      for (let done = 0; done < bytes.length; )
+        done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+      at += bytes.length;
+    }
+  }
+  await file.truncate(sizeOf(places));
+}
+
+/** Whether a file is of that size and has every tensor at its place. */
+function holds(path: string, checkpoint: Checkpoint, places: Places): boolean {
+  let file: number;
+  try {
+    const stat = statSync(path);
+    if (!stat.isFile() || stat.size !== sizeOf(places)) return false;
+    file = openSync(path, 'r');
+  } catch {
+    return false; // what cannot be read is written anew
+  }
+  try {
+    for (const [name, tensor] of checkpoint.tensors) {
+      let at = places.get(name)!.offset;
+      for (const piece of piecesOf(checkpoint, name, tensor)) {
+        const found = Buffer.alloc(piece.byteLength);
+        if (readSync(file, found, 0, found.length, at) !== found.length) return false;
+        if (!found.equals(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength))) return false;
+        at += found.length;
+      }
+    }
+    return true;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Every weight as one vector, in the order of the places. */
+export function readWeights(cache: string, places: Places): Float32Array {
+  const total = [...places.values()].reduce((sum, place) => sum + place.byteLength / 4, 0);
+  const vector = new Float32Array(total);
+  const file = openSync(join(cache, WEIGHTS_FILE), 'r');
+  try {
+    let at = 0;
+    for (const { offset, byteLength } of places.values()) {
+      // No more than 2 GB are read at once.
+      for (let done = 0; done < byteLength; ) {
+        const bytes = new Uint8Array(vector.buffer, at + done, Math.min(1 << 24, byteLength - done));
+        const count = readSync(file, bytes, 0, bytes.length, offset + done);
+        if (count === 0) throw new Error(`${WEIGHTS_FILE} ends early`);
+        done += count;
+      }
+      at += byteLength;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return vector;
+}
+
+/** Turns what the disk says into a UserError. */
+export async function storing(path: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    if (error instanceof UserError && error.mistake !== 'storage') throw error;
+    throw new UserError(
+      'storage',
+      `${path}: cannot be written (${messageOf(error)}); set LORIKEET_CACHE to a folder with room`,
+    );
+  }
+}
