@@ -82,10 +82,14 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   llama3: ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
 };
 
-/** Cosines and sines at positions [B, N] (float32). */
+/**
+ * Cosines and sines at positions [B, N] (float32). They are taken in float64, which a GPU leaves to the CPU: WGSL's own may be
+ * off by 2^-11, and by anything beyond pi (its specification, section 15.7.4.1), where a CPU's are exact to the last bit.
+ */
 export function turnAt(g: Graph, positions: Value, frequencies: Frequencies): Turn {
   const angles = op.Mul(g, op.Unsqueeze(g, positions, [2, 3]), constant(g, frequencies, [frequencies.length]));
-  return { cosine: op.Cos(g, angles), sine: op.Sin(g, angles) };
+  const exact = op.Cast(g, angles, 'float64');
+  return { cosine: op.Cast(g, op.Cos(g, exact), 'float32'), sine: op.Cast(g, op.Sin(g, exact), 'float32') };
 }
 
 /** x [B, N, heads, width] turned: the first half of a head's numbers are paired with the second. */

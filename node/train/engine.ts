@@ -26,6 +26,8 @@ export interface EngineOptions {
   readonly device: Device;
   /** 0: one a core. */
   readonly threads: number;
+  /** Where to write which back end ran each node of the graphs, as the engine is released. */
+  readonly profile?: string;
 }
 
 export interface TrainJob {
@@ -136,7 +138,10 @@ async function open(
   const build = kind === 'score' ? scoreGraph : trainGraph;
   const graph = build(base, options.trainable, question);
   const path = await cacheGraph(base, encodeOnnx(graph, WEIGHTS_FILE));
-  return openSession(path, device, { threads: options.threads });
+  return openSession(path, device, {
+    threads: options.threads,
+    ...(options.profile ? { profile: `${options.profile}-${kind}` } : {}),
+  });
 }
 
 /** Starts the device asked for; `auto` tries what onnxruntime lists, ending with the CPU. */

@@ -27,6 +27,8 @@ export interface SessionOptions {
   readonly threads?: number;
   /** `false` keeps external weights memory-mapped instead of repacked into private memory. */
   readonly prepack?: boolean;
+  /** Where onnxruntime writes, as the session is released, which back end ran each node: PROFILE and a date, `.json`. */
+  readonly profile?: string;
 }
 
 /** The devices this build of onnxruntime lists, most capable first, the CPU last. */
@@ -59,6 +61,7 @@ export async function openSession(
     executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
     logSeverityLevel: 3,
     ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
+    ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
     ...(options.prepack ? {} : { extra: { session: { disable_prepacking: '1' } } }),
   };
   const session = await (typeof model === 'string'
@@ -74,7 +77,10 @@ export async function openSession(
       const results = await session.run(tensors, outputs);
       return Object.fromEntries(outputs.map((name) => [name, results[name]!.data as TensorData]));
     },
-    release: () => session.release(),
+    release: async () => {
+      if (options.profile) session.endProfiling();
+      await session.release();
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import { peftKey, readPeftConfig, readPeftVector } from '../../node/model/peft.t
 import { type Trainable, trainableTensors } from '../../node/model/program.ts';
 import { type LabelWords, packBatch, withTargets } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
+import type { Device } from '../../node/train/session.ts';
 import { compareGradients, judge, type Report, readBack, relative } from './compare.ts';
 
 interface Case {
@@ -23,7 +24,7 @@ interface Case {
 }
 
 /** Runs a case of classification. */
-export async function classCase(folder: string): Promise<Report> {
+export async function classCase(folder: string, device: Device): Promise<Report> {
   const spec: Case = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8'));
   const expected = openSafetensors(join(folder, 'expected.safetensors'));
   const want = (name: string): Float32Array => tensorData(expected, name);
@@ -32,7 +33,7 @@ export async function classCase(folder: string): Promise<Report> {
   const trainable: Trainable = { type: 'lora', lora };
   const tensors = trainableTensors(base, trainable);
   const initial = readPeftVector(join(folder, 'adapter-init'), tensors);
-  const engine = await createEngine({ base: folder, trainable, device: 'cpu', threads: 1 });
+  const engine = await createEngine({ base: folder, trainable, device, threads: 1 });
 
   const sequences = spec.input_ids.map((row, i) => ({
     ids: row.slice(
@@ -93,7 +94,7 @@ export async function classCase(folder: string): Promise<Report> {
   await engine.release();
 
   if (spec.full_loss_hard !== undefined) {
-    const full = await fullGradient(folder, hardBatch, words);
+    const full = await fullGradient({ folder, device }, hardBatch, words);
     errors.fullLoss = Math.abs(full.loss - spec.full_loss_hard) / spec.full_loss_hard;
     Object.assign(
       gradientErrors,
@@ -104,11 +105,11 @@ export async function classCase(folder: string): Promise<Report> {
 }
 
 async function fullGradient(
-  folder: string,
+  { folder, device }: { folder: string; device: Device },
   batch: Parameters<Awaited<ReturnType<typeof createEngine>>['gradient']>[1],
   words: LabelWords,
 ) {
-  const engine = await createEngine({ base: folder, trainable: { type: 'full' }, device: 'cpu', threads: 1 });
+  const engine = await createEngine({ base: folder, trainable: { type: 'full' }, device, threads: 1 });
   const base = await openBase(folder);
   const result = await engine.gradient(await baseVector(base), batch, words);
   await engine.release();

@@ -8,6 +8,7 @@ import { type Trainable, trainableTensors } from '../../node/model/program.ts';
 import type { LabelWords, Passage } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
 import { packPassages, withWeights } from '../../node/train/packing.ts';
+import type { Device } from '../../node/train/session.ts';
 import { compareGradients, judge, type Report, readBack, relative } from './compare.ts';
 
 interface Case {
@@ -25,7 +26,7 @@ const LAYOUTS = { alone: 1, packed: 40 };
 const NO_WORDS: LabelWords = { ids: [], bias: [] };
 
 /** Runs a case of writing. */
-export async function tokenCase(folder: string): Promise<Report> {
+export async function tokenCase(folder: string, device: Device): Promise<Report> {
   const spec: Case = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8'));
   const expected = openSafetensors(join(folder, 'expected.safetensors'));
   const base = await openBase(folder);
@@ -33,7 +34,7 @@ export async function tokenCase(folder: string): Promise<Report> {
   const trainable: Trainable = { type: 'lora', lora };
   const tensors = trainableTensors(base, trainable);
   const initial = readPeftVector(join(folder, 'adapter-init'), tensors);
-  const engine = await createEngine({ base: folder, trainable, device: 'cpu', threads: 1 });
+  const engine = await createEngine({ base: folder, trainable, device, threads: 1 });
   const passages = passagesOf(spec);
   const errors: Record<string, number> = {};
   const gradientErrors: Record<string, number> = {};
