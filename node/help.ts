@@ -52,6 +52,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     'lorikeet sim replay results/faults.jsonl --run 3 --trace events.tsv',
   ],
   fields: ['lorikeet fields scenario', 'lorikeet fields experiment --json'],
+  doctor: ['lorikeet doctor', 'lorikeet doctor --base path/to/model --json'],
   models: ['lorikeet models', 'lorikeet models --json'],
   merge: ['lorikeet merge machine-1 machine-2 --out all', 'lorikeet merge shard-* --out results'],
 };

@@ -206,6 +206,10 @@ function createProgram(): Command {
   command('models', 'List the models of the Hugging Face cache on this disk.')
     .option('--json', 'print the list as one JSON object on stdout')
     .action(async (flags: Flags) => (await import('./commands/models.ts')).models(flags));
+  command('doctor', 'Look at this machine: try each back end by a tiny training step, and say what to do next.')
+    .option('--base <name>', 'the model whose step is tried', SETTINGS.base.default)
+    .option('--json', 'print what was found as one JSON object on stdout')
+    .action(async (flags: Flags) => (await import('./commands/doctor.ts')).doctor(flags));
   return program;
 }
 

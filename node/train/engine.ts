@@ -2,7 +2,7 @@
 
 import { type Base, cacheGraph, openBase } from '../checkpoint/base.ts';
 import { WEIGHTS_FILE } from '../checkpoint/weights.ts';
-import { messageOf, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
 import { type AdamWSettings, adamWFeeds } from '../model/adamw.ts';
 import { type Question, scoreGraph, type Trainable, trainableTensors, trainGraph } from '../model/program.ts';
@@ -15,6 +15,7 @@ import {
   listDevices,
   missingFor,
   openSession,
+  reasonIn,
   type Session,
   type TensorData,
 } from './session.ts';
@@ -153,14 +154,14 @@ async function startDevice(
   const failures: string[] = [];
   for (const device of candidates) {
     try {
-      const missing = missingFor(device);
+      const missing = missingFor(device, options.device !== 'auto');
       if (missing) throw new Error(missing);
       const session = await open(base, options, 'score labels', device);
       const notice = failures.length ? `training on the ${device.toUpperCase()} (${failures.join('; ')})` : null;
       return { session, device, notice };
     } catch (error) {
       if (error instanceof UserError) throw error;
-      failures.push(`${device}: ${messageOf(error).split('\n')[0]!.slice(0, 120)}`);
+      failures.push(`${device}: ${reasonIn(error)}`);
     }
   }
   throw new UserError(

@@ -1,5 +1,5 @@
 /** @file The one door to onnxruntime: opens a model file on a device and runs it. Runs inside the worker thread. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import * as ort from 'onnxruntime-node';
@@ -38,17 +38,36 @@ export function listDevices(): Exclude<Device, 'auto'>[] {
   return [...capable, 'cpu'];
 }
 
-/** Why a device cannot start here, as far as that shows without trying (a failed try prints lines of its own); else null. */
-export function missingFor(device: Exclude<Device, 'auto'>): string | null {
+/**
+ * Why a device is not to be tried here, as far as that shows without trying (a failed try prints lines of its own); else null.
+ * One that was asked for by name may be a processor that plays a graphics card, as SwiftShader does: slow, but good for tests.
+ */
+export function missingFor(device: Exclude<Device, 'auto'>, isAsked: boolean): string | null {
   if (process.platform !== 'linux') return null;
   if (device === 'cuda') {
     const binaries = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
     const provider = join(binaries, 'bin', 'napi-v6', 'linux', process.arch, 'libonnxruntime_providers_cuda.so');
     return existsSync(provider) ? null : 'its libraries are not installed';
   }
-  if (device !== 'webgpu' || process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES) return null;
+  if (device !== 'webgpu') return null;
   const drivers = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
-  return drivers.some((folder) => existsSync(folder)) ? null : 'there is no Vulkan driver';
+  const isDriven = process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES || drivers.some(holdsFiles);
+  if (!isDriven) return 'there is no Vulkan driver';
+  const cards = ['/dev/dri', '/dev/nvidia0', '/dev/dxg'];
+  return isAsked || cards.some((card) => existsSync(card)) ? null : 'there is no graphics card';
+}
+
+function holdsFiles(folder: string): boolean {
+  return existsSync(folder) && readdirSync(folder).length > 0;
+}
+
+/** What onnxruntime says of a device that does not start, without the place in its source. */
+export function reasonIn(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message
+    .replace(/^\S+:\d+ .*? was false\. ?/s, '')
+    .split('\n')[0]!
+    .slice(0, 120);
 }
 
 /** Opens an ONNX file (or bytes without external data). Throws what onnxruntime throws when the device cannot start. */
