@@ -1,7 +1,7 @@
 /**
  * @file Runs every test file, a few at a time, each in a process of its own under a deadline; ends with `N passed, N failed`.
  * uvu passes silently without `.run()` and waits for ever on an open handle, so a file without tests or past its deadline
- * counts as failed. `npm test -- PATTERN` runs the files whose path holds the pattern.
+ * counts as failed; a line `skipped: WHY` of a test is shown. `npm test -- PATTERN` runs the files whose path holds the pattern.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -52,6 +52,7 @@ function runFile(path: string): Promise<Outcome> {
       console.log(
         `${outcome.failed ? 'FAILED' : 'ok'}  ${relative(folder, path).replace(/\.js$/, '.ts')}  ${passed} of ${all}, ${seconds} s`,
       );
+      for (const [line] of text.matchAll(/skipped: .*$/gm)) console.log(line);
       if (outcome.failed) console.log(text);
       if (late) console.log(`stopped after ${FILE_DEADLINE_MS / 1000} s: something is left open`);
       if (all === 0 && !late) console.log('ran no test: does the file end with .run()?');

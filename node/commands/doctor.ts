@@ -17,7 +17,7 @@ export async function doctor(flags: Flags): Promise<void> {
   const listed = listDevices();
   const [machine, devices] = [
     await examine(dirname(base.cache)),
-    await tryDevices(name, listed, ({ device }) => display.live([`tried ${device}`])),
+    await tryDevices(name, listed, { onDone: ({ device }) => display.live([`tried ${device}`]) }),
   ];
   display.live([]);
   display.close();

@@ -74,10 +74,9 @@ function disk(use: Disk['use'], path: string): Disk {
   try {
     if (use === 'cache') mkdirSync(path, { recursive: true });
     writeFileSync(probe, '');
+    rmSync(probe);
   } catch (error) {
     problem = messageOf(error);
-  } finally {
-    rmSync(probe, { force: true });
   }
   try {
     const { bavail, bsize } = statfsSync(path);

@@ -37,17 +37,20 @@ const DEADLINE_MS = 180_000;
 const MAX_OUTPUT = 256 * 1024 * 1024;
 const MAX_PROBLEM = 200;
 
+export interface TryOptions {
+  readonly onDone?: (done: Try) => void;
+  /** The program that takes the step; it is given base, device and a folder. */
+  readonly program?: string;
+}
+
 /** Tries the devices one after the other, the CPU first. */
-export async function tryDevices(
-  base: string,
-  devices: readonly Named[],
-  onDone: (done: Try) => void = () => {},
-): Promise<Try[]> {
+export async function tryDevices(base: string, devices: readonly Named[], options: TryOptions = {}): Promise<Try[]> {
+  const { onDone = () => {}, program = fileURLToPath(new URL('./step.js', import.meta.url)) } = options;
   const tries: Try[] = [];
   let reference: Step | null = null;
   for (const device of [...devices].sort((a, b) => Number(b === 'cpu') - Number(a === 'cpu'))) {
     const missing = missingFor(device, true);
-    const answer = missing ? null : await stepApart(base, device);
+    const answer = missing ? null : await stepApart(program, base, device);
     if (device === 'cpu' && answer && 'loss' in answer) reference = answer;
     const done = missing ? untried(device, 'missing', missing) : judge(device, answer!, reference);
     tries.push(done);
@@ -74,8 +77,8 @@ function judge(device: Named, answer: Step | { problem: string }, reference: Ste
   if ('problem' in answer) return untried(device, 'fails', answer.problem);
   const { firstMs, ms, nodes, fallen, peakBytes } = answer;
   const error = device === 'cpu' || !reference ? null : distance(gradientOf(answer), gradientOf(reference));
-  const isFinite = Number.isFinite(answer.loss) && gradientOf(answer).every(Number.isFinite);
-  const problem = !isFinite
+  const allFinite = Number.isFinite(answer.loss) && gradientOf(answer).every(Number.isFinite);
+  const problem = !allFinite
     ? 'its loss or its gradient is not finite'
     : error !== null && !(error <= MOST_ERROR)
       ? `its gradient is ${error.toExponential(1)} off the CPU's; at most ${MOST_ERROR} would do`
@@ -99,10 +102,9 @@ function distance(a: Float32Array, b: Float32Array): number {
 }
 
 /** Runs the step in a child process. What the child says beside its answer is kept for where it ends without one. */
-async function stepApart(base: string, device: Named): Promise<Step | { problem: string }> {
+async function stepApart(program: string, base: string, device: Named): Promise<Step | { problem: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'lorikeet-doctor-'));
   try {
-    const program = fileURLToPath(new URL('./step.js', import.meta.url));
     const { code, signal, out, said, isLate } = await runApart([program, base, device, folder]);
     const answer = answerIn(out);
     if (answer) return answer;
