@@ -1,11 +1,11 @@
 /** @file `lorikeet doctor`: what this machine has to train with, each back end tried, a verdict and the next command. */
 import { dirname } from 'node:path';
+import { openBase } from '../checkpoint/base.ts';
 import { createDisplay } from '../display.ts';
 import { examine } from '../doctor/machine.ts';
 import { diagnose, reportLines } from '../doctor/report.ts';
 import { tryDevices } from '../doctor/tries.ts';
 import { EXIT } from '../errors.ts';
-import { openBase } from '../model/base.ts';
 import { listDevices, missingFor } from '../train/session.ts';
 import type { Flags } from './flags.ts';
 

@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net';
 import { arch, cpus, freemem, networkInterfaces, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
-import { packageVersion } from '../model/base.ts';
+import { packageVersion } from '../package.ts';
 
 export interface Machine {
   readonly versions: Readonly<Record<'lorikeet' | 'node' | 'onnxruntime' | 'platform', string>>;

@@ -6,8 +6,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { openBase } from '../checkpoint/base.ts';
 import { messageOf } from '../errors.ts';
-import { openBase } from '../model/base.ts';
 import { initialLora } from '../model/lora.ts';
 import { type Trainable, trainableTensors } from '../model/program.ts';
 import { type LabelWords, packBatch, type TrainBatch, withTargets } from '../train/batch.ts';
