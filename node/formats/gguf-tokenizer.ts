@@ -4,7 +4,7 @@
  */
 import { UserError } from '../errors.ts';
 import { type Gguf, ggufValue } from './gguf.ts';
-import { type Merge, mergesOf, spellingOf } from './merges.ts';
+import { type Merge, mergesOf, type Ranks, ranksOf, spellingOf } from './merges.ts';
 
 interface AddedToken {
   readonly id: number;
@@ -13,14 +13,18 @@ interface AddedToken {
   readonly normalized: boolean;
 }
 
-/** What tokenizer.json holds, as much as the library reads. */
+/** What tokenizer.json holds, as much as the library reads; vocabulary and merges are listed when they are first asked for. */
 export interface TokenizerJson {
   readonly added_tokens: readonly AddedToken[];
   readonly normalizer: object | null;
   readonly pre_tokenizer: object | null;
   readonly post_processor: object | null;
   readonly decoder: object;
-  readonly model: { readonly vocab: Readonly<Record<string, number>>; readonly unk_token: string | null };
+  readonly model: {
+    readonly vocab: Readonly<Record<string, number>>;
+    readonly merges: readonly Merge[];
+    readonly unk_token: string | null;
+  };
 }
 
 export interface GgufTokenizer {
@@ -31,10 +35,13 @@ export interface GgufTokenizer {
    * user-defined are ordinary text.
    */
   readonly content: TokenizerJson;
+  /** The content's vocabulary and merges told one at a time, since the lists take long; null: they are only listed. */
+  readonly told: { readonly ids: Pick<ReadonlyMap<string, number>, 'get' | 'has'>; readonly ranks: Ranks } | null;
   /** What tokenizer_config.json holds. */
   readonly config: Readonly<Record<string, unknown>>;
   /** The tokens by id. */
   readonly vocabulary: readonly string[];
+  readonly ids: ReadonlyMap<string, number>;
   readonly bos: number | null;
   readonly eos: number | null;
   readonly pad: number | null;
@@ -57,6 +64,8 @@ interface Kind {
   readonly preTokenizer: object | null;
   readonly decoder: object;
   readonly model: object;
+  readonly merges: () => readonly Merge[];
+  readonly ranks: Ranks | null;
   /** How a token that is text is looked for: as it is, or after the text's normalizer, which the token goes through too. */
   readonly added: (name: string) => { readonly content: string; readonly normalized: boolean };
   /** The token that stands for what the vocabulary lacks. */
@@ -118,7 +127,7 @@ export function ggufTokenizer(file: Gguf): GgufTokenizer {
     pre_tokenizer: kind.preTokenizer,
     post_processor: isWhole ? template(begin, end) : null,
     decoder: kind.decoder,
-    model: { ...kind.model, unk_token: kind.unknown, vocab: vocabularyOf(tokens, kind, isWhole) },
+    model: modelOf(tokens, kind, isWhole),
   });
   const chatTemplate = ggufValue(file, 'tokenizer.chat_template', 'text') ?? null;
   const config = {
@@ -128,12 +137,13 @@ export function ggufTokenizer(file: Gguf): GgufTokenizer {
     clean_up_tokenization_spaces: false,
     ...(chatTemplate === null ? {} : { chat_template: chatTemplate }),
   };
-  const vocabulary = tokens.names;
   return {
     whole: json(true),
     content: json(false),
+    told: kind.ranks === null ? null : { ids: contentIds(tokens, kind), ranks: kind.ranks },
     config,
-    vocabulary,
+    vocabulary: tokens.names,
+    ids: tokens.byName,
     bos,
     eos,
     pad,
@@ -172,6 +182,36 @@ function addedTokens({ names, types }: Tokens, kind: Kind, isWhole: boolean): Ad
       added.push({ id, special: true, content: name, normalized: false });
   }
   return added;
+}
+
+function modelOf(tokens: Tokens, kind: Kind, isWhole: boolean): TokenizerJson['model'] {
+  const vocab = once(() => vocabularyOf(tokens, kind, isWhole));
+  return {
+    ...kind.model,
+    unk_token: kind.unknown,
+    get vocab() {
+      return vocab();
+    },
+    get merges() {
+      return kind.merges();
+    },
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+function contentIds({ types, byName }: Tokens, { unknown }: Kind): Pick<Map<string, number>, 'get' | 'has'> {
+  const get = (name: string): number | undefined => {
+    const id = byName.get(name);
+    return id !== undefined && (types[id] !== CONTROL || name === unknown) ? id : undefined;
+  };
+  return { get, has: (name) => get(name) !== undefined };
 }
 
 /** A token named __proto__ is one like any other. */
@@ -243,7 +283,9 @@ function byteLevel(file: Gguf, tokens: Tokens, fail: Fail): Kind {
     normalizer: splitting.normalizer ?? null,
     preTokenizer: { type: 'Sequence', pretokenizers: [...splitting.cuts.map(split), bytes] },
     decoder: { type: 'ByteLevel' },
-    model: { type: 'BPE', ignore_merges: splitting.ignoresMerges ?? false, merges },
+    model: { type: 'BPE', ignore_merges: splitting.ignoresMerges ?? false },
+    merges: () => merges,
+    ranks: null,
     added: (content) => ({ content, normalized: false }),
     unknown: null,
     addsBos: splitting.addsBos ?? false,
@@ -258,7 +300,6 @@ function sentencePiece(file: Gguf, tokens: Tokens, fail: Fail): Kind {
   if (scores.length !== tokens.names.length) fail(`${scores.length} scores for ${tokens.names.length} tokens`);
   const unknown = ggufValue(file, 'tokenizer.ggml.unknown_token_id', 'number') ?? 0;
   if (tokens.names[unknown] === undefined) fail(`tokenizer.ggml.unknown_token_id is ${unknown}`);
-  const merges = mergesOf(tokens, scores, MOST_MERGES) ?? fail(`more than ${MOST_MERGES} ways to merge tokens`);
   const prefix = ggufValue(file, 'tokenizer.ggml.add_space_prefix', 'flag') ?? true;
   const replace = { type: 'Replace', pattern: { String: ' ' }, content: SPACE };
   const prepend = { type: 'Prepend', prepend: SPACE };
@@ -272,12 +313,9 @@ function sentencePiece(file: Gguf, tokens: Tokens, fail: Fail): Kind {
     normalizer: { type: 'Sequence', normalizers: prefix ? [prepend, replace] : [replace] },
     preTokenizer: null,
     decoder: { type: 'Sequence', decoders },
-    model: {
-      type: 'BPE',
-      fuse_unk: true,
-      byte_fallback: tokens.byName.has(spellingOf(0)),
-      merges,
-    },
+    model: { type: 'BPE', fuse_unk: true, byte_fallback: tokens.byName.has(spellingOf(0)) },
+    merges: once(() => mergesOf(tokens, scores, MOST_MERGES) ?? fail(`more than ${MOST_MERGES} ways to merge tokens`)),
+    ranks: ranksOf(tokens, scores),
     added: (name) => ({ content: name.replaceAll(SPACE, ' '), normalized: !prefix }),
     unknown: tokens.names[unknown]!,
     addsBos: true,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { messageOf, UserError } from '../errors.ts';
 import { openGguf } from './gguf.ts';
-import { ggufTokenizer } from './gguf-tokenizer.ts';
+import { type GgufTokenizer, ggufTokenizer } from './gguf-tokenizer.ts';
 import { readableToken } from './readable.ts';
 
 /** A token that no text spells. */
@@ -91,6 +91,11 @@ interface Parts {
   readonly config: Config;
   readonly eos: readonly number[];
   readonly chatTemplate: string | null;
+  /** The tokens by id. */
+  readonly vocabulary: readonly string[];
+  readonly ids: ReadonlyMap<string, number>;
+  /** Of users' texts. */
+  readonly library: Tokenizer;
 }
 
 const LANGUAGE_FILES = 'tokenizer.json and tokenizer_config.json';
@@ -105,10 +110,8 @@ export function openTokenizer(path: string): TextTokenizer {
   }
 }
 
-function createTokenizer({ whole, content, specials, config, eos, chatTemplate }: Parts): TextTokenizer {
-  const vocabulary = vocabularyOf(whole);
-  const ids = new Map(vocabulary.map((token, id) => [token, id]));
-  const library = new Tokenizer(content, config);
+function createTokenizer(parts: Parts): TextTokenizer {
+  const { whole, content, specials, config, eos, chatTemplate, vocabulary, ids, library } = parts;
   const encode = encoderOf(library, content);
   const decode = decoderOf(library, vocabulary, specials);
   const byName = new Map(specials.map((token) => [token.content, token]));
@@ -241,13 +244,18 @@ function partsOfFolder(folder: string): Parts {
   const added = whole.added_tokens ?? [];
   const special = added.filter((token) => token.special || named.has(token.content) || MARKED.test(token.content));
   const template = join(folder, 'chat_template.jinja');
+  const content = withoutSpecial(whole, special);
+  const vocabulary = vocabularyOf(whole);
   return {
     whole,
-    content: withoutSpecial(whole, special),
+    content,
     specials: special.map(specialToken),
     config,
     eos: endsOf(maybe('generation_config.json').eos_token_id ?? maybe('config.json').eos_token_id),
     chatTemplate: existsSync(template) ? readFileSync(template, 'utf8') : chatTemplateOf(config.chat_template),
+    vocabulary,
+    ids: new Map(vocabulary.map((token, id) => [token, id])),
+    library: new Tokenizer(content, config),
   };
 }
 
@@ -296,7 +304,8 @@ function chatTemplateOf(template: unknown): string | null {
 }
 
 function partsOfGguf(path: string): Parts {
-  const { whole, content, config, eot, chatTemplate } = ggufTokenizer(openGguf(path));
+  const tokenizer = ggufTokenizer(openGguf(path));
+  const { whole, content, config, eot, chatTemplate, vocabulary, ids } = tokenizer;
   return {
     whole,
     content,
@@ -304,5 +313,24 @@ function partsOfGguf(path: string): Parts {
     config,
     eos: eot === null ? [] : [eot],
     chatTemplate,
+    vocabulary,
+    ids,
+    library: libraryOf(tokenizer),
   };
+}
+
+/** The library's tokenizer of users' texts; told vocabulary and merges where they need not be listed. */
+function libraryOf({ content, config, told, vocabulary }: GgufTokenizer): Tokenizer {
+  if (told === null) return new Tokenizer(content, config);
+  const { vocab: _, merges: __, ...flags } = Object.getOwnPropertyDescriptors(content.model) as PropertyDescriptorMap;
+  const model = Object.defineProperties({ vocab: {}, merges: [] }, flags);
+  const library = new Tokenizer({ ...content, model }, config);
+  const { ids, ranks } = told;
+  Object.assign(library.model!, {
+    vocab: vocabulary,
+    tokens_to_ids: ids,
+    unk_token_id: ids.get(content.model.unk_token ?? ''),
+    bpe_ranks: ranks,
+  });
+  return library;
 }

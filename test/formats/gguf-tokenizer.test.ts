@@ -10,7 +10,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openGguf } from '../../node/formats/gguf.ts';
 import { type GgufTokenizer, ggufTokenizer } from '../../node/formats/gguf-tokenizer.ts';
-import { mergesOf } from '../../node/formats/merges.ts';
+import { mergesOf, ranksOf } from '../../node/formats/merges.ts';
 import { fixture } from '../support.ts';
 import { ggufBytes, type Typed, written } from './parts/writer.ts';
 
@@ -76,6 +76,40 @@ for (const [kind, { texts, ids }] of Object.entries(golden.sentencePiece)) {
     }
   });
 }
+
+test('merges told one at a time are those of the list, in its order', () => {
+  for (const kind of Object.keys(golden.sentencePiece)) {
+    const { content, told } = opened(sentencePiece(kind));
+    const ranks = content.model.merges.map((merge) => told!.ranks.get(JSON.stringify(merge)));
+    assert.ok(ranks.length > 50);
+    for (const [i, rank] of ranks.entries())
+      assert.ok(i === 0 || rank! > ranks[i - 1]!, `${kind}: ${content.model.merges[i]}`);
+    for (const token of ['a', ',', '"', '\\', 'the', '\u2581', '</s>']) {
+      for (const other of ['a', ',', '"', '\\', 'e', '</s>']) {
+        const isListed = content.model.merges.some(([left, right]) => left === token && right === other);
+        assert.is(told!.ranks.get(JSON.stringify([token, other])) !== undefined, isListed, `${token} ${other}`);
+      }
+    }
+    assert.equal(told!.ids.get('</s>'), undefined);
+  }
+});
+
+test('scores that are alike are listed: what merges first is told by more than them', () => {
+  const names = ['a', 'b', ',', '"', ',"', 'ab', '",'];
+  const tokens = { names, types: names.map(() => 1), byName: new Map(names.map((name, id) => [name, id])) };
+  assert.is(ranksOf(tokens, [0, -1, -2, -3, -4, -4, -5]), null);
+  const ranks = ranksOf(tokens, [0, -1, -2, -3, -4, -5, -6])!;
+  const ordered = [
+    [',', '"'],
+    ['a', 'b'],
+    ['"', ','],
+  ].map((pair) => ranks.get(JSON.stringify(pair))!);
+  assert.equal(
+    [...ordered].sort((a, b) => a - b),
+    ordered,
+  );
+  assert.is(ranks.get(JSON.stringify([',', ','])), undefined);
+});
 
 test('control tokens are in prompts, never in texts of users', () => {
   const tokenizer = opened(byteLevel('smollm'));
