@@ -118,9 +118,11 @@ function createProgram(): Command {
       ),
     ),
     (_name, setting) => !setting.arithmetic,
-  ).action(async (words: string[], flags: Flags) =>
-    (await import('./commands/join.ts')).join(words, flags, settingsOf(flags)),
-  );
+  )
+    .option('--download', "bring the run's base from the Hub where it is not here, without asking")
+    .action(async (words: string[], flags: Flags) =>
+      (await import('./commands/join.ts')).join(words, flags, settingsOf(flags)),
+    );
 
   withData(withMachine(command('eval', 'Score an adapter on labelled texts, and its base beside it.')))
     .requiredOption('--adapter <dir>', 'a PEFT adapter folder')
@@ -203,6 +205,10 @@ function createProgram(): Command {
     .argument('<folders...>', 'result folders')
     .option('--out <dir>', 'where the records go; then ask for the --report', 'results')
     .action(async (folders: string[], flags: Flags) => (await import('./commands/merge.ts')).merge(folders, flags));
+  command('fetch', 'Download a model of the Hub into its cache; an interrupted download goes on where it stopped.')
+    .argument('<model>', 'org/name, org/name@revision, or org/name:FILE.gguf')
+    .option('--json', 'print where it lies as one JSON object on stdout')
+    .action(async (name: string, flags: Flags) => (await import('./commands/fetch.ts')).fetchToCache(name, flags));
   command('models', 'List the models of the Hugging Face cache on this disk.')
     .option('--json', 'print the list as one JSON object on stdout')
     .action(async (flags: Flags) => (await import('./commands/models.ts')).models(flags));

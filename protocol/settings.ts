@@ -10,7 +10,7 @@ const NUMBERS = /^(off|(-?\d+(\.\d+)?(e-?\d+)?(,|$))*)$/;
 export const SETTINGS = {
   base: text(
     'lorikeet-mini',
-    'base model: the bundled one, or a Hugging Face folder',
+    'base model: the bundled one, a Hugging Face folder, a .gguf file, or org/name[@revision] of the Hub',
     'it ships with the package',
     false,
   ),

@@ -1,7 +1,7 @@
 /** @file A model as llama.cpp keeps it: one GGUF file, its tensors turned back to what Transformers computes with. */
 import { UserError } from '../errors.ts';
 import { readRows } from '../formats/dequantise.ts';
-import { type Gguf, ggufValue, openGguf } from '../formats/gguf.ts';
+import { type Gguf, openGguf } from '../formats/gguf.ts';
 import type { Architecture } from '../model/architecture.ts';
 import { makeArchitecture } from '../model/config.ts';
 import { ggufConfig, ggufKind } from './gguf-config.ts';
@@ -51,12 +51,18 @@ function checkNames(file: Gguf, architecture: Architecture, names: GgufNames): v
 }
 
 function checkVocabulary(file: Gguf, { vocabulary }: Architecture): void {
-  const tokens = ggufValue(file, 'tokenizer.ggml.tokens', 'texts');
-  if (tokens === undefined || tokens.length <= vocabulary) return;
+  const place = file.keys.get('tokenizer.ggml.tokens');
+  // A list begins with the type of its elements and how many there are.
+  const tokens = place?.type === 'string[]' ? countAt(file, place.begin + 4) : 0;
+  if (tokens <= vocabulary) return;
   throw new UserError(
     'incompatible',
-    `${file.path}: has ${tokens.length} tokens; the embeddings have ${vocabulary} rows: tokenizer and weights do not belong together`,
+    `${file.path}: has ${tokens} tokens; the embeddings have ${vocabulary} rows: tokenizer and weights do not belong together`,
   );
+}
+
+function countAt(file: Gguf, begin: number): number {
+  return Number(new DataView(file.read(begin, begin + 8).buffer).getBigUint64(0, true));
 }
 
 interface Wanted {

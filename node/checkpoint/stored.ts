@@ -48,8 +48,9 @@ export function* piecesOf({ path }: Checkpoint, name: string, tensor: StoredTens
 }
 
 function areFinite(data: Float32Array): boolean {
-  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false;
-  return true;
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += 0 * data[i]!; // what is not finite gives NaN
+  return sum === 0;
 }
 
 /** Where the head is said to be the embeddings, a head of its own must be them: else nobody knows which is meant. */

@@ -6,10 +6,12 @@ import { checkSettings, openRun } from '../train/run.ts';
 import type { Task } from '../train/task.ts';
 import { dataOptions } from './dataflags.ts';
 import type { Flags } from './flags.ts';
+import { provideBase } from './provide.ts';
 
 export async function check(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const options = dataOptions(flags);
   const file = openData(String(flags.data), options);
+  if (given.base !== undefined) await provideBase(String(given.base), { isNamed: true, flags });
   const { task } = await openRun(checkSettings(given, 'check'));
   const found = await inspectTexts(task, file, labelData(file, task, options));
   console.log(flags.json ? JSON.stringify(found) : inspectionLines(found).join('\n'));

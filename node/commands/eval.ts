@@ -10,10 +10,12 @@ import { classCounts, majorityShare } from '../train/score.ts';
 import { createTrainer } from '../train/trainer.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, interruptSignal } from './flags.ts';
+import { provideBase } from './provide.ts';
 import { hasPrior, scoreLines } from './scores.ts';
 
 export async function evaluateAdapter(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const path = String(flags.data);
+  if (given.base !== undefined) await provideBase(String(given.base), { isNamed: true, flags });
   const { run, vector, notes } = await readAdapter(String(flags.adapter), given);
   const options = dataOptions(flags);
   const file = openData(path, options);
@@ -27,7 +29,7 @@ export async function evaluateAdapter(flags: Flags, given: Readonly<Record<strin
   const display = createDisplay();
   const interrupt = interruptSignal(() => display.note('stopping'));
   const trainer = await createTrainer({
-    base: run.settings.base,
+    base: run.base.path,
     trainable: { type: 'lora', lora: run.lora },
     ...deviceFlags(flags),
   });

@@ -1,6 +1,8 @@
 /** @file `lorikeet join`: fetches the run from whoever invited, checks it against the invite, and takes part. */
+import { existsSync } from 'node:fs';
 import { CODECS, decode } from '../../protocol/codec.ts';
 import { hostBeside, idIn, mergeAddresses } from '../addresses.ts';
+import { BUNDLED, hubName } from '../checkpoint/places.ts';
 import type { Display } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { type Invite, parseInvite } from '../invite.ts';
@@ -8,6 +10,7 @@ import { checkSettings, openRun, type Run, runIdOf, startFrom } from '../train/r
 import { type Beginning, openSaved } from './begin.ts';
 import type { Flags } from './flags.ts';
 import { type Prepared, preparePeer, readTexts } from './prepare.ts';
+import { provideBase } from './provide.ts';
 
 export async function join(
   words: readonly string[],
@@ -18,7 +21,7 @@ export async function join(
   refuseOdd(words);
   const flags: Flags = { host: hostBeside(invite.addresses), ...options };
   const prepared = preparePeer(flags);
-  const beginning = await joinRun(invite, prepared, given);
+  const beginning = await joinRun(invite, prepared, { flags, given });
   const { run } = beginning;
   const { runPeer } = await import('./peer.ts');
   await runPeer(flags, prepared, {
@@ -34,7 +37,7 @@ export async function join(
 async function joinRun(
   invite: Invite,
   { saved, folder, isOver, display }: Prepared,
-  given: Readonly<Record<string, unknown>>,
+  { flags, given }: { flags: Flags; given: Readonly<Record<string, unknown>> },
 ): Promise<Beginning> {
   const held = saved ? runIdOf(saved.settings) : null;
   if (saved && held !== invite.runId && !isOver)
@@ -46,7 +49,9 @@ async function joinRun(
     const { follows, earlierRounds } = saved;
     return { run: await openSaved({ saved, folder }, given), isBack: true, follows, earlierRounds };
   }
-  const bare = await openRun(checkSettings({ ...(await fetchSettings(invite)), ...given }, 'join'));
+  const settings = checkSettings({ ...(await fetchSettings(invite)), ...given }, 'join');
+  await findBase(settings.base, { isNamed: given.base !== undefined, flags, display });
+  const bare = await openRun(settings);
   if (bare.runId !== invite.runId)
     throw new UserError(
       'incompatible',
@@ -55,6 +60,15 @@ async function joinRun(
   if (held) display.note(`${folder}: run ${held} is over; its place is taken by run ${bare.runId}`);
   const run = bare.start ? bare : startFrom(bare, await fetchAdapter(invite, bare, display));
   return { run, isBack: false, follows: held, earlierRounds: 0 };
+}
+
+/** Sees to it that the base can be opened. What another machine calls a path is none here, unless the same lies there. */
+async function findBase(base: string, how: Parameters<typeof provideBase>[1]): Promise<void> {
+  if (how.isNamed || base === BUNDLED || existsSync(base) || hubName(base)) return provideBase(base, how);
+  throw new UserError(
+    'usage',
+    `base ${base}: what the run is built on where it was started, and not here; wanted --base with your copy of the same model: a folder, a GGUF file, or its name on the Hub`,
+  );
 }
 
 /** The adapter that a run starts from, from whoever invited. */

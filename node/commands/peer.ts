@@ -182,7 +182,7 @@ async function serve(display: Display, invite: string, signal: AbortSignal): Pro
 }
 
 function startTrainer(flags: Flags, run: Run): Promise<Trainer> {
-  return createTrainer({ base: run.settings.base, trainable: { type: 'lora', lora: run.lora }, ...deviceFlags(flags) });
+  return createTrainer({ base: run.base.path, trainable: { type: 'lora', lora: run.lora }, ...deviceFlags(flags) });
 }
 
 /** Resolves to false when the signal aborts. */

@@ -7,12 +7,15 @@ import type { YamlFile } from '../yaml.ts';
 import { type Beginning, beginRun } from './begin.ts';
 import type { Flags } from './flags.ts';
 import { preparePeer, readTexts } from './prepare.ts';
+import { provideBase } from './provide.ts';
 
 export async function up(options: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const flags: Flags = { host: '127.0.0.1', ...options };
   const prepared = preparePeer(flags);
   const config = await readConfig(flags.config);
   const check = (all: Readonly<Record<string, unknown>>): Run['settings'] => checkWith(all, given, config);
+  const named = given.base ?? config?.given.base ?? prepared.saved?.settings.base;
+  if (named !== undefined) await provideBase(String(named), { isNamed: true, flags, display: prepared.display });
   const beginning = await beginRun(flags, prepared, { wanted: { ...config?.given, ...given }, check });
   const { run, isBack } = beginning;
   const { saved, folder, display } = prepared;

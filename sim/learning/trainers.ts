@@ -11,8 +11,8 @@ export function createTrainerCache(threads: number): { get: GetTrainer; stop: ()
   return {
     get: (run, full) => {
       const trainable = full ? ({ type: 'full' } as const) : ({ type: 'lora', lora: run.lora } as const);
-      const key = JSON.stringify([run.settings.base, trainable]);
-      const trainer = kept.get(key) ?? createTrainer({ base: run.settings.base, trainable, device: 'cpu', threads });
+      const key = JSON.stringify([run.base.path, trainable]);
+      const trainer = kept.get(key) ?? createTrainer({ base: run.base.path, trainable, device: 'cpu', threads });
       kept.set(key, trainer);
       return trainer;
     },

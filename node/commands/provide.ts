@@ -1,0 +1,67 @@
+/** @file Brings a base that is named as on the Hub into its cache before a command opens it, where it is not there yet. */
+import { createInterface } from 'node:readline/promises';
+import { hubEnvironment } from '../checkpoint/environment.ts';
+import { cachedModel, fetchModel } from '../checkpoint/hub.ts';
+import { MAIN, type ModelName } from '../checkpoint/names.ts';
+import { hubName, modelPath } from '../checkpoint/places.ts';
+import { createDisplay, type Display } from '../display.ts';
+import { UserError } from '../errors.ts';
+import { type Flags, interruptSignal } from './flags.ts';
+
+interface Provision {
+  /** Whether the user named the base: it is downloaded without further questions. */
+  readonly isNamed: boolean;
+  readonly flags: Flags;
+  readonly display?: Display;
+}
+
+/** Throws a UserError where the base is not here and is not to be downloaded, and what a download throws. */
+export async function provideBase(name: string, { isNamed, flags, display }: Provision): Promise<void> {
+  const wanted = hubName(name);
+  if (!wanted || cachedModel(hubEnvironment(), wanted, wanted.gguf)) return;
+  if (!isNamed && !flags.download && !(await agrees(name)))
+    throw new UserError(
+      'usage',
+      `base ${name}: not on this machine; --download brings it from the Hub, --base names a copy that you have`,
+    );
+  await download(wanted, display ?? createDisplay());
+}
+
+/** Downloads a model, what is missing of it; gives its folder, or its GGUF file. */
+export async function download({ name, revision, gguf }: ModelName, display: Display): Promise<string> {
+  const interrupt = interruptSignal(() => display.note('stopping; what has come is kept'));
+  const megabyte = 1e6;
+  try {
+    const model = await fetchModel(`${name}@${revision}`, {
+      ...(gguf === undefined ? {} : { gguf }),
+      signal: interrupt.signal,
+      onNotice: display.note,
+      onProgress: ({ file, done, total }) =>
+        display.progress(
+          `downloading ${name}${revision === MAIN ? '' : `@${revision}`}, MB`,
+          done / megabyte,
+          Math.ceil(total / megabyte),
+          file,
+        ),
+    });
+    return modelPath(model);
+  } finally {
+    interrupt.dispose();
+    display.close();
+  }
+}
+
+/** Asks on a terminal; elsewhere nobody can answer, so nothing is downloaded. */
+async function agrees(name: string): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const { endpoint } = hubEnvironment();
+    const answer = await lines.question(
+      `This run's base is ${name}, which is not here. Download it from ${endpoint}? [y/N] `,
+    );
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    lines.close();
+  }
+}
