@@ -28,6 +28,7 @@ import { createLibp2p } from 'libp2p';
 import { PROTOCOL_VERSION } from '../protocol/frame.ts';
 import { idIn, nobodyOf, placeOf, portIn, reasonsOf } from './addresses.ts';
 import { codeOf, messageOf, UserError } from './errors.ts';
+import { stopWhole } from './leftovers.ts';
 import {
   DIAL_DEADLINE_MS,
   GOSSIP_LIMITS,
@@ -229,7 +230,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     stop: async () => {
       stopping.abort();
       for (const line of [...lines.values()]) line.end();
-      await Promise.race([node.stop(), new Promise((resolve) => setTimeout(resolve, STOP_DEADLINE_MS).unref())]);
+      await Promise.race([stopWhole(node), new Promise((resolve) => setTimeout(resolve, STOP_DEADLINE_MS).unref())]);
     },
   };
 }
@@ -316,7 +317,7 @@ async function visit<T>(key: Uint8Array, act: (node: Libp2p) => Promise<T>): Pro
   try {
     return await act(node);
   } finally {
-    await node.stop();
+    await stopWhole(node);
   }
 }
 

@@ -2,7 +2,7 @@
 import { CODECS, type CodecName, PIECE } from './codec.ts';
 import type { RunSettings } from './config.ts';
 import { type Columns, dot, productSvd } from './lowrank.ts';
-import { distance, mean } from './vector.ts';
+import { difference, distance, mean } from './vector.ts';
 
 /** The weight of an edge between members of these degrees: symmetric, and at most 1 / (1 + own degree). */
 export function edgeWeight(degree: number, otherDegree: number): number {
@@ -155,8 +155,9 @@ export function sumProducts(
 export function crossTerm(vectors: readonly Float32Array[], factors: readonly FactorPair[]): number | null {
   if (vectors.length < 2 || factors.length === 0) return null;
   const centre = mean(vectors);
-  const terms = vectors.map((vector): Term => ({ vector, weight: 1 / vectors.length }));
-  const drifts = terms.map(({ vector, weight }): Term => ({ vector: vector.map((x, i) => x - centre[i]!), weight }));
+  const weight = 1 / vectors.length;
+  const terms = vectors.map((vector): Term => ({ vector, weight }));
+  const drifts = vectors.map((vector): Term => ({ vector: difference(vector, centre), weight }));
   const squares = (of: readonly Term[]): number =>
     factors.reduce((sum, pair) => sum + squareOf(leftOf(of, pair), rightOf(of, pair)), 0);
   const whole = squares(terms);
@@ -174,28 +175,28 @@ function squareOf(left: Columns, right: Columns): number {
 }
 
 /** w B of every term side by side: [outputs, terms x rank]. */
-function leftOf(terms: readonly Term[], pair: FactorPair): Columns {
-  return columnsOf(terms, pair.outputs, pair.rank, ({ vector, weight }, i, r) => {
-    return weight * vector[pair.b + i * pair.rank + r]!;
-  });
+function leftOf(terms: readonly Term[], { b, outputs, rank }: FactorPair): Columns {
+  const columnOf = ({ vector, weight }: Term, r: number): Float64Array => {
+    const column = new Float64Array(outputs);
+    for (let i = 0; i < outputs; i++) column[i] = weight * vector[b + i * rank + r]!;
+    return column;
+  };
+  return { rows: outputs, columns: columnsOf(terms, rank, columnOf) };
 }
 
 /** A^T of every term side by side: [inputs, terms x rank]. */
-function rightOf(terms: readonly Term[], pair: FactorPair): Columns {
-  return columnsOf(terms, pair.inputs, pair.rank, ({ vector }, j, r) => vector[pair.a + r * pair.inputs + j]!);
+function rightOf(terms: readonly Term[], { a, inputs, rank }: FactorPair): Columns {
+  const columnOf = ({ vector }: Term, r: number): Float64Array =>
+    new Float64Array(vector.subarray(a + r * inputs, a + (r + 1) * inputs));
+  return { rows: inputs, columns: columnsOf(terms, rank, columnOf) };
 }
 
-/** The factors of all terms side by side: [size, terms x rank]. */
 function columnsOf(
   terms: readonly Term[],
-  size: number,
   rank: number,
-  at: (term: Term, i: number, r: number) => number,
-): Columns {
-  const columns = terms.flatMap((term) =>
-    Array.from({ length: rank }, (_, r) => Float64Array.from({ length: size }, (_, i) => at(term, i, r))),
-  );
-  return { rows: size, columns };
+  columnOf: (term: Term, r: number) => Float64Array,
+): Float64Array[] {
+  return terms.flatMap((term) => Array.from({ length: rank }, (_, r) => columnOf(term, r)));
 }
 
 /** Root mean square length of A's first rows; 1 where they are zero. */

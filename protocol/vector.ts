@@ -28,12 +28,19 @@ export function distance(a: Float32Array, b: Float32Array): number {
   return Math.sqrt(even + odd);
 }
 
+/** a - b. A loop, since `map` takes ten times as long. */
+export function difference(a: Float32Array, b: Float32Array): Float32Array {
+  const out = new Float32Array(a.length);
+  for (let i = 0; i < a.length; i++) out[i] = a[i]! - b[i]!;
+  return out;
+}
+
 /** The mean of vectors of one length. */
 export function mean(vectors: readonly Float32Array[]): Float32Array {
   const sum = new Float64Array(vectors[0]?.length ?? 0);
   for (const x of vectors) for (let i = 0; i < sum.length; i++) sum[i]! += x[i]!;
   for (let i = 0; i < sum.length; i++) sum[i]! /= vectors.length;
-  return Float32Array.from(sum);
+  return new Float32Array(sum);
 }
 
 /** Root mean square distance of the vectors from their mean, relative to the mean's norm: how far peers disagree. */

@@ -4,20 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../node/errors.ts';
 import { type Arguments, readArguments, refuse, type Usage, wholeNumber } from './arguments.ts';
-import { benchAveraging } from './benches/averaging.ts';
-import { benchExperiment, benchScoring } from './benches/learning.ts';
-import { benchSimulation } from './benches/simulation.ts';
-import { benchStep } from './benches/step.ts';
-import { benchSwarm } from './benches/swarm.ts';
 
-/** Each is given an empty folder, gone afterwards. */
-const BENCHES: Readonly<Record<string, (workspace: string, peers: number) => Promise<unknown>>> = {
-  step: benchStep,
-  scoring: benchScoring,
-  experiment: benchExperiment,
-  sim: benchSimulation,
-  swarm: benchSwarm,
-  averaging: benchAveraging,
+type Bench = (workspace: string, peers: number) => Promise<unknown>;
+
+/** Each is loaded when asked for, and given an empty folder, gone afterwards. */
+const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
+  step: async () => (await import('./benches/step.ts')).benchStep,
+  scoring: async () => (await import('./benches/learning.ts')).benchScoring,
+  experiment: async () => (await import('./benches/learning.ts')).benchExperiment,
+  sim: async () => (await import('./benches/simulation.ts')).benchSimulation,
+  swarm: async () => (await import('./benches/swarm.ts')).benchSwarm,
+  averaging: async () => (await import('./benches/averaging.ts')).benchAveraging,
 };
 
 const USAGE: Usage = {
@@ -30,8 +27,8 @@ const USAGE: Usage = {
 
 async function main(given: Arguments): Promise<void> {
   const [name = 'nothing', ...more] = given.positionals;
-  const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
-  if (!bench || more.length > 0)
+  const load = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+  if (!load || more.length > 0)
     throw new UserError('usage', `got ${[name, ...more].join(' ')}; wanted one of ${Object.keys(BENCHES).join(', ')}`);
   if (given.values.peers !== undefined && name !== 'swarm')
     throw new UserError('usage', `--peers belongs to swarm, not to ${name}`);
@@ -39,6 +36,7 @@ async function main(given: Arguments): Promise<void> {
   const workspace = mkdtempSync(join(tmpdir(), 'lorikeet-bench-'));
   process.env.LORIKEET_CACHE = workspace;
   try {
+    const bench = await load();
     console.log(JSON.stringify(await bench(workspace, peers), null, 2));
   } finally {
     rmSync(workspace, { recursive: true });

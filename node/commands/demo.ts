@@ -3,7 +3,7 @@ import { cpus } from 'node:os';
 import { graphMistake, readEdges } from '../../protocol/edges.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
 import { prepareFolder } from '../adapter.ts';
-import { type DemoPeer, type DemoResult, runDemo } from '../demo.ts';
+import type { DemoPeer, DemoResult } from '../demo.ts';
 import { bytesText, createDisplay, percent, table } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { checkSettings } from '../train/run.ts';
@@ -25,6 +25,7 @@ export async function demo(flags: Flags, given: Readonly<Record<string, unknown>
     `${peers} peers, each with its own key and its own TCP host on 127.0.0.1, ${2 * goldPerClass} labelled reviews each; base ${settings.base}`,
   );
   try {
+    const { runDemo } = await import('../demo.ts'); // the network and onnxruntime, once all is checked
     let reported = -1;
     const result = await runDemo({
       peers,

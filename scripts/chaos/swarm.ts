@@ -14,7 +14,7 @@ import { decodeSnapshot, type Snapshot } from '../../protocol/snapshot.ts';
 import { JOURNAL, type Order, type Report, type Start } from './peer.ts';
 import type { PointName } from './points.ts';
 
-const [PEERS, SIZE, TRAIN_MS] = [4, 4000, 100];
+const [PEERS, SIZE] = [4, 4000];
 /** Rounds at the end in which nobody is killed any more, so that all can finish together. */
 const QUIET_ROUNDS = 6;
 const WAIT_MS = 240_000;
@@ -60,6 +60,8 @@ interface ChaosOptions {
   readonly blows: readonly Blow[];
   readonly rounds: number;
   readonly deadlineMs?: number;
+  /** How long a peer trains (100): with longer rounds there are fewer between two blows. */
+  readonly trainMs?: number;
   readonly onBlow?: (struck: Struck) => void;
 }
 
@@ -85,7 +87,7 @@ export async function runChaos(
     readonly whileDown?: (folder: string) => void;
   },
 ): Promise<Outcome> {
-  const { folder, seed, blows, rounds, onBlow, whileDown, deadlineMs = 3000 } = options;
+  const { folder, seed, blows, rounds, onBlow, whileDown, deadlineMs = 3000, trainMs = 100 } = options;
   const prng = createPrng(seed).fork('chaos');
   const settings = settingsOf(seed, rounds, deadlineMs);
   const seats: Seat[] = [];
@@ -93,7 +95,7 @@ export async function runChaos(
   const problems: string[] = [];
   try {
     for (let place = 0; place < PEERS; place++) {
-      const seat = createSeat(place, folder, settings);
+      const seat = createSeat({ place, root: folder, settings, trainMs });
       seats.push(seat); // so that it is stopped whatever happens
       await live(seat, seats[0]!.addresses);
     }
@@ -141,10 +143,11 @@ function settingsOf(seed: string, rounds: number, roundDeadlineMs: number): RunS
   return parsed.settings;
 }
 
-function createSeat(place: number, root: string, settings: RunSettings): Seat {
-  const folder = join(root, `peer-${place}`);
+function createSeat(given: Pick<Start, 'place' | 'settings' | 'trainMs'> & { root: string }): Seat {
+  const { root, ...rest } = given;
+  const folder = join(root, `peer-${given.place}`);
   mkdirSync(folder, { recursive: true });
-  const start = { folder, place, peers: PEERS, size: SIZE, settings, trainMs: TRAIN_MS };
+  const start = { ...rest, folder, peers: PEERS, size: SIZE };
   return {
     start,
     child: spawn(),

@@ -60,6 +60,18 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
+test('hosts that have met and stopped leave no timer for which a process would wait', async () => {
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+  const nodes = [await startNode({}, new Float32Array(COUNT)), await startNode({}, new Float32Array(COUNT))] as const;
+  await nodes[1].runtime.host.dial(nodes[0].runtime.host.addresses());
+  assert.ok(timers() > before);
+  for (const { runtime } of nodes) await runtime.stop();
+  // Short ones may run out; those that were left took a second.
+  for (let turn = 0; turn < 200 && timers() > before; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.ok(timers() <= before, `${timers()} timers, ${before} before`);
+});
+
 test('four hosts, rounds without training: all come to the mean of where they began', async () => {
   const prng = createPrng('hosts');
   const adapters = Array.from({ length: 4 }, () => Float32Array.from({ length: COUNT }, prng.normal));

@@ -6,7 +6,7 @@ import { settingsWith } from '../../support.ts';
 
 const [address = '', count = '0'] = process.argv.slice(2);
 const runId = '00112233445566778899aabbccddeeff';
-const settings = settingsWith({ minPeers: Number(count) + 1, announceMs: 500 }); // so that no round begins
+const settings = settingsWith({ minPeers: Number(count) + 1, announceMs: 2000 }); // so that no round begins
 const peers: Peer[] = [];
 let first: readonly string[] = [];
 for (let i = 0; i < Number(count); i++) {
