@@ -3,8 +3,9 @@ import { type Command, Help, type Option } from 'commander';
 
 /** Options by what they are about, in the order help shows them; those in no group come last. */
 const GROUPS: readonly [heading: string, names: string][] = [
-  ['Data', 'data test gold label-map text-column label-column skip-bad-rows anyway adapter from continue'],
+  ['Data', 'data calibrate test gold label-map text-column label-column skip-bad-rows anyway adapter from continue'],
   ['Task', 'labels prompt base label-prior patterns max-tokens'],
+  ['Words', 'top-p system'],
   ['Run', 'peers rounds min-peers seed nonce config serve closing-rounds set shard seeds'],
   ['Network', 'host port announce schedule redraw edges degree codec latecomers'],
   ['Output', 'state out format report json follow verbose run until trace'],
@@ -21,6 +22,7 @@ const ESSENTIAL: Readonly<Record<string, readonly string[]>> = {
   up: ['data', 'test', 'label-map', 'labels', 'prompt', 'rounds', 'min-peers', 'host', 'port', 'state'],
   join: ['data', 'test', 'label-map', 'serve', 'host', 'port', 'state', 'json', 'follow', 'device'],
   eval: ['adapter', 'data', 'label-map', 'text-column', 'label-column', 'skip-bad-rows', 'labels', 'json'],
+  predict: ['data', 'adapter', 'calibrate', 'labels', 'prompt', 'base', 'text-column', 'json', 'device', 'threads'],
   check: ['data', 'label-map', 'text-column', 'label-column', 'labels', 'prompt', 'base', 'max-tokens', 'json'],
 };
 
@@ -41,6 +43,16 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     'lorikeet eval --adapter mine.tsv.lorikeet/adapter --data held-out.tsv',
     'lorikeet eval --adapter shared --data held-out.tsv --json',
   ],
+  predict: [
+    'lorikeet predict --adapter mine.tsv.lorikeet/adapter "what a film"',
+    'lorikeet predict --adapter shared --data new.csv --calibrate held-out.csv --json',
+  ],
+  generate: [
+    'lorikeet generate --base SmolLM2-135M-Instruct.Q4_1.gguf "Once upon a time"',
+    'lorikeet generate --adapter shared --temperature 0.8 --seed 3 "Dear neighbours,"',
+  ],
+  chat: ['lorikeet chat --base SmolLM2-135M-Instruct.Q4_1.gguf', 'lorikeet chat --adapter shared --temperature 0'],
+  serve: ['lorikeet serve --adapter shared', 'lorikeet serve --base SmolLM2-135M-Instruct.Q4_1.gguf --port 0'],
   export: ['lorikeet export -o shared', 'lorikeet export --state mine.tsv.lorikeet -o shared'],
   experiment: [
     'lorikeet experiment sim/experiments/methods.yaml --seeds 1..3',
@@ -80,7 +92,10 @@ function shape(command: Command, name: string, isShort: boolean): void {
     groupItems,
   });
   const needed = command.options.filter((option) => option.mandatory);
-  const operands = command.registeredArguments.map((a) => (a.variadic ? `<${a.name()}...>` : `<${a.name()}>`));
+  const operands = command.registeredArguments.map((a) => {
+    const operand = `${a.name()}${a.variadic ? '...' : ''}`;
+    return a.required ? `<${operand}>` : `[${operand}]`;
+  });
   if (name !== '')
     command.usage([...operands, ...needed.map((option) => option.flags.replace(/^-\w, /, '')), '[options]'].join(' '));
   const hidden = command.options.filter(isHidden).length;
@@ -116,7 +131,8 @@ function groupItems<T extends Command | Option>(
 ): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   const isOption = (item: unknown): item is Option => typeof (item as Option).long === 'string';
-  const headingOf = (item: T): string => (isOption(item) ? groupOf(nameOf(item)) : getGroup(item));
+  const headingOf = (item: T): string =>
+    isOption(item) ? (item.helpGroupHeading ?? groupOf(nameOf(item))) : getGroup(item);
   for (const heading of [...GROUPS.map(([name]) => `${name}:`), 'Other:', 'Help:', 'Commands:']) {
     const items = visible.filter((item) => headingOf(item) === heading);
     const isNeeded = (item: T): boolean => isOption(item) && item.mandatory;

@@ -7,6 +7,7 @@ import type { Setting } from '../protocol/setting.ts';
 import { SETTINGS } from '../protocol/settings.ts';
 import { withData } from './commands/dataflags.ts';
 import { DEMO_SETTINGS } from './commands/flags.ts';
+import { withModel, withSampling } from './commands/writingflags.ts';
 import { EXIT, messageOf, UserError } from './errors.ts';
 import { shapeHelp } from './help.ts';
 import { nearest } from './nearest.ts';
@@ -51,11 +52,22 @@ function settingsOf(flags: Flags): Record<string, unknown> {
   );
 }
 
-function withMachine(command: Command): Command {
+/** Settings of what is asked of a model. */
+function isTaskSetting(name: string): boolean {
+  return ['base', 'prompt', 'patterns', 'labels', 'maxTokens'].includes(name);
+}
+
+function withDevice(command: Command): Command {
   return command
-    .option('--device <name>', `where to train: ${DEVICES.join(' | ')}`, 'auto')
-    .option('--threads <count>', 'threads of one operator; 0: one a core', '0')
-    .option('--json', 'print the result as one JSON object on stdout, everything else on stderr');
+    .option('--device <name>', `where to compute: ${DEVICES.join(' | ')}`, 'auto')
+    .option('--threads <count>', 'threads of one operator; 0: one a core', '0');
+}
+
+function withMachine(command: Command): Command {
+  return withDevice(command).option(
+    '--json',
+    'print the result as one JSON object on stdout, everything else on stderr',
+  );
 }
 
 function withPeer(command: Command): Command {
@@ -137,8 +149,45 @@ function createProgram(): Command {
       .requiredOption('--data <file>', 'your texts with optional labels: .tsv, .csv, .json or .jsonl')
       .option('--anyway', 'also where the base knows few of the words of your texts')
       .option('--json', 'print what was found as one JSON object on stdout'),
-    (name) => ['base', 'prompt', 'patterns', 'labels', 'maxTokens'].includes(name),
+    isTaskSetting,
   ).action(async (flags: Flags) => (await import('./commands/check.ts')).check(flags, settingsOf(flags)));
+
+  withSettings(
+    withData(
+      withDevice(
+        command('predict', 'Classify texts with an adapter or a base: label, confidence, runners-up.'),
+      ).argument('[texts...]', 'texts to classify, each in quotation marks'),
+    )
+      .option('--data <file>', 'texts to classify, instead: .tsv, .csv, .json or .jsonl')
+      .option('--adapter <dir>', 'a PEFT adapter folder; default: the base alone')
+      .option('--json', 'print a JSON object a text, a line each, on stdout, everything else on stderr')
+      .option('--calibrate <file>', 'held-out labelled texts, 50 or more, to make the model as sure as it is right'),
+    isTaskSetting,
+  ).action(async (texts: string[], flags: Flags) =>
+    (await import('./commands/predict.ts')).predict(texts, flags, settingsOf(flags)),
+  );
+
+  withSampling(withModel(command('generate', 'Write on after a prompt, as it is, with a causal model.')), {
+    temperature: '0',
+    maxTokens: '256',
+  })
+    .argument('<prompt>', 'what the text begins with, in quotation marks')
+    .option('--json', 'print prompt, text, tokens and seconds as one JSON object, instead of the text as it comes')
+    .action(async (prompt: string, flags: Flags) => (await import('./commands/generate.ts')).generate(prompt, flags));
+
+  withSampling(withModel(command('chat', 'Talk with a causal model through its chat template, a line a turn.')), {
+    temperature: '0.7',
+    maxTokens: '1024',
+  })
+    .option('--system <text>', "what the model is told first; default: its template's own")
+    .action(async (flags: Flags) => (await import('./commands/chat.ts')).chat(flags));
+
+  withSettings(
+    withModel(command('serve', "Answer OpenAI's requests on this machine: completions, chats and classes."))
+      .option('--port <number>', 'TCP port to listen on, at 127.0.0.1; 0: a free one', '8080')
+      .option('--max-tokens <count>', 'tokens of an answer at most', '1024'),
+    (name) => ['prompt', 'labels'].includes(name),
+  ).action(async (flags: Flags) => (await import('./commands/serve.ts')).serve(flags));
 
   command('export', 'Write an adapter where other tools can load it, with a card that tells of it.')
     .requiredOption('-o, --out <dir>', 'folder to write')

@@ -11,6 +11,7 @@ import { decodeGraph } from '../model/decode.ts';
 import type { LoraSpec } from '../model/lora.ts';
 import { type Feed, openSession } from '../train/session.ts';
 import { createKeyCache } from './cache.ts';
+import { expectCausal } from './causal.ts';
 
 export interface DecoderOptions {
   /** As `openBase` takes it. */
@@ -41,12 +42,8 @@ const PIECE = 256;
 /** Opens a model on the CPU. Throws a UserError on one that is masked, since it writes nothing. */
 export async function createDecoder({ base: name, adapter, threads }: DecoderOptions): Promise<Decoder> {
   const base = await openBase(name);
-  const { isCausal, maxTokens, vocabulary } = base.architecture;
-  if (!isCausal)
-    throw new UserError(
-      'incompatible',
-      `${name}: fills blanks, so it cannot write on; wanted a causal model, such as a Llama ("lorikeet predict" takes either)`,
-    );
+  const { maxTokens, vocabulary } = base.architecture;
+  expectCausal(name, base.architecture);
   const { graph, layers } = decodeGraph(base, adapter?.lora ?? null);
   const path = await cacheGraph(base, encodeOnnx(graph, WEIGHTS_FILE));
   const session = await openSession(path, 'cpu', { threads });

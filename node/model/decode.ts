@@ -5,7 +5,7 @@
 import { createGraph, type Graph, input, output, prune, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { type KeysAndValues, SIZES } from './architecture.ts';
-import type { PlacedModel as Base } from './base.ts';
+import type { PlacedModel } from './base.ts';
 import type { LoraSpec } from './lora.ts';
 import { baseWeights, openWeights } from './program.ts';
 import { allLogits } from './words.ts';
@@ -22,7 +22,7 @@ export interface DecodeGraph {
  * `past_keys.i` and `past_values.i` [B, P, heads, width] of each layer, S = P + T, P may be 0; with an adapter its `vector` [P].
  * Outputs: `logits` [R, V]; `keys.i` and `values.i` [B, T, heads, width], turned to their positions.
  */
-export function decodeGraph(base: Base, lora: LoraSpec | null): DecodeGraph {
+export function decodeGraph(base: PlacedModel, lora: LoraSpec | null): DecodeGraph {
   const g = createGraph();
   const { batch, tokens, keys, scored } = SIZES;
   const own: KeysAndValues[] = [];

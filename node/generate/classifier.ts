@@ -1,0 +1,97 @@
+/** @file Classes of texts with how sure the model is of each: as an adapter was trained, or a base through a prompt. */
+import { readAdapter } from '../adapter.ts';
+import { UserError } from '../errors.ts';
+import type { Example } from '../train/data.ts';
+import { encodeTexts } from '../train/learner.ts';
+import { checkSettings, openRun, type Run } from '../train/run.ts';
+import type { Device } from '../train/session.ts';
+import { createTrainer } from '../train/trainer.ts';
+import { calibrate, probabilitiesOf } from './calibration.ts';
+
+export interface ClassifierOptions {
+  /** A PEFT folder; null: the base alone. */
+  readonly adapter: string | null;
+  /** Settings of the task that go before the adapter's. */
+  readonly given: Readonly<Record<string, unknown>>;
+  readonly device: Device;
+  readonly threads: number;
+}
+
+export interface Prediction {
+  readonly text: string;
+  /** The likeliest class. */
+  readonly label: string;
+  /** Of each class, in their order; they sum to 1. */
+  readonly probabilities: readonly number[];
+  /** Whether the end of the text was left out for want of room. */
+  readonly isCut: boolean;
+}
+
+export interface Classifier {
+  readonly run: Run;
+  readonly classes: readonly string[];
+  readonly notes: readonly string[];
+  /** What logits are divided by; null: it was never fitted, and the probabilities are as sure as training left them. */
+  readonly temperature: number | null;
+  /** Fits the temperature on texts that were not trained on. Throws a UserError on too few. */
+  calibrate(examples: readonly Example[], signal?: AbortSignal): Promise<void>;
+  classify(texts: readonly string[], progress?: Progress): Promise<Prediction[]>;
+  stop(): Promise<void>;
+}
+
+export interface Progress {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** Fewer say little of how sure a model may be. */
+export const MIN_CALIBRATION = 50;
+
+/** Opens base, adapter and task. Throws a UserError on what cannot be read. */
+export async function openClassifier({ adapter, given, device, threads }: ClassifierOptions): Promise<Classifier> {
+  const { run, vector, notes } = adapter === null ? await baseAlone(given) : await readAdapter(adapter, given);
+  const { task, labels } = run;
+  const trainable = { type: 'lora', lora: run.lora } as const;
+  const trainer = await createTrainer({ base: run.settings.base, trainable, device, threads });
+  let temperature: number | null = null;
+  const score = async (texts: readonly string[], progress: Progress = {}) => {
+    const sequences = await encodeTexts(task, texts);
+    const logits = await trainer.score({ vector, sequences, labels, padId: task.padId, ...progress });
+    return logits.map((row, i) => ({ row, isCut: sequences[i]!.cut === true }));
+  };
+  return {
+    run,
+    classes: task.classes,
+    notes: [...notes, ...(trainer.notice ? [trainer.notice] : [])],
+    get temperature() {
+      return temperature;
+    },
+    calibrate: async (examples, signal) => {
+      if (examples.length < MIN_CALIBRATION)
+        throw new UserError(
+          'usage',
+          `${examples.length} labelled texts to calibrate with; wanted at least ${MIN_CALIBRATION} that were not trained on`,
+        );
+      const texts = examples.map(({ text }) => text);
+      const rows = await score(texts, signal ? { signal } : {});
+      temperature = calibrate(
+        rows.map(({ row }) => row),
+        examples.map(({ y }) => y),
+      );
+    },
+    classify: async (texts, progress) => {
+      const rows = await score(texts, progress);
+      return rows.map(({ row, isCut }, i) => {
+        const probabilities = probabilitiesOf(row, temperature ?? 1);
+        const label = task.classes[probabilities.indexOf(Math.max(...probabilities))]!;
+        return { text: texts[i]!, label, probabilities, isCut };
+      });
+    },
+    stop: () => trainer.stop(),
+  };
+}
+
+async function baseAlone(given: Readonly<Record<string, unknown>>) {
+  const run = await openRun(checkSettings(given, 'settings'));
+  return { run, vector: run.initial, notes: [] };
+}
