@@ -2,10 +2,10 @@
 
     npm run build
     python3 -m venv venv && venv/bin/pip install torch transformers peft
-    venv/bin/python scripts/check_peft.py FOLDER... [--merged FOLDER]
+    venv/bin/python scripts/check_peft.py FOLDER... [--merged FOLDER...]
 
 FOLDER holds an adapter, as `lorikeet export` writes it. AutoPeftModel (or AutoPeftModelForCausalLM) loads it on the base that it
-names; our side is dist/scripts/logits.js. With --merged the same logits are wanted of that folder, loaded by transformers alone.
+names; our side is dist/scripts/logits.js. With --merged the same logits are wanted of those folders, loaded by transformers alone.
 Prints a line a folder, and ends with 1 where one is off by more than 1e-4 of the norm of the logits.
 """
 
@@ -70,10 +70,10 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folders", nargs="+", metavar="FOLDER")
     arguments.add_argument("--base", help="base model for our side, where the folder should not say")
-    arguments.add_argument("--merged", help="a folder of --format merged to compare as well")
+    arguments.add_argument("--merged", nargs="+", help="folders of --format merged to compare as well, one for each FOLDER")
     given = arguments.parse_args()
     worst = 0.0
-    for folder in given.folders:
+    for i, folder in enumerate(given.folders):
         config = json.loads((pathlib.Path(folder) / "adapter_config.json").read_text())
         model = load_adapter(folder, config)
         sequences, positions = questions(model.config)
@@ -88,7 +88,7 @@ def main():
             "adapterMoves": ((wanted - base).norm() / base.norm()).item(),
         }
         if given.merged:
-            merged = theirs(load_merged(given.merged), sequences, positions)
+            merged = theirs(load_merged(given.merged[i]), sequences, positions)
             figures["mergedError"] = ((merged - wanted).norm() / wanted.norm()).item()
         worst = max(worst, figures["error"], figures.get("mergedError", 0.0))
         print(json.dumps(figures), flush=True)

@@ -4,32 +4,49 @@ import { join } from 'node:path';
 import { namedFor, openAdapter, writeSubject } from '../adapter.ts';
 import { UserError } from '../errors.ts';
 import type { Facts, Format } from '../export/card.ts';
+import { writeGgufAdapter, writeMergedGguf } from '../export/gguf.ts';
+import { writeMerged } from '../export/merged.ts';
 import { readResult } from '../export/result.ts';
 import { openFolderFor, type Subject } from '../export/subject.ts';
+import { WIDTHS, type Width } from '../formats/narrow.ts';
 import { peekStore, peekTexts } from '../store.ts';
 import { openSaved } from './begin.ts';
 import type { Flags } from './flags.ts';
 
-/** What each format is said to be once it is written. */
-const FORMATS: Readonly<
-  Partial<Record<Format, { said: string; write: (out: string, subject: Subject) => Promise<void> }>>
-> = {
+type Write = (out: string, subject: Subject, options: { width: Width }) => Promise<void>;
+
+/** What each format is said to be once it is written; `widths` where the numbers' width can be chosen. */
+const FORMATS: Readonly<Record<Format, { said: string; write: Write; widths?: true }>> = {
   peft: { said: "in PEFT's format", write: writeSubject },
+  merged: { said: 'merged into a copy of its base, for transformers', write: writeMerged, widths: true },
+  gguf: { said: "adapter.gguf for llama.cpp, to be used with the base's GGUF file", write: writeGgufAdapter },
+  'merged-gguf': {
+    said: "model.gguf for llama.cpp and Ollama, merged into a copy of the base's",
+    write: writeMergedGguf,
+    widths: true,
+  },
 };
 
 export async function exportAdapter(flags: Flags): Promise<void> {
-  const format = Object.keys(FORMATS).find((name) => name === flags.format) as Format | undefined;
-  if (!format)
+  const format = choice(flags, 'format', Object.keys(FORMATS) as Format[]);
+  const { said, write, widths } = FORMATS[format];
+  if (flags.dtype !== undefined && !widths)
     throw new UserError(
       'usage',
-      `--format: got ${JSON.stringify(flags.format)}; wanted ${Object.keys(FORMATS).join(' | ')}`,
+      `--dtype: an adapter is written in f32; got --format ${format}, wanted one that merges`,
     );
+  const width = flags.dtype === undefined ? 'f32' : choice(flags, 'dtype', WIDTHS);
   const { subject, what } = flags.adapter === undefined ? await fromState(flags) : await fromFolder(flags);
   const out = String(flags.out);
   openFolderFor(out, format);
-  const { said, write } = FORMATS[format]!;
-  await write(out, subject);
+  await write(out, subject, { width });
   console.log(`${out}: ${what}, ${said}`);
+}
+
+function choice<T extends string>(flags: Flags, name: string, choices: readonly T[]): T {
+  const found = choices.find((one) => one === flags[name]);
+  if (found !== undefined) return found;
+  throw new UserError('usage', `--${name}: got ${JSON.stringify(flags[name])}; wanted ${choices.join(' | ')}`);
 }
 
 interface Found {

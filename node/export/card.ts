@@ -1,7 +1,8 @@
 /** @file The model card (README.md) of what is exported: where it comes from, how it was trained, how to load it. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunSettings } from '../../protocol/config.ts';
+import { openGguf } from '../formats/gguf.ts';
 
 /** What is known of how an adapter came about; what is not is left out. */
 export interface Facts {
@@ -191,11 +192,16 @@ function settingLines(settings: RunSettings | null): string[] {
   return ['', '## Settings', '', ...block('yaml', ...known.map((name) => `${name}: ${quoted(String(all[name]))}`))];
 }
 
-/** The licence of a base in a folder, as the front matter of its own card has it; null: it does not say. */
-export function licenseOf(folder: string): string | null {
-  const path = join(folder, 'README.md');
+/** The licence of a base, as the front matter of its own card or its GGUF file has it; null: it does not say. */
+export function licenseOf(base: string): string | null {
+  if (statSync(base).isFile()) return named(String(openGguf(base).value('general.license') ?? ''));
+  const path = join(base, 'README.md');
   if (!existsSync(path)) return null;
-  const matter = /^---\n([\s\S]*?)\n---/.exec(readFileSync(path, 'utf8').slice(0, 1 << 16));
-  const found = /^license:\s*["']?([\w.+-]+)/m.exec(matter?.[1] ?? '')?.[1];
-  return found ?? null;
+  const matter = /^---\r?\n([\s\S]*?)\n---/.exec(readFileSync(path, 'utf8').slice(0, 1 << 16));
+  return named(/^license:\s*["']?([^\s"']+)/m.exec(matter?.[1] ?? '')?.[1] ?? '');
+}
+
+/** What is the name of a licence as the Hub has them, and no text. */
+function named(license: string): string | null {
+  return /^[\w.+-]{1,60}$/.test(license) ? license : null;
 }
