@@ -173,7 +173,7 @@ test('an adapter without a run is used on the base it names, and on no other wit
   const named = (await read(changed(null, { base_model_name_or_path: 'prajjwal1/bert-mini' }))) as Error;
   assert.match(
     named.message,
-    /base_model_name_or_path is "prajjwal1\/bert-mini", which is no folder here; wanted --base/,
+    /base prajjwal1\/bert-mini: no folder or file here, .*"lorikeet fetch prajjwal1\/bert-mini" downloads it/,
   );
   const told = await readAdapter(changed(null, { base_model_name_or_path: 'x/y' }), { base: 'lorikeet-mini' });
   assert.match(told.notes.join('\n'), /was trained on x\/y; used on lorikeet-mini, as --base says/);
