@@ -12,8 +12,8 @@ import { readArguments } from './arguments.ts';
 
 /** A hang, and not a busy machine. */
 const FILE_DEADLINE_MS = 900_000;
-/** Files at a time: as many as there are cores, but some wait rather than compute. */
-const AT_ONCE = Math.min(4, Math.max(2, availableParallelism()));
+/** Files at a time: one more than there are cores, since some wait rather than compute. */
+const AT_ONCE = Math.min(4, availableParallelism() + 1);
 /** Begun first, since they take longest. */
 const LONG = ['scripts/', 'node/'];
 const folder = fileURLToPath(new URL('../test', import.meta.url));

@@ -5,7 +5,6 @@
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generateKey, idOfKey } from '../../node/host.ts';
 import { createRuntime } from '../../node/runtime.ts';
@@ -16,6 +15,7 @@ import type { Effect } from '../../protocol/events.ts';
 import { decodeFrame } from '../../protocol/frame.ts';
 import { createPeer, restorePeer } from '../../protocol/peer.ts';
 import { encodeSnapshot } from '../../protocol/snapshot.ts';
+import { writeLine } from './journal.ts';
 import { isAt, type Moment, type PointName } from './points.ts';
 
 /** Run by every peer of chaos. */
@@ -47,9 +47,6 @@ export type Report =
   | { readonly type: 'abandoned' }
   | { readonly type: 'finished' }
   | { readonly type: 'adapter'; readonly adapter: readonly number[]; readonly open: number };
-
-/** The file in a peer's folder with a line a save: the digest of the snapshot's file, and the trainings of this life in it. */
-export const JOURNAL = 'journal.txt';
 
 let armed: PointName | null = null;
 let limits = { runId: RUN_ID, count: 0, codec: 'f32' as const };
@@ -127,7 +124,7 @@ async function run({ folder, place, peers, size, settings, port, bootstrap, trai
     onEffect: (when, effect) => {
       if (when === 'before' && effect.type === 'save') {
         const digest = Buffer.from(sha256(encodeSnapshot(effect.snapshot, sha256))).toString('hex');
-        fs.appendFileSync(join(folder, JOURNAL), `${digest} ${trainings}\n`);
+        writeLine(folder, digest, trainings);
       }
       pass({ type: when, effect });
       if (isData(effect)) hasSent = true;

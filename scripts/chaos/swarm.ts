@@ -3,7 +3,7 @@
  * for a while (SIGSTOP); what must hold.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,8 @@ import { sha256 } from '../../node/train/run.ts';
 import { parseSettings, type RunSettings } from '../../protocol/config.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { decodeSnapshot, type Snapshot } from '../../protocol/snapshot.ts';
-import { JOURNAL, type Order, type Report, type Start } from './peer.ts';
+import { endJournal, trainingsBy } from './journal.ts';
+import type { Order, Report, Start } from './peer.ts';
 import type { PointName } from './points.ts';
 
 const [PEERS, SIZE] = [4, 4000];
@@ -240,19 +241,14 @@ async function freezeOnce(seat: Seat, ms: number): Promise<number | null> {
 
 /** How often the life that has ended had trained by the snapshot it left; the next life has a journal of its own. */
 function endLife(folder: string): number {
-  const path = join(folder, JOURNAL);
   const trainings = savedTrainings(folder);
-  rmSync(path, { force: true });
+  endJournal(folder);
   return trainings;
 }
 
 /** Trainings of this life in the snapshot that is on the disk. */
 function savedTrainings(folder: string): number {
-  const digest = Buffer.from(sha256(readFileSync(join(folder, 'snapshot.bin')))).toString('hex');
-  const lines = existsSync(join(folder, JOURNAL)) ? readFileSync(join(folder, JOURNAL), 'utf8').split('\n') : [];
-  // Where it died before its first save, the snapshot is of an earlier life.
-  const line = lines.findLast((text) => text.startsWith(digest));
-  return line ? Number(line.split(' ')[1]) : 0;
+  return trainingsBy(folder, Buffer.from(sha256(readFileSync(join(folder, 'snapshot.bin')))).toString('hex'));
 }
 
 function snapshotIn(folder: string): Snapshot | null {

@@ -11,7 +11,7 @@ const SEED = process.env.SEED ?? '1';
 const REPLAY = `replay with SEED=${SEED} npm test -- chaos`;
 
 /** Rounds so long that few pass while a process starts again. */
-const LONG = { trainMs: 300 };
+const LONG = { trainMs: 500 };
 
 const kills = (points: readonly PointName[]): Blow[] => points.map((point) => ({ type: 'kill', point }));
 
@@ -20,7 +20,7 @@ test('killed -9 at each of twelve points of a round, or standing still for longe
   const folder = (swarm: number): string => join(root, String(swarm));
   const freezes = Array.from({ length: 2 }, () => ({ type: 'freeze', ms: 1500 }) as const);
   const blows: Blow[] = [...freezes, ...kills(POINT_NAMES)];
-  const { struck, problems } = await runSwarms({ folder, seed: SEED, blows, rounds: 60, deadlineMs: 300, ...LONG });
+  const { struck, problems } = await runSwarms({ folder, seed: SEED, blows, rounds: 50, deadlineMs: 300, ...LONG });
   assert.equal(problems, [], REPLAY);
   assert.is(struck.length, blows.length, REPLAY);
 });
@@ -31,7 +31,7 @@ test('a peer whose disk goes back to an older snapshot is noticed', async () => 
     folder: temporaryFolder(),
     seed: SEED,
     blows: kills(['it trains', 'it trains']).map((blow) => ({ ...blow, victim: 1 })),
-    rounds: 40,
+    rounds: 25,
     ...LONG,
     whileDown: (folder) => {
       const [file, copy] = [join(folder, 'snapshot.bin'), join(folder, 'older.bin')];

@@ -1,6 +1,6 @@
 /** @file Simulated runs are recorded, found again, replayed to the event, and brought together from many machines. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -21,11 +21,22 @@ function lorikeet(...args: string[]): { code: number | null; out: string; err: s
   return { code: status, out: stdout, err: stderr };
 }
 
-function workspace(): { file: string; folder: string } {
+const file = join(temporaryFolder(), 'small.yaml');
+writeFileSync(file, FILE);
+
+let done = '';
+/** A folder, and in it what one machine has recorded of all runs; it runs them once. */
+function recorded(): { folder: string; out: string } {
   const folder = temporaryFolder();
-  const file = join(folder, 'small.yaml');
-  writeFileSync(file, FILE);
-  return { file, folder };
+  const out = join(folder, 'results');
+  if (done) cpSync(done, out, { recursive: true });
+  else {
+    const { code, err } = lorikeet('sim', file, '--out', out);
+    assert.is(code, 0, err);
+    done = join(temporaryFolder(), 'results');
+    cpSync(out, done, { recursive: true });
+  }
+  return { folder, out };
 }
 
 const linesOf = (path: string): string[] =>
@@ -34,10 +45,7 @@ const linesOf = (path: string): string[] =>
     .filter((line) => line !== '');
 
 test('what is recorded is not run again, and a torn last line is', () => {
-  const { file, folder } = workspace();
-  const out = join(folder, 'results');
-  const first = lorikeet('sim', file, '--out', out);
-  assert.is(first.code, 0, first.err);
+  const { out } = recorded();
   assert.is(linesOf(join(out, 'small.jsonl')).length, 12);
   const report = readFileSync(join(out, 'small.md'), 'utf8');
   const lines = linesOf(join(out, 'small.jsonl'));
@@ -49,9 +57,7 @@ test('what is recorded is not run again, and a torn last line is', () => {
 });
 
 test('shards of three machines, merged, give the report of one', () => {
-  const { file, folder } = workspace();
-  const whole = join(folder, 'whole');
-  execFileSync(process.execPath, [MAIN, 'sim', file, '--out', whole], { stdio: 'pipe' });
+  const { folder, out: whole } = recorded();
   const parts = [1, 2, 3].map((i) => join(folder, `machine-${i}`));
   const early = lorikeet('sim', file, '--report', '--out', join(folder, 'early'));
   assert.equal([early.code, /early: holds no run of .*; run it without --report/.test(early.err)], [2, true]);
@@ -84,9 +90,7 @@ test("an experiment's records merge too, and what is no folder of results is nam
 });
 
 test('what another version has recorded is refused in one line, by the run and by its replay', () => {
-  const { file, folder } = workspace();
-  const out = join(folder, 'results');
-  lorikeet('sim', file, '--out', out);
+  const { out } = recorded();
   const path = join(out, 'small.jsonl');
   const [first, ...rest] = linesOf(path);
   for (const [version, told, args] of [
@@ -106,9 +110,7 @@ test('what another version has recorded is refused in one line, by the run and b
 });
 
 test('a replay is the same event for event, stops at any time, takes another seed, and tells where code has changed', () => {
-  const { file, folder } = workspace();
-  const out = join(folder, 'results');
-  lorikeet('sim', file, '--out', out);
+  const { folder, out } = recorded();
   const records = join(out, 'small.jsonl');
   const replayed = lorikeet('sim', 'replay', records, '--run', '7', '--trace', join(folder, 'trace.tsv'));
   assert.is(replayed.code, 0, replayed.err);
@@ -117,9 +119,10 @@ test('a replay is the same event for event, stops at any time, takes another see
   assert.is(trace[0], 'ms\tpeer\tevent\tabout\tphase\tround\topen\teffects');
   assert.ok(trace.length > 100 && trace.every((line) => line.split('\t').length === 8));
   const state = (...more: string[]): string => lorikeet('sim', 'replay', records, '--run', '7', ...more).out;
-  assert.is(state('--until', '400'), state('--until', '400'));
-  assert.match(state('--until', '400'), /at 400 ms, trace/);
-  assert.is.not(state('--until', '400', '--seed', '9'), state('--until', '400'));
+  const early = state('--until', '400');
+  assert.match(early, /at 400 ms, trace/);
+  assert.is(state('--until', '400'), early);
+  assert.is.not(state('--until', '400', '--seed', '9'), early);
   const other = linesOf(records)[6]!.replace(/"trace":"\w+"/, '"trace":"00000000"');
   writeFileSync(records, `${other}\n`);
   const changed = lorikeet('sim', 'replay', records);
