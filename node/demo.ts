@@ -12,9 +12,10 @@ import { generateKey } from './host.ts';
 import { type Participant, type ParticipantView, startParticipant } from './participant.ts';
 import { openStore } from './store.ts';
 import { trainAlone } from './train/alone.ts';
+import { createClassExam, createClassLearner } from './train/classify.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords } from './train/learner.ts';
 import { type Reviews, splitReviews } from './train/reviews.ts';
-import { calibrateRun, openRun, type Run } from './train/run.ts';
+import { type ClassRun, calibrateRun, openClassRun } from './train/run.ts';
 import { type Accuracy, averageOf, type Confusion, classCounts, majorityShare, sumConfusions } from './train/score.ts';
 import type { Device } from './train/session.ts';
 import { createTrainer, type Trainer } from './train/trainer.ts';
@@ -93,7 +94,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     goldPerClass: options.goldPerClass,
   });
   refuseTooFew(reviews, options);
-  const bare = await openRun(options.settings);
+  const bare = await openClassRun(options.settings);
   const trainer = await createTrainer({
     base: options.settings.base,
     trainable: { type: 'lora', lora: bare.lora },
@@ -164,7 +165,7 @@ interface SwarmOutcome {
 
 async function runSwarm(
   options: DemoOptions,
-  run: Run,
+  run: ClassRun,
   trainer: Trainer,
   reviews: Reviews,
   gold: readonly (readonly EncodedExample[])[],
@@ -173,7 +174,7 @@ async function runSwarm(
   const folder = await mkdtemp(join(tmpdir(), 'lorikeet-demo-')).catch((error) => {
     throw new UserError('storage', `no temporary folder (${messageOf(error)}); set TMPDIR to a folder with room`);
   });
-  const development = await encodeExamples(run.task, reviews.development);
+  const development = createClassExam(run, trainer, await encodeExamples(run.task, reviews.development));
   const participants: Participant[] = [];
   const peers: DemoPeer[] = [];
   let [apart, mixings] = [0, 0];
@@ -199,9 +200,12 @@ async function runSwarm(
       const participant = await startParticipant({
         run,
         store,
-        trainer,
-        gold: gold[i]!,
-        unlabelled: share.unlabelled.map(({ text, y }) => ({ text, truth: y })),
+        learner: createClassLearner({
+          run,
+          trainer,
+          gold: gold[i]!,
+          unlabelled: share.unlabelled.map(({ text, y }) => ({ text, truth: y })),
+        }),
         development,
         listen: ['/ip4/127.0.0.1/tcp/0'],
         bootstrap: participants[0]?.addresses() ?? [],
@@ -227,7 +231,7 @@ async function runSwarm(
 /** Each peer with its own labels and nobody else: as many steps as in the swarm. */
 async function trainEachAlone(
   options: DemoOptions,
-  run: Run,
+  run: ClassRun,
   trainer: Trainer,
   gold: readonly (readonly EncodedExample[])[],
 ): Promise<Float32Array[]> {
@@ -242,13 +246,14 @@ async function trainEachAlone(
 /** A baseline that mixes with nobody. */
 function trainWithout(
   { signal, onProgress }: DemoOptions,
-  run: Run,
+  run: ClassRun,
   trainer: Trainer,
   { name, label }: { name: string; label: string },
   examples: readonly EncodedExample[],
 ): Promise<Float32Array> {
   const progress = (done: number, total: number): void => onProgress(label, done, total);
-  return trainAlone({ run, trainer, examples, peer: name, signal, onProgress: progress });
+  const learner = createClassLearner({ run, trainer, gold: examples, unlabelled: [] });
+  return trainAlone({ run, learner, peer: name, signal, onProgress: progress });
 }
 
 interface Trained {
@@ -289,8 +294,8 @@ function sumOf(scores: readonly Accuracy[]): Confusion {
 
 async function scoreAll(
   options: DemoOptions,
-  bare: Run,
-  run: Run,
+  bare: ClassRun,
+  run: ClassRun,
   trainer: Trainer,
   test: readonly EncodedExample[],
   { swarm, average, alone, pooled }: Trained,
@@ -319,7 +324,7 @@ async function scoreAll(
 }
 
 /** How much larger a packed copy of the whole base is than a packed adapter. */
-function fullParameterRatio(run: Run): number {
+function fullParameterRatio(run: ClassRun): number {
   const codec = CODECS[run.settings.codec as CodecName];
   const weights = run.base.architecture.parameters.reduce((sum, p) => sum + p.shape.reduce((a, b) => a * b, 1), 0);
   return codec.size(weights) / codec.size(run.initial.length);

@@ -74,10 +74,13 @@ function withPeer(command: Command): Command {
   return withData(withMachine(command))
     .requiredOption(
       '--data <file>',
-      'your texts with optional labels: .tsv, .csv or .jsonl with a header naming text and label',
+      'your texts with optional labels: .tsv, .csv or .jsonl with a header naming text and label; to write like them also prompt and completion, messages, or .txt',
     )
     .option('--anyway', 'also where the base knows few of the words of your texts')
-    .option('--test <file>', 'labelled texts, never trained on, to compare base, alone and swarm at the end')
+    .option(
+      '--test <file>',
+      'texts, labelled where classes are learned, never trained on, to compare base, alone and swarm at the end',
+    )
     .option('--follow', 'with --json: one object an event, as it happens; the invite first, the result last')
     .option('--verbose', 'also distances, refused messages and a line every round, in words')
     .option('--state <dir>', 'where key, settings and snapshots are kept; default: DATA.lorikeet, beside the data')
@@ -113,7 +116,7 @@ function createProgram(): Command {
       .option('--peers <count>', 'how many peers', '6')
       .option('--gold <count>', 'labelled examples of each class and peer', '8')
       .option('--out <dir>', 'where the shared adapter is left', 'lorikeet-demo'),
-    (name) => !['minPeers', 'labels'].includes(name),
+    (name) => !['minPeers', 'labels', 'objective'].includes(name),
     DEMO_SETTINGS,
   ).action(async (flags: Flags) => (await import('./commands/demo.ts')).demo(flags, settingsOf(flags)));
 
@@ -136,10 +139,15 @@ function createProgram(): Command {
       (await import('./commands/join.ts')).join(words, flags, settingsOf(flags)),
     );
 
-  withData(withMachine(command('eval', 'Score an adapter on labelled texts, and its base beside it.')))
+  withData(
+    withMachine(
+      command('eval', 'Score an adapter on labelled texts, or on texts it should write like, and its base beside it.'),
+    ),
+  )
     .requiredOption('--adapter <dir>', 'a PEFT adapter folder')
-    .requiredOption('--data <file>', 'labelled texts')
+    .requiredOption('--data <file>', 'labelled texts, or texts it should write like')
     .option('--base <name>', 'base model the adapter belongs to')
+    .option('--objective <name>', 'what an adapter is scored for that does not say so: classify | next-token')
     .option('--prompt <text>', "another cloze prompt than the adapter's")
     .option('--labels <pairs>', "other classes and words than the adapter's")
     .action(async (flags: Flags) => (await import('./commands/eval.ts')).evaluateAdapter(flags, settingsOf(flags)));
@@ -149,7 +157,7 @@ function createProgram(): Command {
       .requiredOption('--data <file>', 'your texts with optional labels: .tsv, .csv, .json or .jsonl')
       .option('--anyway', 'also where the base knows few of the words of your texts')
       .option('--json', 'print what was found as one JSON object on stdout'),
-    isTaskSetting,
+    (name) => isTaskSetting(name) || name === 'objective',
   ).action(async (flags: Flags) => (await import('./commands/check.ts')).check(flags, settingsOf(flags)));
 
   withSettings(

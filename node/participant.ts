@@ -11,21 +11,17 @@ import { createRuntime, type Traffic } from './runtime.ts';
 import { type Standing, standingOf } from './standing.ts';
 import type { Store } from './store.ts';
 import { factorPairs } from './train/factors.ts';
-import { type EncodedExample, evaluate, trainRound } from './train/learner.ts';
-import { NO_PSEUDO, relabel, type UnlabelledText } from './train/pseudo.ts';
+import type { Exam, Learner } from './train/objective.ts';
 import { type Run, startOf } from './train/run.ts';
-import type { Accuracy } from './train/score.ts';
-import type { Trainer } from './train/trainer.ts';
+import type { Score } from './train/score.ts';
 
 export interface ParticipantOptions {
   readonly run: Run;
   readonly store: Store;
-  readonly trainer: Trainer;
-  readonly gold: readonly EncodedExample[];
-  /** Texts without labels; the mixed adapter gives them soft ones. */
-  readonly unlabelled: readonly UnlabelledText[];
-  /** Watched after each mixing; empty: nothing is. */
-  readonly development: readonly EncodedExample[];
+  /** Its own texts. */
+  readonly learner: Learner;
+  /** Texts watched after each mixing. */
+  readonly development?: Exam;
   readonly listen: readonly string[];
   /** Whom to dial first, and again while nobody is connected. */
   readonly bootstrap: readonly string[];
@@ -52,7 +48,7 @@ export interface ParticipantView {
   /** Mean loss of the last local round. */
   loss: number | null;
   /** On development texts, of the last mixed adapter. */
-  accuracy: number | null;
+  score: Score | null;
   /** Mean relative distance of the neighbours' adapters. */
   distance: number | null;
   /** How far averaging the factors was from averaging their products. */
@@ -76,6 +72,7 @@ export interface ParticipantView {
   /** How many members there are to be while it waits for them. */
   wanted: number;
   standing: Standing;
+  readonly objective: Run['objective'];
   readonly labelled: number;
   readonly unlabelled: number;
   sentBytes: number;
@@ -132,13 +129,12 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   let stopped = false;
   const watch = createWatch(
     options,
-    (accuracy) => {
-      view.accuracy = accuracy.share;
+    (score) => {
+      view.score = score;
       changed();
     },
     () => stopped,
   );
-  let pseudo = NO_PSEUDO;
   const runtime = await createRuntime({
     peer,
     key,
@@ -148,24 +144,15 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     start: run.given && CODECS.f32.encode(run.given),
     save: store.writeSnapshot,
     train: async (round, adapter, steps) => {
-      const { gold, unlabelled, trainer } = options;
-      const name = options.name ?? id;
-      const start = run.wire.unpack(adapter);
-      pseudo = await relabel({ run, trainer, peer: name, round, vector: start, gold, unlabelled, previous: pseudo });
-      Object.assign(view, { pseudo: pseudo.examples.length, coverage: pseudo.coverage, precision: pseudo.precision });
-      changed();
-      const { vector, losses } = await trainRound({
-        trainer,
-        task: run.task,
-        settings,
-        labels: run.labels,
-        examples: gold,
-        pseudo: pseudo.examples,
-        peer: name,
+      const { vector, losses } = await options.learner.train({
+        peer: options.name ?? id,
         round,
-        vector: start,
-        tensors: run.tensors,
+        vector: run.wire.unpack(adapter),
         steps,
+        onLabelled: ({ examples, coverage, precision }) => {
+          Object.assign(view, { pseudo: examples.length, coverage, precision });
+          changed();
+        },
       });
       return {
         adapter: run.wire.pack(vector),
@@ -202,14 +189,14 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   };
 }
 
-function createView(peer: Peer, { gold, unlabelled }: ParticipantOptions): ParticipantView {
+function createView(peer: Peer, { learner }: ParticipantOptions): ParticipantView {
   return {
     id: peer.id,
     round: peer.round,
     rounds: peer.settings.rounds + peer.settings.closingRounds,
     phase: peer.phase,
     loss: null,
-    accuracy: null,
+    score: null,
     distance: null,
     crossTerm: null,
     neighbours: 0,
@@ -224,8 +211,9 @@ function createView(peer: Peer, { gold, unlabelled }: ParticipantOptions): Parti
     adoptedFrom: null,
     wanted: peer.settings.minPeers,
     standing: standingOf(peer),
-    labelled: gold.length,
-    unlabelled: unlabelled.length,
+    objective: learner.objective,
+    labelled: learner.labelled,
+    unlabelled: learner.unlabelled,
     sentBytes: 0,
     refused: {},
   };
@@ -278,15 +266,16 @@ function countMixed(view: ParticipantView, exchanged: readonly Exchanged[]): voi
 /** Scores development texts with the latest mixed adapter; skips adapters that come while one is being scored. */
 function createWatch(
   options: ParticipantOptions,
-  report: (accuracy: Accuracy) => void,
+  report: (score: Score) => void,
   isStopped: () => boolean,
 ): (adapter: Float32Array) => void {
-  const { trainer, run, development } = options;
+  const { development } = options;
   let busy = false;
   return (vector) => {
-    if (busy || development.length === 0) return;
+    if (busy || !development) return;
     busy = true;
-    evaluate({ trainer, task: run.task, labels: run.labels, vector }, development)
+    development
+      .score(vector)
       .then(report)
       .catch((error) => {
         if (!isStopped()) options.onNotice?.(`development texts could not be scored: ${messageOf(error)}`);

@@ -1,7 +1,7 @@
 /** @file Reads, checks and hashes settings by the table in settings.ts. */
 
 import type { Setting } from './setting.ts';
-import { SETTINGS } from './settings.ts';
+import { CLASSIFY_SETTINGS, SETTINGS } from './settings.ts';
 
 export type SettingName = keyof typeof SETTINGS;
 export type RunSettings = {
@@ -33,6 +33,12 @@ export function parseSettings(given: Readonly<Record<string, unknown>>): Parsed 
     return {
       ok: false,
       problem: `schedule: got ${parsed.schedule} and ${parsed.edges === '' ? 'no' : 'some'} edges; wanted edges with schedule edges, and only there`,
+    };
+  const idle = CLASSIFY_SETTINGS.find((name) => parsed[name] !== SETTINGS[name].default);
+  if (parsed.objective !== 'classify' && idle)
+    return {
+      ok: false,
+      problem: `${idle}: got ${JSON.stringify(parsed[idle])} with objective ${parsed.objective}; wanted it left out, since nothing is classified`,
     };
   return { ok: true, settings: parsed };
 }

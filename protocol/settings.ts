@@ -38,6 +38,13 @@ export const SETTINGS = {
     /^([0-9a-f]{64})?$/,
     '64 hex digits',
   ),
+  objective: choice(
+    'classify',
+    ['classify', 'next-token'],
+    'what is learned: the class of a text, or to write as the texts do (of a causal base)',
+    'a few labels make a classifier',
+    true,
+  ),
   prompt: text(
     '',
     'cloze prompt around a text; for a causal base {mask} stands at the end; filled in by the first peer',
@@ -334,3 +341,21 @@ export const SETTINGS = {
   ),
   maxOpenRounds: integer(4, 1, 64, 'rounds whose exchanges may be unfinished at once', 'bounds memory and disk', false),
 } as const satisfies Record<string, Setting>;
+
+/** Settings that mean something to classification alone; elsewhere they stay as they are by default. */
+export const CLASSIFY_SETTINGS = [
+  'prompt',
+  'labels',
+  'labelPrior',
+  'patterns',
+  'softLabels',
+  'temperature',
+  'confidenceWeight',
+  'generationRounds',
+  'pseudoGrowth',
+  'pseudoBase',
+  'pseudoMax',
+  'pseudoScored',
+  'pseudoSharpness',
+  'pseudoKeep',
+] as const satisfies readonly (keyof typeof SETTINGS)[];

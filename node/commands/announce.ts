@@ -62,7 +62,8 @@ export function announce(
   };
   const { id, view } = participant;
   const others = view.unlabelled > 0 ? `, ${view.unlabelled} without a label` : '';
-  display.note(`peer ${id}, run ${runId}, ${counted(view.labelled, 'labelled text')}${others}`);
+  const texts = counted(view.labelled, view.objective === 'classify' ? 'labelled text' : 'text');
+  display.note(`peer ${id}, run ${runId}, ${texts}${others}`);
   invite();
   const hint = lonelyText({ addresses: participant.addresses(), host, bootstrap });
   if (hint) display.note(hint);

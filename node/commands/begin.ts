@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { RunSettings } from '../../protocol/config.ts';
+import { CLASSIFY_SETTINGS } from '../../protocol/settings.ts';
 import { type ReadAdapter, readAdapter } from '../adapter.ts';
 import type { Display } from '../display.ts';
 import { UserError } from '../errors.ts';
@@ -24,6 +25,7 @@ export interface Beginning {
 const TASK = [
   'base',
   'baseHash',
+  'objective',
   'prompt',
   'patterns',
   'labels',
@@ -56,7 +58,11 @@ export async function beginRun(
   const follows = saved ? runIdOf(saved.settings) : null;
   if (saved && !isOver) return goOn({ saved, folder }, { wanted, check }, from?.vector ?? null);
   if (from) {
-    const task = Object.fromEntries(TASK.map((name) => [name, (from.run.settings as unknown as Given)[name]]));
+    const own = from.run.settings as unknown as Given;
+    // What was asked of it says nothing to a run that learns something else.
+    const isAlike = wanted.objective === undefined || wanted.objective === own.objective;
+    const names = isAlike ? TASK : TASK.filter((name) => !CLASSIFY_SETTINGS.some((one) => one === name));
+    const task = Object.fromEntries(names.map((name) => [name, own[name]]));
     return {
       run: await anew(check, { ...task, nonce, ...wanted }, from.vector),
       isBack: false,

@@ -1,41 +1,41 @@
 /** @file `lorikeet check`: reads texts as a run would, and says what it found; nothing is trained or written. */
 import { UserError } from '../errors.ts';
-import { type DataFile, type LabelledFile, labelData, openData } from '../train/data.ts';
-import { type Inspection, inspectionLines, inspectTexts, MAX_UNKNOWN } from '../train/inspect.ts';
+import { openData } from '../train/data.ts';
+import { MAX_UNKNOWN } from '../train/inspect.ts';
+import type { Inspected, Texts } from '../train/objective.ts';
 import { checkSettings, openRun } from '../train/run.ts';
-import type { Task } from '../train/task.ts';
+import { readTexts } from '../train/texts.ts';
 import { dataOptions } from './dataflags.ts';
 import type { Flags } from './flags.ts';
 import { provideBase } from './provide.ts';
 
 export async function check(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
-  const options = dataOptions(flags);
+  const settings = checkSettings(given, 'check');
+  const options = { ...dataOptions(flags), objective: settings.objective };
   const file = openData(String(flags.data), options);
   if (given.base !== undefined) await provideBase(String(given.base), { isNamed: true, flags });
-  const { task } = await openRun(checkSettings(given, 'check'));
-  const found = await inspectTexts(task, file, labelData(file, task, options));
-  console.log(flags.json ? JSON.stringify(found) : inspectionLines(found).join('\n'));
+  const found = await readTexts(await openRun(settings), file, options).inspect();
+  console.log(flags.json ? JSON.stringify(found.fields) : found.lines.join('\n'));
   refuseUnknown(found, flags);
 }
 
 /** The same lines for a start. Throws a UserError, after having said them, where the base knows too little of the texts. */
 export async function inspectStart(
   flags: Flags,
-  { task, file, read }: { task: Task; file: DataFile; read: LabelledFile },
+  texts: Texts,
   note: (line: string) => void,
-): Promise<string[]> {
-  const found = await inspectTexts(task, file, read);
-  const lines = inspectionLines(found);
+): Promise<readonly string[]> {
+  const found = await texts.inspect();
   try {
     refuseUnknown(found, flags);
   } catch (error) {
-    lines.forEach(note);
+    found.lines.forEach(note);
     throw error;
   }
-  return lines;
+  return found.lines;
 }
 
-function refuseUnknown({ path, unknownShare }: Inspection, flags: Flags): void {
+function refuseUnknown({ path, unknownShare }: Inspected, flags: Flags): void {
   if (flags.anyway || unknownShare === null || unknownShare <= MAX_UNKNOWN) return;
   throw new UserError(
     'usage',

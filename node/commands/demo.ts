@@ -59,7 +59,7 @@ function peerTable(peers: readonly DemoPeer[], apart: number): string[] {
     `${view.round}/${view.rounds}`,
     view.phase,
     view.loss?.toFixed(3) ?? '-',
-    percent(view.accuracy),
+    percent(accuracyOf(view)),
     String(view.neighbours),
     bytesText(view.sentBytes),
   ]);
@@ -69,6 +69,11 @@ function peerTable(peers: readonly DemoPeer[], apart: number): string[] {
   ];
 }
 
+/** On development texts. */
+function accuracyOf({ score }: DemoPeer['view']): number | null {
+  return score?.type === 'accuracy' ? score.share : null;
+}
+
 function roundLine(peers: readonly DemoPeer[], apart: number): string {
   const mean = (xs: readonly (number | null)[]): number | null => {
     const known = xs.filter((x) => x !== null);
@@ -76,7 +81,7 @@ function roundLine(peers: readonly DemoPeer[], apart: number): string {
   };
   const loss = mean(peers.map((p) => p.view.loss));
   const round = Math.min(...peers.map((p) => p.view.round));
-  return `round ${round} of ${peers[0]!.view.rounds}: loss ${loss?.toFixed(3) ?? '-'}, dev accuracy ${percent(mean(peers.map((p) => p.view.accuracy)))}, disagreement ${apart.toExponential(1)}`;
+  return `round ${round} of ${peers[0]!.view.rounds}: loss ${loss?.toFixed(3) ?? '-'}, dev accuracy ${percent(mean(peers.map((p) => accuracyOf(p.view))))}, disagreement ${apart.toExponential(1)}`;
 }
 
 /** Each row is a figure, or its mean and worst over peers. */

@@ -1,30 +1,28 @@
-/** @file `lorikeet eval`: an adapter's accuracy on labelled texts, class by class where they are uneven, and its base's beside it. */
+/** @file `lorikeet eval`: an adapter's accuracy on labelled texts, or its loss on texts it should write like, and its base's beside it. */
 import { readAdapter } from '../adapter.ts';
 import { createDisplay } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { columnNames } from '../train/columns.ts';
-import { labelData, openData } from '../train/data.ts';
-import { leftOutLine } from '../train/inspect.ts';
-import { encodeExamples, evaluate, labelWords } from '../train/learner.ts';
-import { classCounts, majorityShare } from '../train/score.ts';
+import { openData } from '../train/data.ts';
+import type { ClassRun } from '../train/run.ts';
+import { classCounts, majorityShare, type Score } from '../train/score.ts';
+import { readTexts } from '../train/texts.ts';
 import { createTrainer } from '../train/trainer.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, interruptSignal } from './flags.ts';
 import { provideBase } from './provide.ts';
-import { hasPrior, scoreLines } from './scores.ts';
+import { asAccuracy, baseRows, classesOf, figuresOf, hasPrior, lossFields, scoreLines } from './scores.ts';
 
 export async function evaluateAdapter(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const path = String(flags.data);
   if (given.base !== undefined) await provideBase(String(given.base), { isNamed: true, flags });
   const { run, vector, notes } = await readAdapter(String(flags.adapter), given);
-  const options = dataOptions(flags);
-  const file = openData(path, options);
-  const read = labelData(file, run.task, options);
-  const { labelled } = read;
-  if (labelled.length === 0)
+  const options = { ...dataOptions(flags), objective: run.objective };
+  const texts = readTexts(run, openData(path, options), options);
+  if (texts.scored === 0)
     throw new UserError(
       'usage',
-      `${path}: no row has a label (columns: ${columnNames(file.columns)}); wanted labelled texts`,
+      `${path}: no row has a label (columns: ${columnNames(texts.file.columns)}); wanted labelled texts`,
     );
   const display = createDisplay();
   const interrupt = interruptSignal(() => display.note('stopping'));
@@ -34,51 +32,44 @@ export async function evaluateAdapter(flags: Flags, given: Readonly<Record<strin
     ...deviceFlags(flags),
   });
   try {
-    const leftOut = leftOutLine(file, read);
-    [...notes, ...(leftOut ? [leftOut] : [])].forEach(display.note);
+    [...notes, ...(texts.leftOut ? [texts.leftOut] : [])].forEach(display.note);
     if (trainer.notice) display.note(trainer.notice);
-    const examples = await encodeExamples(run.task, labelled);
-    const score = (label: string, v: Float32Array, labels = run.labels) =>
-      evaluate(
-        {
-          trainer,
-          task: run.task,
-          labels,
-          vector: v,
-          signal: interrupt.signal,
-          onProgress: (done, total) => display.progress(label, done, total),
-        },
-        examples,
-      );
+    const exam = await texts.exam(run, trainer);
+    const { signal } = interrupt;
+    const score = (label: string, v: Float32Array, by = exam.score): Promise<Score> =>
+      by(v, { signal, onProgress: (done, total) => display.progress(label, done, total) });
     const adapter = await score('adapter', vector);
     const base = await score('base', run.initial);
-    const zeroShot = await score('base, zero-shot', run.initial, labelWords(run.task, []));
+    const zeroShot = exam.scoreBare ? await score('base, zero-shot', run.initial, exam.scoreBare) : null;
     display.close();
     if (flags.json) {
-      console.log(
-        JSON.stringify({
-          data: path,
-          examples: examples.length,
-          adapter: adapter.share,
-          base: base.share,
-          baseZeroShot: zeroShot.share,
-          labelPriorRemoved: hasPrior(run.settings),
-          balanced: { adapter: adapter.balanced, base: base.balanced, baseZeroShot: zeroShot.balanced },
-          classes: run.task.classes,
-          majority: majorityShare(classCounts(adapter.confusion)),
-          confusion: { adapter: adapter.confusion, base: base.confusion, baseZeroShot: zeroShot.confusion },
-        }),
-      );
+      const fields =
+        run.objective === 'classify'
+          ? classFields({ adapter, base, baseZeroShot: zeroShot ?? base }, run)
+          : lossFields({ adapter, base });
+      console.log(JSON.stringify({ data: path, examples: exam.count, ...fields }));
       return;
     }
-    const rows = [
-      { name: 'base, zero-shot', accuracy: zeroShot },
-      ...(hasPrior(run.settings) ? [{ name: 'base, label prior removed', accuracy: base }] : []),
-      { name: 'adapter', accuracy: adapter },
-    ];
-    console.log(scoreLines(`${examples.length} texts of ${path}`, rows, run.task.classes).join('\n'));
+    const rows = [...baseRows(base, zeroShot), { name: 'adapter', score: adapter }];
+    console.log(scoreLines(`${exam.count} texts of ${path}`, rows, classesOf(run)).join('\n'));
   } finally {
     interrupt.dispose();
     await trainer.stop();
   }
+}
+
+function classFields(scores: Readonly<Record<'adapter' | 'base' | 'baseZeroShot', Score>>, run: ClassRun): object {
+  const confusionOf = (score: Score) => asAccuracy(score)!.confusion;
+  return {
+    ...figuresOf(scores, (score) => asAccuracy(score)!.share),
+    labelPriorRemoved: hasPrior(run.settings),
+    balanced: figuresOf(scores, (score) => asAccuracy(score)!.balanced),
+    classes: run.task.classes,
+    majority: majorityShare(classCounts(confusionOf(scores.adapter))),
+    confusion: {
+      adapter: confusionOf(scores.adapter),
+      base: confusionOf(scores.base),
+      baseZeroShot: confusionOf(scores.baseZeroShot),
+    },
+  };
 }

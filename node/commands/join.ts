@@ -9,7 +9,7 @@ import { type Invite, parseInvite } from '../invite.ts';
 import { checkSettings, openRun, type Run, runIdOf, startFrom } from '../train/run.ts';
 import { type Beginning, openSaved } from './begin.ts';
 import type { Flags } from './flags.ts';
-import { type Prepared, preparePeer, readTexts } from './prepare.ts';
+import { type Prepared, preparePeer, readPeerTexts } from './prepare.ts';
 import { provideBase } from './provide.ts';
 
 export async function join(
@@ -26,7 +26,7 @@ export async function join(
   const { runPeer } = await import('./peer.ts');
   await runPeer(flags, prepared, {
     ...beginning,
-    texts: readTexts(flags, prepared, run),
+    texts: readPeerTexts(flags, prepared, run),
     bootstrap: mergeAddresses(invite.addresses, beginning.isBack ? prepared.saved!.bootstrap : []),
     // Whoever else it names has only been seen to answer.
     inviters: invite.addresses.slice(0, 1).flatMap((address) => idIn(address) ?? []),

@@ -7,16 +7,14 @@ import { EXIT, messageOf, UserError } from '../errors.ts';
 import { resultOf, writeResult } from '../export/result.ts';
 import { startParticipant } from '../participant.ts';
 import { digestRows, openStore, type Saved, type Store } from '../store.ts';
-import { encodeExamples } from '../train/learner.ts';
-import { calibrateRun, type Run } from '../train/run.ts';
-import { priorTexts } from '../train/sample.ts';
+import type { Run } from '../train/run.ts';
 import { createTrainer, type Trainer } from '../train/trainer.ts';
 import { announce, type Crier } from './announce.ts';
 import type { Beginning } from './begin.ts';
 import { inspectStart } from './check.ts';
 import { deviceFlags, type Flags, interruptSignal, throwIfCrashed } from './flags.ts';
 import { createPatience } from './patience.ts';
-import { listenAddress, type Prepared, type Texts } from './prepare.ts';
+import { listenAddress, type PeerTexts, type Prepared } from './prepare.ts';
 import { compare, printResult } from './result.ts';
 import { createPeerView } from './view.ts';
 
@@ -34,7 +32,7 @@ function refuseFinished({ folder, saved }: Prepared, { runId, settings }: Run): 
 
 /** What a peer brings along, and where it looks for the others. */
 interface Entry {
-  readonly texts: Texts;
+  readonly texts: PeerTexts;
   /** Whom to dial first. */
   readonly bootstrap: readonly string[];
   /** Whose word it takes where no two agree. */
@@ -46,7 +44,7 @@ export async function runPeer(flags: Flags, prepared: Prepared, begun: Beginning
   const { display, folder, isOver } = prepared;
   const { run: bare, texts } = begun;
   if (isOver && begun.isBack && !flags.serve) refuseFinished(prepared, bare);
-  const found = await inspectStart(flags, { task: bare.task, file: prepared.data, read: texts.own }, display.note);
+  const found = await inspectStart(flags, texts.own, display.note);
   const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
   const store = openStore(folder);
   found.forEach(display.note);
@@ -54,10 +52,7 @@ export async function runPeer(flags: Flags, prepared: Prepared, begun: Beginning
     const trainer = await startTrainer(flags, bare);
     try {
       if (trainer.notice) display.note(trainer.notice);
-      const calibrate = bare.settings.labelPrior === '' && !interrupt.signal.aborted;
-      const run = calibrate
-        ? await calibrateRun(bare, trainer, priorTexts(texts.own.items, bare.task.classes.length, bare.settings.seed))
-        : bare;
+      const run = interrupt.signal.aborted ? bare : await texts.own.calibrate(trainer);
       await takePart(flags, prepared, { ...begun, run, store, trainer, signal: interrupt.signal });
     } finally {
       await trainer.stop();
@@ -75,18 +70,18 @@ interface Opened extends Beginning, Entry {
 }
 
 async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promise<void> {
-  const { display, path, rows, saved, folder } = prepared;
+  const { display, path, saved, folder } = prepared;
   const { run, store, trainer, texts, bootstrap, inviters, signal, isBack, follows, earlierRounds } = opened;
   if (run.given) await store.writeStart(run.given);
   const writeRun = (more: Pick<Saved, 'port' | 'bootstrap' | 'mixedWith'>): Promise<void> =>
     store.writeRun({ settings: run.settings, follows, earlierRounds, ...more });
   // Before its first snapshot takes the place of the one of the run that is over.
   if (saved && !isBack) await writeRun({ port: saved.port, bootstrap, mixedWith: {} });
-  if (texts.labelled.length === 0) {
+  const learner = await texts.own.learner(run, trainer);
+  const exam = texts.test && (await texts.test.exam(run, trainer));
+  if (learner.labelled === 0) {
     display.note(`${path}: no row has a label; this peer learns from the swarm's labels for its texts`);
   }
-  const gold = await encodeExamples(run.task, texts.labelled);
-  const test = await encodeExamples(run.task, texts.test);
   const follow = flags.follow ? (event: object) => console.log(JSON.stringify(event)) : null;
   const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow });
   const wait = flags.wait === undefined ? (isBack || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
@@ -96,10 +91,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   const participant = await startParticipant({
     run,
     store,
-    trainer,
-    gold,
-    unlabelled: texts.unlabelled.map((text) => ({ text, truth: null })),
-    development: [],
+    learner,
     listen: [listenAddress(flags, saved?.port ?? 0)],
     bootstrap,
     inviters,
@@ -121,7 +113,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       return writeRun({ port, bootstrap: known, mixedWith });
     };
     await keep();
-    await store.writeTexts(digestRows(rows));
+    await store.writeTexts(digestRows(texts.own.file.rows));
     crier = announce(display, participant, {
       runId: run.runId,
       host: String(flags.host),
@@ -155,13 +147,13 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     await keepEarlier(adapter, run.runId);
     const vector = participant.adapter();
     await writeAdapter(adapter, { run, vector });
-    const compared = test.length > 0 ? await compare(display, { run, trainer, gold, test, signal }, participant) : null;
-    const known = resultOf(texts, compared, test.length);
+    const compared = exam && (await compare(display, { run, learner, exam, signal }, participant));
+    const known = resultOf(learner, compared, exam?.count ?? 0);
     await writeResult(folder, run.runId, known);
     const { rounds, mixedWith: company } = participant.view;
     const facts = { ...known, rounds: rounds + earlierRounds, peers: Object.keys(company).length };
     await writeAdapter(adapter, { run, vector, facts });
-    printResult(flags, { run, participant, adapter, accuracy: compared, tested: test.length });
+    printResult(flags, { run, participant, adapter, compared, tested: exam?.count ?? 0 });
     const { mixedWith, adoptedFrom } = participant.view;
     // Alone on purpose is another matter.
     if (Object.keys(mixedWith).length === 0 && !adoptedFrom && run.settings.minPeers > 1)

@@ -4,16 +4,18 @@ import { join } from 'node:path';
 import { counted, createDisplay, type Display } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { compareRows, digestRows, peekStore, peekTexts, readRun, type Saved } from '../store.ts';
-import { type DataFile, type Example, type LabelledFile, labelData, openData, type Row } from '../train/data.ts';
-import { leftOutLine } from '../train/inspect.ts';
+import { type DataFile, openData } from '../train/data.ts';
+import type { Texts } from '../train/objective.ts';
 import { type Run, runIdOf } from '../train/run.ts';
+import { readTexts } from '../train/texts.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, integerFlag } from './flags.ts';
 
 /** What a peer's command line says, read and checked before anything is started or written. */
 export interface Prepared {
   readonly data: DataFile;
-  readonly rows: readonly Row[];
+  /** What the texts were read for; null where nothing says yet. */
+  readonly objective: string | null;
   readonly path: string;
   /** The state folder; it may not exist yet. */
   readonly folder: string;
@@ -24,18 +26,18 @@ export interface Prepared {
   readonly display: Display;
 }
 
-export interface Texts {
-  readonly labelled: readonly Example[];
-  readonly unlabelled: readonly string[];
-  readonly test: readonly Example[];
-  /** The file of `--data`, its labels read. */
-  readonly own: LabelledFile;
+/** A peer's own texts, and those it is scored on. */
+export interface PeerTexts {
+  readonly own: Texts;
+  readonly test: Texts | null;
 }
 
-/** Reads data and flags. Throws a UserError on the first that is wrong, or where the state is of other texts. */
-export function preparePeer(flags: Flags): Prepared {
+/**
+ * Reads data and flags; `asked` is the objective that the command line names. Throws a UserError on the first that is wrong, or
+ * where the state is of other texts.
+ */
+export function preparePeer(flags: Flags, asked?: unknown): Prepared {
   const path = String(flags.data);
-  const data = openData(path, dataOptions(flags));
   deviceFlags(flags);
   if (flags.follow && !flags.json) throw new UserError('usage', '--follow: wanted with --json, whose events it prints');
   listenAddress(flags, 0);
@@ -43,14 +45,16 @@ export function preparePeer(flags: Flags): Prepared {
   const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
   const display = createDisplay();
   const saved = readRun(join(folder, 'run.json'));
+  const objective = asked === undefined ? (saved?.settings.objective ?? null) : String(asked);
+  const data = openData(path, { ...dataOptions(flags), objective });
   const isOver = saved !== null && peekStore(folder).snapshot(runIdOf(saved.settings))?.phase === 'finished';
-  const prepared = { data, rows: data.rows, path, folder, display, saved, isOver };
+  const prepared = { data, objective, path, folder, display, saved, isOver };
   if (saved) checkTexts(flags, prepared);
   return prepared;
 }
 
 /** A state belongs to the texts it has learned from; others are taken on purpose only. */
-function checkTexts(flags: Flags, { rows, path, folder, display }: Prepared): void {
+function checkTexts(flags: Flags, { data: { rows }, path, folder, display }: Prepared): void {
   const before = peekTexts(folder);
   if (!before) return;
   const { added, removed } = compareRows(before, digestRows(rows));
@@ -65,26 +69,23 @@ function checkTexts(flags: Flags, { rows, path, folder, display }: Prepared): vo
   display.note(`${folder}: ${change}; going on with them`);
 }
 
-/** The examples of `--data` and `--test`, every label checked. Throws a UserError that names file and line. */
-export function readTexts(flags: Flags, prepared: Prepared, run: Run): Texts {
-  const options = dataOptions(flags);
-  const own = labelData(prepared.data, run.task, options);
-  const { labelled, unlabelled } = own;
-  if (flags.test === undefined) return { labelled, unlabelled, own, test: [] };
-  const path = String(flags.test);
-  const file = openData(path, options);
-  const read = labelData(file, run.task, options);
-  const test = read.labelled;
-  if (test.length === 0) throw new UserError('usage', `${path}: no row has a label; wanted labelled texts to test on`);
-  const known = new Set(own.items.map(({ text }) => text));
-  const shared = test.filter(({ text }) => known.has(text)).length;
-  const leftOut = leftOutLine(file, read);
-  if (leftOut) prepared.display.note(leftOut);
+/** The texts of `--data` and `--test` as the run reads them. Throws a UserError that names file and line. */
+export function readPeerTexts(flags: Flags, { data, objective, path, display }: Prepared, run: Run): PeerTexts {
+  const options = { ...dataOptions(flags), objective: run.objective };
+  const own = readTexts(run, objective === run.objective ? data : openData(path, options), options);
+  if (flags.test === undefined) return { own, test: null };
+  const testPath = String(flags.test);
+  const test = readTexts(run, openData(testPath, options), options);
+  if (test.scored === 0)
+    throw new UserError('usage', `${testPath}: no row has a label; wanted labelled texts to test on`);
+  const known = new Set(own.texts);
+  const shared = test.texts.filter((text) => known.has(text)).length;
+  if (test.leftOut) display.note(test.leftOut);
   if (shared > 0)
-    prepared.display.note(
-      `${path}: ${shared} of ${test.length} texts to test on stand in ${prepared.path} too, and are no test`,
+    display.note(
+      `${testPath}: ${shared} of ${test.texts.length} texts to test on stand in ${path} too, and are no test`,
     );
-  return { labelled, unlabelled, own, test };
+  return { own, test };
 }
 
 /** Where to listen. Throws a UserError on what is no address of a machine. */

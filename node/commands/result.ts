@@ -2,59 +2,40 @@
 import { bytesText, counted, type Display, table } from '../display.ts';
 import type { Participant, ParticipantView } from '../participant.ts';
 import { trainAlone } from '../train/alone.ts';
-import { type EncodedExample, evaluate, labelWords } from '../train/learner.ts';
-import type { Run } from '../train/run.ts';
-import { type Accuracy, classCounts, majorityShare } from '../train/score.ts';
-import type { Trainer } from '../train/trainer.ts';
+import type { Exam, Learner } from '../train/objective.ts';
+import type { ClassRun, Run } from '../train/run.ts';
+import { classCounts, majorityShare, type Score } from '../train/score.ts';
 import type { Flags } from './flags.ts';
-import { hasPrior, scoreLines } from './scores.ts';
+import { asAccuracy, baseRows, classesOf, figuresOf, lossFields, scoreLines } from './scores.ts';
 
 interface Comparison {
-  readonly baseZeroShot: Accuracy;
-  readonly base: Accuracy;
-  /** Null where there was no labelled text to train on alone. */
-  readonly alone: Accuracy | null;
-  readonly swarm: Accuracy;
+  /** With the label prior left on; null where the run takes none off. */
+  readonly baseZeroShot: Score | null;
+  readonly base: Score;
+  /** Null where there was no text to train on alone. */
+  readonly alone: Score | null;
+  readonly swarm: Score;
 }
 
-/** Does joining help? Base, alone (own labels, as many steps), swarm, on texts nobody here trained on. */
+/** Does joining help? Base, alone (own texts, as many steps), swarm, on texts nobody here trained on. */
 export async function compare(
   display: Display,
-  context: {
-    run: Run;
-    trainer: Trainer;
-    gold: readonly EncodedExample[];
-    test: readonly EncodedExample[];
-    signal: AbortSignal;
-  },
+  { run, learner, exam, signal }: { run: Run; learner: Learner; exam: Exam; signal: AbortSignal },
   participant: Participant,
 ): Promise<Comparison> {
-  const { run, trainer, gold, test, signal } = context;
-  const { task, labels } = run;
-  const trainedAlone = (): Promise<Float32Array> =>
+  const trainedAlone = (of: Learner): Promise<Float32Array> =>
     trainAlone({
       run,
-      trainer,
-      examples: gold,
+      learner: of,
       peer: participant.id,
       signal,
       onProgress: (done, total) => display.progress('training alone, to compare', done, total),
     });
-  const alone = gold.length > 0 ? await trainedAlone() : null;
-  const score = (label: string, vector: Float32Array, words = labels): Promise<Accuracy> =>
-    evaluate(
-      {
-        trainer,
-        task,
-        labels: words,
-        vector,
-        signal,
-        onProgress: (done, total) => display.progress(label, done, total),
-      },
-      test,
-    );
+  const alone = learner.alone && (await trainedAlone(learner.alone));
+  const score = (label: string, vector: Float32Array, by = exam.score): Promise<Score> =>
+    by(vector, { signal, onProgress: (done, total) => display.progress(label, done, total) });
   const result = {
-    baseZeroShot: await score('base, zero-shot', run.initial, labelWords(task, [])),
+    baseZeroShot: exam.scoreBare ? await score('base, zero-shot', run.initial, exam.scoreBare) : null,
     base: await score('base', run.initial),
     alone: alone && (await score('alone', alone)),
     swarm: await score('swarm', participant.adapter()),
@@ -66,9 +47,9 @@ export async function compare(
 /** Prints how a run has ended: as lines, or as one JSON object. */
 export function printResult(
   flags: Flags,
-  result: { run: Run; participant: Participant; adapter: string; accuracy: Comparison | null; tested: number },
+  result: { run: Run; participant: Participant; adapter: string; compared: Comparison | null; tested: number },
 ): void {
-  const { participant, adapter, accuracy, run } = result;
+  const { participant, adapter, compared, run } = result;
   const { view, traffic } = participant;
   if (flags.json) {
     console.log(
@@ -82,27 +63,18 @@ export function printResult(
         mixedWith: view.mixedWith,
         undecided: view.undecided,
         adapter,
-        accuracy: accuracy && figuresOf(accuracy, ({ share }) => share),
-        ...(accuracy
-          ? {
-              balanced: figuresOf(accuracy, ({ balanced }) => balanced),
-              classes: run.task.classes,
-              majority: majorityShare(classCounts(accuracy.swarm.confusion)),
-              confusion: { alone: accuracy.alone?.confusion ?? null, swarm: accuracy.swarm.confusion },
-            }
-          : {}),
+        ...(run.objective === 'classify' ? classFields(run, compared) : writingFields(compared)),
       }),
     );
     return;
   }
-  if (accuracy) {
+  if (compared) {
     const rows = [
-      { name: 'base, zero-shot', accuracy: accuracy.baseZeroShot },
-      ...(hasPrior(run.settings) ? [{ name: 'base, label prior removed', accuracy: accuracy.base }] : []),
-      { name: accuracy.alone ? 'alone' : 'alone: no labelled text to train on', accuracy: accuracy.alone },
-      { name: 'swarm', accuracy: accuracy.swarm },
+      ...baseRows(compared.base, compared.baseZeroShot),
+      { name: compared.alone ? 'alone' : 'alone: no labelled text to train on', score: compared.alone },
+      { name: 'swarm', score: compared.swarm },
     ];
-    console.log(`${scoreLines(counted(result.tested, 'text'), rows, run.task.classes).join('\n')}\n`);
+    console.log(`${scoreLines(counted(result.tested, 'text'), rows, classesOf(run)).join('\n')}\n`);
   }
   console.log(companyText(view));
   console.log(
@@ -110,16 +82,24 @@ export function printResult(
   );
 }
 
-function figuresOf(
-  { baseZeroShot, base, alone, swarm }: Comparison,
-  figure: (accuracy: Accuracy) => number | null,
-): Readonly<Record<keyof Comparison, number | null>> {
+function classFields({ task }: ClassRun, compared: Comparison | null): object {
+  if (!compared) return { accuracy: null };
+  const { baseZeroShot, base, alone, swarm } = compared;
+  const scores = { baseZeroShot: baseZeroShot ?? base, base, alone, swarm };
+  const confusion = { alone: asAccuracy(alone)?.confusion ?? null, swarm: asAccuracy(swarm)!.confusion };
   return {
-    baseZeroShot: figure(baseZeroShot),
-    base: figure(base),
-    alone: alone && figure(alone),
-    swarm: figure(swarm),
+    accuracy: figuresOf(scores, (score) => asAccuracy(score)?.share ?? null),
+    balanced: figuresOf(scores, (score) => asAccuracy(score)?.balanced ?? null),
+    classes: task.classes,
+    majority: majorityShare(classCounts(confusion.swarm)),
+    confusion,
   };
+}
+
+function writingFields(compared: Comparison | null): object {
+  if (!compared) return { loss: null, perplexity: null };
+  const { base, alone, swarm } = compared;
+  return lossFields({ base, alone, swarm });
 }
 
 /** Rounds mixed with whom, the most first; and what was left open. */

@@ -6,13 +6,13 @@ import type { Run } from '../train/run.ts';
 import type { YamlFile } from '../yaml.ts';
 import { type Beginning, beginRun } from './begin.ts';
 import type { Flags } from './flags.ts';
-import { preparePeer, readTexts } from './prepare.ts';
+import { preparePeer, readPeerTexts } from './prepare.ts';
 import { provideBase } from './provide.ts';
 
 export async function up(options: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const flags: Flags = { host: '127.0.0.1', ...options };
-  const prepared = preparePeer(flags);
   const config = await readConfig(flags.config);
+  const prepared = preparePeer(flags, given.objective ?? config?.given.objective);
   const check = (all: Readonly<Record<string, unknown>>): Run['settings'] => checkWith(all, given, config);
   const named = given.base ?? config?.given.base ?? prepared.saved?.settings.base;
   if (named !== undefined) await provideBase(String(named), { isNamed: true, flags, display: prepared.display });
@@ -23,7 +23,7 @@ export async function up(options: Flags, given: Readonly<Record<string, unknown>
   const { runPeer } = await import('./peer.ts');
   await runPeer(flags, prepared, {
     ...beginning,
-    texts: readTexts(flags, prepared, run),
+    texts: readPeerTexts(flags, prepared, run),
     bootstrap: saved && isBack ? saved.bootstrap : [],
     inviters: [],
   });

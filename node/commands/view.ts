@@ -97,7 +97,7 @@ function roundLine(view: ParticipantView, isVerbose: boolean, leftMs: number | n
   const parts = [
     counted(view.members, 'member'),
     `mixed ${view.neighbours}`,
-    `loss ${view.loss?.toFixed(3) ?? '-'}`,
+    `loss ${lossText(view)}`,
     ...(view.pseudo > 0 ? [`soft labels ${softLabelsText(view)}`] : []),
     `sent ${bytesText(view.sentBytes)}`,
     ...(leftMs === null ? [] : [`about ${durationText(leftMs / 1000)} left`]),
@@ -110,14 +110,15 @@ function roundLine(view: ParticipantView, isVerbose: boolean, leftMs: number | n
 function followRounds(follow: (event: Readonly<Record<string, unknown>>) => void): (view: ParticipantView) => void {
   let last = '';
   return (view) => {
-    const { phase, round, rounds, members, wanted, loss, neighbours, pseudo, sentBytes, standing } = view;
+    const { phase, round, rounds, members, wanted, loss, neighbours, pseudo, sentBytes, standing, objective } = view;
     const key = phase === 'gathering' ? `gathering ${members}` : phase === 'finished' ? phase : `round ${round}`;
     if (key === last) return;
     last = key;
     if (phase === 'gathering') follow({ event: 'waiting', members, wanted, connected: standing.connected });
     else if (phase !== 'finished') {
       const { distance, crossTerm } = view;
-      const mixed = { mixed: neighbours, loss, softLabels: pseudo, distance, crossTerm };
+      const perplexity = objective === 'next-token' ? { perplexity: loss === null ? null : Math.exp(loss) } : {};
+      const mixed = { mixed: neighbours, loss, ...perplexity, softLabels: pseudo, distance, crossTerm };
       follow({ event: 'round', round, rounds, members, connected: standing.connected, ...mixed, sentBytes });
     }
   };
@@ -136,13 +137,27 @@ export function viewLines(
     ['members', `${view.members}, you among them`],
     ['connected to', names(standing.connected) || 'nobody yet'],
     ['mixed with', `${counted(view.neighbours, 'neighbour')} in the last round`],
-    ['your texts', `${view.labelled} labelled, ${view.unlabelled} unlabelled`],
+    ['your texts', textsOf(view)],
     ...(view.unlabelled > 0 ? [['soft labels', softLabelsText(view)]] : []),
-    ['loss', view.loss?.toFixed(3) ?? '-'],
+    ['loss', lossText(view)],
     ['sent', bytesText(view.sentBytes)],
     ...(isVerbose ? verboseRows(view) : []),
   ];
   return table(rows, 'left');
+}
+
+function textsOf({ objective, labelled, unlabelled }: ParticipantView): string {
+  return objective === 'classify'
+    ? `${labelled} labelled, ${unlabelled} unlabelled`
+    : `${labelled}, to write like them`;
+}
+
+/** Of the last local steps, on the peer's own texts; of writing as perplexity too. */
+function lossText({ objective, loss }: ParticipantView): string {
+  if (loss === null) return '-';
+  return objective === 'classify'
+    ? loss.toFixed(3)
+    : `${loss.toFixed(3)} a token (perplexity ${Math.exp(loss).toFixed(1)})`;
 }
 
 /** For whoever looks for a fault, each with what it means. */

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic.ts';
+import type { Score } from '../train/score.ts';
 import type { Facts, Scores } from './card.ts';
 
 const FILE = 'result.json';
@@ -10,14 +11,17 @@ type Result = Pick<Facts, 'labelled' | 'unlabelled' | 'scores'>;
 
 /** What of a run's end a card tells; `compared` on texts that nobody here trained on. */
 export function resultOf(
-  { labelled, unlabelled }: { labelled: readonly unknown[]; unlabelled: readonly unknown[] },
-  compared: Readonly<Record<'base' | 'alone' | 'swarm', { share: number | null } | null>> | null,
+  { labelled, unlabelled }: { labelled: number; unlabelled: number },
+  compared: Readonly<Record<'base' | 'alone' | 'swarm', Score | null>> | null,
   texts: number,
 ): Result {
-  const sizes = { labelled: labelled.length, unlabelled: unlabelled.length };
+  const sizes = { labelled, unlabelled };
   if (!compared) return sizes;
-  const [base, alone, swarm] = [compared.base, compared.alone, compared.swarm].map((one) => one?.share ?? null);
-  return { ...sizes, scores: { measure: 'accuracy', texts, base: base!, alone: alone!, swarm: swarm! } };
+  const figure = (score: Score | null): number | null =>
+    score && (score.type === 'accuracy' ? score.share : score.perplexity);
+  const [base, alone, swarm] = [compared.base, compared.alone, compared.swarm].map(figure);
+  const measure = compared.swarm?.type === 'loss' ? 'perplexity' : 'accuracy';
+  return { ...sizes, scores: { measure, texts, base: base!, alone: alone!, swarm: swarm! } };
 }
 
 export async function writeResult(folder: string, runId: string, result: Result): Promise<void> {

@@ -3,7 +3,7 @@ import { readAdapter } from '../adapter.ts';
 import { UserError } from '../errors.ts';
 import type { Example } from '../train/data.ts';
 import { encodeTexts } from '../train/learner.ts';
-import { checkSettings, openRun, type Run } from '../train/run.ts';
+import { type ClassRun, checkSettings, openRun } from '../train/run.ts';
 import type { Device } from '../train/session.ts';
 import { createTrainer } from '../train/trainer.ts';
 import { calibrate, probabilitiesOf } from './calibration.ts';
@@ -28,7 +28,7 @@ export interface Prediction {
 }
 
 export interface Classifier {
-  readonly run: Run;
+  readonly run: ClassRun;
   readonly classes: readonly string[];
   readonly notes: readonly string[];
   /** What logits are divided by; null: it was never fitted, and the probabilities are as sure as training left them. */
@@ -50,6 +50,11 @@ export const MIN_CALIBRATION = 50;
 /** Opens base, adapter and task. Throws a UserError on what cannot be read. */
 export async function openClassifier({ adapter, given, device, threads }: ClassifierOptions): Promise<Classifier> {
   const { run, vector, notes } = adapter === null ? await baseAlone(given) : await readAdapter(adapter, given);
+  if (run.objective !== 'classify')
+    throw new UserError(
+      'usage',
+      `${adapter}: was trained to write, with no classes; wanted an adapter of classes, or lorikeet generate`,
+    );
   const { task, labels } = run;
   const trainable = { type: 'lora', lora: run.lora } as const;
   const trainer = await createTrainer({ base: run.settings.base, trainable, device, threads });

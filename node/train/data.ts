@@ -4,12 +4,16 @@ import { type Columns, findColumns, foldName, looksLikeLabel } from './columns.t
 import { type LabelMap, type Labels, readLabels } from './labels.ts';
 import { type BadRow, readSource, type SourceRecord } from './table.ts';
 import { readText } from './textfile.ts';
+import { type Form, type FormColumns, findForm, readWriting, type Writing, wholeText } from './writings.ts';
 
 export interface Row {
+  /** All of it, where it is more than one text. */
   readonly text: string;
   /** As it stands in the file; null where there is none. */
   readonly label: string | null;
   readonly line: number;
+  /** Where it is more than one text. */
+  readonly writing?: Writing;
 }
 
 export interface Example {
@@ -26,6 +30,8 @@ export interface DataOptions {
   readonly labelMap?: LabelMap;
   /** Leaves bad rows out, of which there is a count; without it they are refused. */
   readonly skipBadRows?: boolean;
+  /** What is learned of its rows, classes by default; null: nothing says yet, and its names tell. */
+  readonly objective?: string | null;
 }
 
 /** A file as it was read; its bad rows are not refused yet. */
@@ -33,6 +39,7 @@ export interface DataFile {
   readonly path: string;
   readonly rows: readonly Row[];
   readonly bad: readonly BadRow[];
+  readonly form: Form;
   readonly columns: Columns;
   readonly notes: readonly string[];
 }
@@ -51,6 +58,7 @@ export interface LabelledFile {
 
 /** Reads a file. Throws a UserError where it cannot be read as a whole; rows that are bad are listed. */
 export function openData(path: string, options: DataOptions = {}): DataFile {
+  const { objective = 'classify' } = options;
   const isText = (name: string): boolean => {
     try {
       return findColumns([name], path, { ...options, labelColumn: 'none' }).text === name;
@@ -58,29 +66,47 @@ export function openData(path: string, options: DataOptions = {}): DataFile {
       return false;
     }
   };
-  const source = readSource(readText(path), path, isText);
+  const source = readSource(readText(path), path, isText, objective !== 'classify');
   if (source.records.length === 0 && source.bad.length === 0)
     throw new UserError('usage', `${path}: holds no rows; wanted a text a row and an optional label`);
   if (source.records.length === 0 && source.names.length === 0) refuseBad(path, source.bad, 0);
-  const columns = findColumns(source.names, path, options);
+  const { form, ...columns } = columnsOf(source.names, path, options);
   const bad = [...source.bad];
   const labelKeys = keysBesideLabels(source.records, columns);
   const rows = source.records.flatMap((record): Row[] => {
-    const row = readRow(record, columns, labelKeys);
+    const row = readRow(record, { form, ...columns }, labelKeys);
     if (typeof row !== 'string') return [row];
     bad.push({ line: record.line, problem: row });
     return [];
   });
   bad.sort((a, b) => a.line - b.line);
-  return { path, rows, bad, columns, notes: source.notes };
+  return { path, rows, bad, form, columns, notes: source.notes };
+}
+
+function columnsOf(names: readonly string[], path: string, options: DataOptions): FormColumns {
+  const { objective = 'classify', textColumn } = options;
+  const asClasses = (): FormColumns => ({ form: 'text', ...findColumns(names, path, options) });
+  if (objective === 'classify') return asClasses();
+  if (objective !== null) return findForm(names, path, textColumn);
+  const isWriting = names.some((name) => ['messages', 'completion'].includes(foldName(name)));
+  if (!isWriting) return asClasses();
+  try {
+    return asClasses();
+  } catch {
+    return findForm(names, path, textColumn);
+  }
 }
 
 /** The rows of a file, in order. Throws a UserError that counts the bad ones, unless they are to be skipped. */
 export function readRows(path: string, options: DataOptions = {}): Row[] {
-  const { rows, bad } = openData(path, options);
+  return [...goodRows(openData(path, options), options)];
+}
+
+/** The rows of an opened file. Throws a UserError that counts the bad ones, unless they are to be skipped. */
+export function goodRows({ path, rows, bad }: DataFile, options: DataOptions): readonly Row[] {
   if (!options.skipBadRows) refuseBad(path, bad, rows.length);
   if (rows.length === 0) refuseBad(path, bad, 0);
-  return [...rows];
+  return rows;
 }
 
 /** The texts of rows with their classes. Throws a UserError on labels that name no class, unless such rows are skipped. */
@@ -147,7 +173,11 @@ function keysBesideLabels(records: readonly SourceRecord[], { label, others }: C
 }
 
 /** A row, or what is wrong with it. */
-function readRow({ line, values }: SourceRecord, columns: Columns, beside: ReadonlySet<string>): Row | string {
+function readRow({ line, values }: SourceRecord, columns: FormColumns, beside: ReadonlySet<string>): Row | string {
+  if (columns.form !== 'text') {
+    const writing = readWriting(columns.form, (name) => valueUnder(values, name));
+    return typeof writing === 'string' ? writing : { text: wholeText(writing), label: null, line, writing };
+  }
   const text = valueUnder(values, columns.text);
   if (text === TWICE) return `two keys are named ${foldName(columns.text)}; wanted one`;
   if (typeof text !== 'string' || text.trim() === '')

@@ -2,38 +2,56 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf, UserError } from '../errors.ts';
 import type { Sequence } from './batch.ts';
+import { createWritingTask, type Piece, type WritingSource, type WritingTask } from './pieces.ts';
 import { createTask, type Task, type TaskSource } from './task.ts';
+import type { Writing } from './writings.ts';
 
-export interface EncodeJob {
-  readonly id: number;
-  readonly source: TaskSource;
-  readonly texts: readonly string[];
-  readonly prompt: number;
+export type EncodeJob =
+  | {
+      readonly type: 'prompts';
+      readonly source: TaskSource;
+      readonly texts: readonly string[];
+      readonly prompt: number;
+    }
+  | { readonly type: 'writings'; readonly source: WritingSource; readonly writings: readonly Writing[] };
+
+/** One text's tokens an element: of a prompt a sequence, of a writing its pieces. */
+export interface Encoded {
+  readonly prompts: Sequence;
+  readonly writings: readonly Piece[];
 }
 
 export type EncodeReply =
-  | { readonly id: number; readonly sequences: readonly Sequence[] }
+  | { readonly id: number; readonly encoded: readonly Encoded[EncodeJob['type']][] }
   | { readonly id: number; readonly message: string; readonly mistake: UserError['mistake'] | null };
 
-/** Tasks kept open: experiments go from one to the next. */
-const MAX_TASKS = 4;
-const tasks = new Map<string, Task>();
+/** What is kept open of each kind: experiments go from one task to the next. */
+const MAX_OPEN = 4;
+const taskOf = keepOpen((source: TaskSource): Task => createTask(source.path, source.spec, source.reader));
+const writingOf = keepOpen((source: WritingSource): WritingTask => createWritingTask(source));
 const port = parentPort!;
 
-function taskOf(source: TaskSource): Task {
-  const key = JSON.stringify(source);
-  const task = tasks.get(key) ?? createTask(source.path, source.spec, source.reader);
-  tasks.delete(key);
-  tasks.set(key, task);
-  for (const oldest of tasks.keys()) if (tasks.size > MAX_TASKS) tasks.delete(oldest);
-  return task;
+function keepOpen<S, T>(open: (source: S) => T): (source: S) => T {
+  const kept = new Map<string, T>();
+  return (source) => {
+    const key = JSON.stringify(source);
+    const task = kept.get(key) ?? open(source);
+    kept.delete(key);
+    kept.set(key, task);
+    for (const oldest of kept.keys()) if (kept.size > MAX_OPEN) kept.delete(oldest);
+    return task;
+  };
 }
 
-port.on('message', ({ id, source, texts, prompt }: EncodeJob) => {
+function encode(job: EncodeJob): Encoded[EncodeJob['type']][] {
+  if (job.type === 'writings') return job.writings.map((writing) => writingOf(job.source).encode(writing));
+  return job.texts.map((text) => taskOf(job.source).encode(text, job.prompt));
+}
+
+port.on('message', ({ id, job }: { id: number; job: EncodeJob }) => {
   const reply = (message: EncodeReply): void => port.postMessage(message);
   try {
-    const task = taskOf(source);
-    reply({ id, sequences: texts.map((text) => task.encode(text, prompt)) });
+    reply({ id, encoded: encode(job) });
   } catch (error) {
     reply({ id, message: messageOf(error), mistake: error instanceof UserError ? error.mistake : null });
   }

@@ -82,7 +82,8 @@ export async function inspectTexts(task: Task, file: DataFile, read: LabelledFil
   };
 }
 
-function countRepeats(items: LabelledFile['items']): { duplicates: number; contradictions: number } {
+/** Texts that stand in an earlier row, and those that stand under several classes. */
+export function countRepeats(items: LabelledFile['items']): { duplicates: number; contradictions: number } {
   const seen = new Map<string, number | null>();
   const several = new Set<string>();
   for (const { text, y } of items) {
@@ -111,14 +112,7 @@ export function inspectionLines(found: Inspection): string[] {
     ...(renamed.length > 0
       ? [`  labels: ${renamed.slice(0, 8).map(meaning).join(', ')}${renamed.length > 8 ? ', ...' : ''}`]
       : []),
-    ...(bad.length > 0
-      ? [
-          `  ${many(bad.length, 'bad row')} left out: ${bad
-            .slice(0, 3)
-            .map((b) => `line ${b.line}: ${b.problem}`)
-            .join('; ')}`,
-        ]
-      : []),
+    ...badLines(bad),
     ...(held.length === 1 && classes.length > 1
       ? [`  every label is ${held[0]!.name}: of the other classes this peer can teach nothing`]
       : []),
@@ -137,6 +131,13 @@ export function inspectionLines(found: Inspection): string[] {
   ];
 }
 
+/** The bad rows that were left out, in a line; none where there are none. */
+export function badLines(bad: Inspection['bad']): string[] {
+  if (bad.length === 0) return [];
+  const shown = bad.slice(0, 3).map(({ line, problem }) => `line ${line}: ${problem}`);
+  return [`  ${many(bad.length, 'bad row')} left out: ${shown.join('; ')}`];
+}
+
 /** What of a file is not scored, in a line; null: nothing is left out. */
 export function leftOutLine({ path }: DataFile, { labelled, unlabelled, bad }: LabelledFile): string | null {
   if (bad.length + unlabelled.length === 0) return null;
@@ -153,15 +154,19 @@ function badLine(bad: Inspection['bad']): string {
 }
 
 function columnsLine({ text, label, others }: Inspection['columns']): string {
+  return `  texts from "${text}", labels from ${label === null ? 'nowhere' : `"${label}"`}${unreadText(others)}`;
+}
+
+/** The columns that nothing is read from. */
+export function unreadText(others: readonly string[]): string {
   const names = others.slice(0, 8).map((name) => name || '(no name)');
-  const left = others.length > 0 ? `; not read: ${names.join(', ')}${others.length > 8 ? ', ...' : ''}` : '';
-  return `  texts from "${text}", labels from ${label === null ? 'nowhere' : `"${label}"`}${left}`;
+  return others.length > 0 ? `; not read: ${names.join(', ')}${others.length > 8 ? ', ...' : ''}` : '';
 }
 
 function meaning({ label, count, class: name }: Inspection['labels'][number]): string {
   return `"${label}" ${name === null ? 'is no label' : `means ${name}`} (${count})`;
 }
 
-function many(count: number, noun: string): string {
+export function many(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -1,16 +1,13 @@
 /** @file What one peer does with its own texts: a round of local steps, and scoring. Pure in adapter, data, seed and round. */
-import type { RunSettings } from '../../protocol/config.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
-import type { AdamWSettings } from '../model/adamw.ts';
-import type { ModelTensor } from '../model/tensors.ts';
 import type { LabelWords } from './batch.ts';
 import { type ClassBatch, type Sequence, type Target, withTargets } from './batch.ts';
 import type { Example } from './data.ts';
 import { encodeElsewhere } from './encoder.ts';
 import type { TrainResult } from './engine.ts';
-import { trainedFactors, trainedMask } from './factors.ts';
 import { trainingBatchOf } from './packing.ts';
 import { type Accuracy, accuracyOf, confusionOf } from './score.ts';
+import { passes, type StepOptions, takeSteps } from './steps.ts';
 import type { Task } from './task.ts';
 import type { Trainer } from './trainer.ts';
 
@@ -55,32 +52,20 @@ export async function measurePrior(
   return task.classes.map((_, k) => logits.reduce((sum, row) => sum + row[k]!, 0) / logits.length);
 }
 
-export interface RoundOptions {
-  readonly trainer: Trainer;
+export interface RoundOptions extends StepOptions {
   readonly task: Task;
-  readonly settings: RunSettings;
   readonly labels: LabelWords;
-  /** The layout of the vector, where only some of it may be trained. */
-  readonly tensors?: readonly ModelTensor[];
   readonly examples: readonly EncodedExample[];
   /** Pseudo-labelled examples; half of each batch where there is gold too. */
   readonly pseudo?: readonly WeightedExample[];
   /** Whose shuffle: peers draw differently. */
   readonly peer: string;
-  readonly round: number;
-  readonly vector: Float32Array;
   readonly steps: number;
-  readonly onStep?: (loss: number) => void;
 }
 
 /** `steps` AdamW steps on gold and pseudo-labelled examples. A peer without any changes nothing. */
-export async function trainRound(options: RoundOptions): Promise<TrainResult> {
-  const { trainer, vector, labels, settings, onStep } = options;
-  const batches = roundBatches(options);
-  if (batches.length === 0) return { vector, losses: [] };
-  const masked = options.tensors && (settings.localRank > 0 || trainedFactors(settings, options.round).length < 3);
-  const mask = masked ? { mask: trainedMask(options.tensors!, settings, options.round) } : {};
-  return trainer.train({ vector, batches, labels, optimiser: optimiserOf(settings), ...mask }, onStep);
+export function trainRound(options: RoundOptions): Promise<TrainResult> {
+  return takeSteps(options, roundBatches(options), options.labels);
 }
 
 /** The batches of a round: shuffled passes over each kind of example, like lengths together, drawn from seed, peer and round alone. */
@@ -113,17 +98,6 @@ export function roundBatches(
   });
 }
 
-/** Gives items in shuffled passes: every one before any comes again. */
-function passes<T>(items: readonly T[], prng: Prng): (count: number) => T[] {
-  let order: T[] = [];
-  return (count) => {
-    while (order.length < count) order = [...order, ...prng.shuffle(items)];
-    const taken = order.slice(0, count);
-    order = order.slice(count);
-    return taken;
-  };
-}
-
 /**
  * Batches of several kinds of examples, dealt anew so that those of like length stand together and little is padding. Only
  * among batches in which no example comes twice: copies of one would stand together. Their order is shuffled.
@@ -148,11 +122,6 @@ function likeLengths(batches: readonly (readonly WeightedExample[][])[], prng: P
     );
     return prng.shuffle(dealt);
   });
-}
-
-export function optimiserOf(settings: RunSettings): AdamWSettings {
-  const { learningRate, weightDecay, clipNorm } = settings;
-  return { learningRate, weightDecay, clipNorm: clipNorm === 0 ? Number.POSITIVE_INFINITY : clipNorm };
 }
 
 /** How many examples' class has the largest logit, class by class. */

@@ -7,7 +7,7 @@ import type { RunSettings } from '../../protocol/config.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import type { Sequence, Target } from './batch.ts';
 import { type EncodedExample, encodeTexts } from './learner.ts';
-import type { Run } from './run.ts';
+import type { ClassRun } from './run.ts';
 import type { Trainer } from './trainer.ts';
 
 export interface UnlabelledText {
@@ -52,7 +52,7 @@ export function pseudoSize(generation: number, goldCount: number, settings: RunS
 }
 
 export interface RelabelOptions {
-  readonly run: Run;
+  readonly run: ClassRun;
   readonly trainer: Trainer;
   readonly peer: string;
   readonly round: number;

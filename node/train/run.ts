@@ -1,4 +1,5 @@
-/** @file A run as this machine opens it: settings, run id, base model, task, and the layout of the adapter. */
+/** @file A run as this machine opens it: settings, run id, base model, what is learned, and the layout of the adapter. */
+import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { CODECS } from '../../protocol/codec.ts';
 import { canonicalSettings, parseSettings, type RunSettings } from '../../protocol/config.ts';
@@ -13,17 +14,14 @@ import type { ModelTensor } from '../model/tensors.ts';
 import type { LabelWords } from './batch.ts';
 import { createWire, cutRank, type Wire } from './factors.ts';
 import { encodeTexts, labelWords, measurePrior } from './learner.ts';
+import { createWritingTask, type WritingTask } from './pieces.ts';
 import { createTask, type Task, usualPrompt } from './task.ts';
 import type { Trainer } from './trainer.ts';
 
-export interface Run {
+interface Opened {
   readonly settings: RunSettings;
   readonly runId: string;
   readonly base: Base;
-  readonly task: Task;
-  readonly labels: LabelWords;
-  /** The label words of each prompt, its own prior taken off; the first is `labels`. */
-  readonly patternLabels: readonly LabelWords[];
   readonly lora: LoraSpec;
   readonly tensors: readonly ModelTensor[];
   /** A fresh adapter, which leaves the base as it is. */
@@ -35,6 +33,25 @@ export interface Run {
   /** What of an adapter travels. */
   readonly wire: Wire;
 }
+
+interface Classes {
+  readonly objective: 'classify';
+  readonly task: Task;
+  readonly labels: LabelWords;
+  /** The label words of each prompt, its own prior taken off; the first is `labels`. */
+  readonly patternLabels: readonly LabelWords[];
+}
+
+interface Words {
+  readonly objective: 'next-token';
+  readonly writing: WritingTask;
+}
+
+/** A run that learns the classes of texts. */
+export type ClassRun = Opened & Classes;
+/** A run that learns to write as texts do. */
+export type WritingRun = Opened & Words;
+export type Run = ClassRun | WritingRun;
 
 export const sha256: Hash = (bytes) => createHash('sha256').update(bytes).digest().subarray(0, HASH_BYTES);
 
@@ -56,7 +73,7 @@ export function hashOfAdapter(vector: Float32Array): string {
 }
 
 /** Puts in the adapter that a run starts from. Throws a UserError where it is another than the run's. */
-export function startFrom(run: Run, given: Float32Array): Run {
+export function startFrom<R extends Run>(run: R, given: Float32Array): R {
   const { settings, tensors } = run;
   if (hashOfAdapter(given) !== settings.startHash)
     throw new UserError(
@@ -73,6 +90,13 @@ export function startOf({ start, runId }: Run): Float32Array {
   throw new UserError('incompatible', `run ${runId}: the adapter it starts from is not here; join it again`);
 }
 
+/** Opens a run of classes. */
+export async function openClassRun(given: RunSettings, modules?: LoraSpec['modules']): Promise<ClassRun> {
+  const run = await openRun(given, modules);
+  assert(run.objective === 'classify', 'a run of classes');
+  return run;
+}
+
 /**
  * Opens the base and the task of a run, filling in the base's hash; `modules` are ranks and alphas of an adapter from elsewhere
  * that the settings cannot say. Throws a UserError if this machine's base is another.
@@ -85,23 +109,12 @@ export async function openRun(given: RunSettings, modules?: LoraSpec['modules'])
       `base ${given.base}: its sha256 is ${base.sha256.slice(0, 12)}..., the run wants ${given.baseHash.slice(0, 12)}...; fetch the same model and name its folder or file with --base`,
     );
   }
-  const prompt = given.prompt || usualPrompt(base.architecture);
+  const prompt = given.prompt || (given.objective === 'classify' ? usualPrompt(base.architecture) : '');
   const settings: RunSettings = { ...given, baseHash: base.sha256, prompt };
   const { rank, alpha, targets } = settings;
   const lora = { rank, alpha, targets, ...(modules ? { modules } : {}) };
   const tensors = trainableTensors(base, { type: 'lora', lora });
-  const task = createTask(base.path, settings, base.architecture);
-  const prior = priorOf(settings);
-  const classes = task.classes.length;
-  if (!prior.every(Number.isFinite))
-    throw new UserError('usage', `labelPrior: got "${settings.labelPrior}"; wanted finite numbers`);
-  if (prior.length > 0 && prior.length !== classes * task.prompts.length) {
-    throw new UserError(
-      'usage',
-      `labelPrior: ${prior.length} numbers; wanted one for each of ${classes} classes and ${task.prompts.length} prompts`,
-    );
-  }
-  const patternLabels = task.prompts.map((_, p) => labelWords(task, prior.slice(p * classes, (p + 1) * classes), p));
+  const learned = settings.objective === 'classify' ? openClasses(settings, base) : openWords(settings, base);
   const edge = edgeMistake(readEdges(settings.edges), null);
   if (edge) throw new UserError('usage', `edges: ${edge.problem}`);
   const { localRank, averaging } = settings;
@@ -118,16 +131,40 @@ export async function openRun(given: RunSettings, modules?: LoraSpec['modules'])
     settings,
     runId: runIdOf(settings),
     base,
-    task,
-    labels: patternLabels[0]!,
-    patternLabels,
     lora,
     tensors,
     initial,
     start: settings.startHash === '' ? initial : null,
     given: null,
     wire: createWire(tensors, settings, initial),
+    ...learned,
   };
+}
+
+function openClasses(settings: RunSettings, { architecture, path }: Base): Classes {
+  const task = createTask(path, settings, architecture);
+  const prior = priorOf(settings);
+  const classes = task.classes.length;
+  if (!prior.every(Number.isFinite))
+    throw new UserError('usage', `labelPrior: got "${settings.labelPrior}"; wanted finite numbers`);
+  if (prior.length > 0 && prior.length !== classes * task.prompts.length) {
+    throw new UserError(
+      'usage',
+      `labelPrior: ${prior.length} numbers; wanted one for each of ${classes} classes and ${task.prompts.length} prompts`,
+    );
+  }
+  const patternLabels = task.prompts.map((_, p) => labelWords(task, prior.slice(p * classes, (p + 1) * classes), p));
+  return { objective: 'classify', task, labels: patternLabels[0]!, patternLabels };
+}
+
+function openWords({ base, objective, maxTokens }: RunSettings, { architecture, path }: Base): Words {
+  if (!architecture.isCausal)
+    throw new UserError(
+      'usage',
+      `objective: ${objective} wants a base that reads from left to right, such as GPT-2 or a Llama; ${base} fills in masks; wanted another --base, or objective classify`,
+    );
+  const source = { path, maxTokens, maxPositions: architecture.maxTokens };
+  return { objective: 'next-token', writing: createWritingTask(source) };
 }
 
 /** The numbers of the label prior; none where it is off, or not measured yet. */
@@ -140,14 +177,14 @@ function priorOf({ labelPrior }: RunSettings): number[] {
  * The run with its label prior measured on texts, for every prompt (Zhao et al. 2021, contextual calibration); a run whose
  * settings say otherwise as it is.
  */
-export async function calibrateRun(run: Run, trainer: Trainer, texts: readonly string[]): Promise<Run> {
+export async function calibrateRun(run: ClassRun, trainer: Trainer, texts: readonly string[]): Promise<ClassRun> {
   if (run.settings.labelPrior !== '') return run;
   const prior: number[] = [];
   for (const [p] of run.task.prompts.entries()) {
     const sequences = await encodeTexts(run.task, texts, p);
     prior.push(...(await measurePrior(trainer, run.task, startOf(run), sequences, p)));
   }
-  const calibrated = await openRun({ ...run.settings, labelPrior: prior.map((x) => x.toFixed(4)).join(',') });
+  const calibrated = await openClassRun({ ...run.settings, labelPrior: prior.map((x) => x.toFixed(4)).join(',') });
   return run.given ? startFrom(calibrated, run.given) : calibrated;
 }
 

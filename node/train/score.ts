@@ -1,9 +1,13 @@
-/** @file What a model gets right, class by class: confusion, accuracy, and balanced accuracy (Brodersen et al. 2010). */
+/**
+ * @file What a model gets right, class by class: confusion, accuracy, and balanced accuracy (Brodersen et al. 2010); and how well
+ * it says what comes next.
+ */
 
 /** Counts of examples: [true class, class they were given]. */
 export type Confusion = readonly (readonly number[])[];
 
 export interface Accuracy {
+  readonly type: 'accuracy';
   readonly correct: number;
   readonly count: number;
   /** Null where there was nothing to score. */
@@ -11,6 +15,30 @@ export interface Accuracy {
   /** Mean over the classes that occur of the share of each that is right; null where there was nothing to score. */
   readonly balanced: number | null;
   readonly confusion: Confusion;
+}
+
+/** How well next tokens are said. */
+export interface TokenLoss {
+  readonly type: 'loss';
+  /** How many were. */
+  readonly tokens: number;
+  /** Mean of -ln p a token; null where there was nothing to score. */
+  readonly loss: number | null;
+  /** e^loss: of how many tokens, all as likely, each might have been. */
+  readonly perplexity: number | null;
+}
+
+/** What held-out texts say of an adapter. */
+export type Score = Accuracy | TokenLoss;
+
+export function tokenLossOf(logProbabilities: readonly ArrayLike<number>[]): TokenLoss {
+  let [tokens, total] = [0, 0];
+  for (const list of logProbabilities) {
+    tokens += list.length;
+    for (let i = 0; i < list.length; i++) total -= list[i]!;
+  }
+  const loss = tokens === 0 ? null : total / tokens;
+  return { type: 'loss', tokens, loss, perplexity: loss === null ? null : Math.exp(loss) };
 }
 
 /** Counts what became of each example, by its true class. */
@@ -29,7 +57,14 @@ export function accuracyOf(confusion: Confusion): Accuracy {
   const count = sum(counts);
   const correct = sum(confusion.map((row, y) => row[y]!));
   const recalls = confusion.flatMap((row, y) => (counts[y]! > 0 ? row[y]! / counts[y]! : []));
-  return { correct, count, share: count === 0 ? null : correct / count, balanced: averageOf(recalls), confusion };
+  return {
+    type: 'accuracy',
+    correct,
+    count,
+    share: count === 0 ? null : correct / count,
+    balanced: averageOf(recalls),
+    confusion,
+  };
 }
 
 /** How many examples are of each class. */

@@ -30,9 +30,18 @@ const READERS: readonly (readonly [ending: RegExp, read: Reader])[] = [
   [/\.(jsonl|ndjson|json)$/i, readJson],
 ];
 
-/** Reads by the file's ending. `isText` says whether a name can be that of the texts, which tells separators apart. */
-export function readSource(content: string, path: string, isText: (name: string) => boolean): Source {
+/**
+ * Reads by the file's ending. `isText` says whether a name can be that of the texts, which tells separators apart; bare texts are
+ * read where `allowsBare`.
+ */
+export function readSource(
+  content: string,
+  path: string,
+  isText: (name: string) => boolean,
+  allowsBare = false,
+): Source {
   const name = path.replace(/\.gz$/i, '');
+  if (allowsBare && /\.txt$/i.test(name)) return readBare(content);
   const read = READERS.find(([ending]) => ending.test(name))?.[1];
   if (read) return read(content, path, isText);
   throw new UserError('usage', `${path}: unknown kind of file; wanted .tsv, .csv, .json or .jsonl (plain or .gz)`);
@@ -41,6 +50,22 @@ export function readSource(content: string, path: string, isText: (name: string)
 interface Line {
   readonly cells: readonly string[];
   readonly line: number;
+}
+
+/** Texts with blank lines between them. */
+function readBare(content: string): Source {
+  const records: SourceRecord[] = [];
+  let [lines, first]: [string[], number] = [[], 1];
+  for (const [i, line] of [...content.split(/\r\n|\n|\r/), ''].entries()) {
+    if (line.trim() !== '') {
+      if (lines.length === 0) first = i + 1;
+      lines.push(line);
+    } else if (lines.length > 0) {
+      records.push({ line: first, values: new Map([['text', lines.join('\n')]]) });
+      lines = [];
+    }
+  }
+  return { names: ['text'], records, bad: [], notes: ['blank lines part its texts'] };
 }
 
 /** No quoting: a tab ends a field and a line end a row. The last column may hold quotes and anything but tabs. */

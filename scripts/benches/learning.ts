@@ -3,7 +3,7 @@
 import { packBatch } from '../../node/train/batch.ts';
 import { packForScoring } from '../../node/train/packing.ts';
 import { KINDS, readSentences } from '../../node/train/reviews.ts';
-import { checkSettings, openRun } from '../../node/train/run.ts';
+import { checkSettings, openClassRun } from '../../node/train/run.ts';
 import { createTrainer } from '../../node/train/trainer.ts';
 import { runExperiment } from '../../sim/learning/experiment.ts';
 import { planRuns } from '../../sim/learning/plan.ts';
@@ -16,7 +16,7 @@ const FORWARD = { batch: 16, tokens: 64 };
 
 /** Tokens a second of scoring reviews of every length, and of a forward pass over full batches, run in turn. */
 export async function benchScoring(): Promise<unknown> {
-  const run = await openRun(checkSettings({}, 'bench'));
+  const run = await openClassRun(checkSettings({}, 'bench'));
   const { lora, labels, task, initial: vector } = run;
   const trainer = await createTrainer({
     base: run.settings.base,

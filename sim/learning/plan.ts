@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { messageOf, UserError } from '../../node/errors.ts';
 import { refuse, type Source, sourceOf } from '../../node/source.ts';
-import { openRun, type Run } from '../../node/train/run.ts';
+import { type ClassRun, openClassRun } from '../../node/train/run.ts';
 import { parseSettings, type RunSettings } from '../../protocol/config.ts';
 import { graphMistake, readEdges } from '../../protocol/edges.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
@@ -63,9 +63,9 @@ export async function planRuns(spec: ExperimentSpec, from?: Origin): Promise<Pla
 }
 
 /** Opens a run; where a setting is why that cannot be, says where it stands. */
-async function openHere(settings: RunSettings, fail: Fail): Promise<Run> {
+async function openHere(settings: RunSettings, fail: Fail): Promise<ClassRun> {
   try {
-    return await openRun(settings);
+    return await openClassRun(settings);
   } catch (error) {
     const [, name, problem] = /^(\w+): (.*)$/s.exec(error instanceof UserError ? error.message : '') ?? [];
     if (name && Object.hasOwn(SETTINGS, name)) fail(name, problem!);
@@ -126,7 +126,8 @@ function draftRun(
     return fail(name!, problem.join(': '));
   }
   const { settings } = parsed;
-  const { rank, averaging } = settings;
+  const { rank, averaging, objective } = settings;
+  if (objective !== 'classify') fail('objective', `got ${objective}; wanted classify`);
   if (scenario.ranks.some((r) => r > rank))
     fail('ranks', `got ${JSON.stringify(scenario.ranks)}; wanted at most the rank of the run, ${rank}`);
   if (scenario.ranks.length > 0 && averaging !== 'product')

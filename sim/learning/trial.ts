@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { cutRank, factorPairs, type Wire } from '../../node/train/factors.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../../node/train/learner.ts';
 import { NO_PSEUDO, type PseudoSet, relabel, type UnlabelledText } from '../../node/train/pseudo.ts';
-import { calibrateRun, fullVector, openRun, type Run } from '../../node/train/run.ts';
+import { type ClassRun, calibrateRun, fullVector, openClassRun } from '../../node/train/run.ts';
 import { type Accuracy, averageOf, classCounts, majorityShare, sumConfusions } from '../../node/train/score.ts';
 import type { Trainer } from '../../node/train/trainer.ts';
 import type { RunSettings } from '../../protocol/config.ts';
@@ -29,7 +29,7 @@ const TRAINING_SHARE = 0.7;
 
 /** A peer of a run: what it holds, and the run with what is its own. */
 interface Learner {
-  readonly run: Run;
+  readonly run: ClassRun;
   readonly gold: readonly EncodedExample[];
   readonly unlabelled: readonly UnlabelledText[];
   pseudo: PseudoSet;
@@ -50,7 +50,7 @@ interface Subject {
 interface Trial {
   readonly planned: PlannedRun;
   readonly method: Method;
-  readonly run: Run;
+  readonly run: ClassRun;
   readonly data: Dataset;
   readonly shares: readonly PeerShare[];
   readonly subject: Subject;
@@ -84,7 +84,7 @@ export async function runTrial(
 export async function openTrial(planned: PlannedRun, getTrainer: GetTrainer, signal: AbortSignal): Promise<Trial> {
   const { scenario, seed } = planned;
   const method = METHODS[planned.method]!;
-  const bare = await openRun(planned.settings);
+  const bare = await openClassRun(planned.settings);
   const needsGold = needsLabels(planned.method, planned.settings);
   const data = readDataset(scenario.data, { ...scenario, seed }, bare.task, needsGold);
   const shares = partition(scenario.partition, data.pool, { ...scenario, seed, classes: bare.task.classes.length });
@@ -227,7 +227,7 @@ function priorTexts(shares: readonly PeerShare[]): string[] {
   return of('unlabelled').length > 0 ? of('unlabelled') : of('gold');
 }
 
-async function subjectOf(method: Method, run: Run, trainer: Trainer): Promise<Subject> {
+async function subjectOf(method: Method, run: ClassRun, trainer: Trainer): Promise<Subject> {
   if (method.trainable === 'full') {
     const wire = { pack: (v: Float32Array) => v, unpack: (v: Float32Array) => v };
     return { trainer, full: true, start: await fullVector(run), wire, average: mean };
@@ -261,7 +261,7 @@ async function scoreEach(
 async function createLearners(
   method: Method,
   shares: readonly PeerShare[],
-  run: Run,
+  run: ClassRun,
   ranks: readonly number[],
 ): Promise<Learner[]> {
   const hands =

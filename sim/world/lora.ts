@@ -1,6 +1,6 @@
 /** @file The language model in virtual time: every peer trains the real step graph, in one shared session. */
 import { factorPairs } from '../../node/train/factors.ts';
-import { openRun } from '../../node/train/run.ts';
+import { openClassRun } from '../../node/train/run.ts';
 import { readDataset } from '../learning/datasets.ts';
 import { needsLabels } from '../learning/methods.ts';
 import type { PlannedRun } from '../learning/plan.ts';
@@ -21,7 +21,7 @@ export async function checkLearning(runs: readonly ScenarioRun[]): Promise<void>
     const key = JSON.stringify([scenario, base, labels, prompt, needsGold]);
     if (seen.has(key)) continue;
     seen.add(key);
-    const { task } = await openRun(settings);
+    const { task } = await openClassRun(settings);
     readDataset(scenario.data, { ...scenario, seed: run.seed }, task, needsGold);
   }
 }

@@ -8,6 +8,7 @@ import { type CardOptions, cardText } from '../../node/export/card.ts';
 import { readResult, resultOf, writeResult } from '../../node/export/result.ts';
 import { openFolderFor } from '../../node/export/subject.ts';
 import { openRun } from '../../node/train/run.ts';
+import { accuracyOf, tokenLossOf } from '../../node/train/score.ts';
 import { settingsWith, temporaryFolder } from '../support.ts';
 
 const PLAIN: CardOptions = {
@@ -81,10 +82,16 @@ test('an adapter is written with its card, which says what the run was for', asy
 
 test('the end of a run is kept for the card of that run only, and a broken file is passed over', async () => {
   const folder = temporaryFolder();
-  const share = (x: number) => ({ share: x });
-  const known = resultOf({ labelled: [1, 2], unlabelled: [3] }, { base: share(0.5), alone: null, swarm: share(1) }, 9);
+  const half = accuracyOf([
+    [1, 0],
+    [1, 0],
+  ]);
+  const known = resultOf({ labelled: 2, unlabelled: 3 }, { base: half, alone: null, swarm: half }, 9);
   await writeResult(folder, 'run', known);
   assert.equal(readResult(folder, 'run'), known);
+  assert.equal(known.scores, { measure: 'accuracy', texts: 9, base: 0.5, alone: null, swarm: 0.5 });
+  const written = resultOf({ labelled: 2, unlabelled: 0 }, { base: null, alone: null, swarm: tokenLossOf([[-1]]) }, 1);
+  assert.equal(written.scores, { measure: 'perplexity', texts: 1, base: null, alone: null, swarm: Math.E });
   assert.is(readResult(folder, 'other'), null);
   writeFileSync(join(folder, 'result.json'), '{"runId":"run","labelled":"two"}');
   assert.is(readResult(folder, 'run'), null);

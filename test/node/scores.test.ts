@@ -2,10 +2,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { hasPrior, majorityRow, scoreLines } from '../../node/commands/scores.ts';
-import { accuracyOf } from '../../node/train/score.ts';
+import { accuracyOf, tokenLossOf } from '../../node/train/score.ts';
 
 const CLASSES = ['negative', 'positive'];
-const rows = (confusion: number[][]) => [{ name: 'swarm', accuracy: accuracyOf(confusion) }];
+const rows = (confusion: number[][]) => [{ name: 'swarm', score: accuracyOf(confusion) }];
 const even = [
   [40, 10],
   [20, 30],
@@ -47,8 +47,24 @@ test('a class without texts is named, not scored', () => {
 });
 
 test('what was not trained has no figure', () => {
-  const lines = scoreLines('100 texts', [{ name: 'alone', accuracy: null }, ...rows(even)], CLASSES);
+  const lines = scoreLines('100 texts', [{ name: 'alone', score: null }, ...rows(even)], CLASSES);
   assert.match(lines[1]!, /^alone +-$/);
+});
+
+test('of writing the loss and the perplexity are told', () => {
+  const rows = [
+    { name: 'base', score: tokenLossOf([[-2, -2], [-2]]) },
+    { name: 'alone', score: null },
+    { name: 'swarm', score: tokenLossOf([Float32Array.of(-1, -0.5), [0]]) },
+  ];
+  const lines = scoreLines('2 texts', rows, []).map((line) => line.split(/ {2,}/));
+  assert.equal(lines, [
+    ['next tokens of 2 texts', 'loss a token', 'perplexity'],
+    ['base', '2.0000', '7.39'],
+    ['alone', '-', '-'],
+    ['swarm', '0.5000', '1.65'],
+  ]);
+  assert.is(tokenLossOf([]).loss, null);
 });
 
 test('a prior is said to be removed only where there is one', () => {

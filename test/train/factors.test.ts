@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createWire, cutRank, factorPairs, trainedFactors, trainedMask } from '../../node/train/factors.ts';
 import { encodeExamples, trainRound } from '../../node/train/learner.ts';
-import { openRun } from '../../node/train/run.ts';
+import { openClassRun } from '../../node/train/run.ts';
 import { createTrainer } from '../../node/train/trainer.ts';
 import { crossTerm } from '../../protocol/mixing.ts';
 import { createPrng } from '../../protocol/prng.ts';
@@ -90,7 +90,7 @@ test('training leaves a frozen factor as it was, bit for bit', async () => {
     learningRate: 1e-2,
     weightDecay: 0.5,
   });
-  const run = await openRun(settings);
+  const run = await openClassRun(settings);
   const trainer = await createTrainer({
     base: settings.base,
     trainable: { type: 'lora', lora: run.lora },

@@ -6,7 +6,7 @@ import { packBatch, withTargets } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
 import { roundBatches } from '../../node/train/learner.ts';
 import { trainingBatchOf } from '../../node/train/packing.ts';
-import { checkSettings, openRun } from '../../node/train/run.ts';
+import { checkSettings, openClassRun } from '../../node/train/run.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { fixture } from '../support.ts';
 
@@ -41,7 +41,7 @@ for (const name of ['bert-qv', 'modernbert-qv', 'gpt2-qv', 'mistral-window-qv', 
   });
 
 test('a round is what was drawn, like lengths together, no text twice before every other', async () => {
-  const { task, settings } = await openRun(checkSettings({ batchSize: 4 }, 'test'));
+  const { task, settings } = await openClassRun(checkSettings({ batchSize: 4 }, 'test'));
   const { random } = createPrng('lengths');
   const examples = Array.from({ length: 24 }, (_, i) => ({
     sequence: { ids: [i + 100, ...new Array<number>(Math.floor(random() * 60)).fill(7)], positions: [0] },

@@ -11,7 +11,7 @@ import {
   relabel,
   softmax,
 } from '../../node/train/pseudo.ts';
-import { calibrateRun, openRun } from '../../node/train/run.ts';
+import { calibrateRun, openClassRun } from '../../node/train/run.ts';
 import { createTrainer, type Trainer } from '../../node/train/trainer.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { settingsWith } from '../support.ts';
@@ -30,7 +30,7 @@ const unlabelled = things.flatMap((thing) => [
 ]);
 
 let trainer: Trainer;
-const bare = await openRun(settings);
+const bare = await openClassRun(settings);
 test.before(async () => {
   trainer = await createTrainer({
     base: settings.base,
@@ -139,7 +139,7 @@ test('soft targets are the softened mean over prompts, weighted by confidence an
 
 test('hard labels, kept sets, and peers without gold or unlabelled texts', async () => {
   const run = await calibrated();
-  const withSettings = async (more: object) => openRun({ ...run.settings, ...more });
+  const withSettings = async (more: object) => openClassRun({ ...run.settings, ...more });
   const common = { trainer, peer: 'a', vector: run.initial, unlabelled, previous: NO_PSEUDO };
   const hard = await relabel({
     ...common,

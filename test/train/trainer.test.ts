@@ -4,12 +4,12 @@ import * as assert from 'uvu/assert';
 import { baseVector } from '../../node/checkpoint/base.ts';
 import { UserError } from '../../node/errors.ts';
 import { encodeExamples, evaluate, measurePrior, roundBatches, trainRound } from '../../node/train/learner.ts';
-import { openRun } from '../../node/train/run.ts';
+import { openClassRun } from '../../node/train/run.ts';
 import { createTrainer, type Trainer } from '../../node/train/trainer.ts';
 import { settingsWith } from '../support.ts';
 
 const settings = settingsWith({ localSteps: 3, batchSize: 4, learningRate: 2e-3 });
-const run = await openRun(settings);
+const run = await openClassRun(settings);
 const trainable = { type: 'lora', lora: run.lora } as const;
 const options = { base: settings.base, trainable, device: 'cpu', threads: 1 } as const;
 const texts = ['a great film', 'a terrible mess', 'lovely food', 'awful service', 'i like it', 'i hate it'];
@@ -137,7 +137,7 @@ test('scores come back in the order of the texts, whatever their lengths', async
 test('the label prior is the mean logit of each word', async () => {
   const sequences = examples.map((e) => e.sequence);
   const prior = await measurePrior(trainer, run.task, run.initial, sequences);
-  const calibrated = await openRun({ ...settings, labelPrior: prior.join(',') });
+  const calibrated = await openClassRun({ ...settings, labelPrior: prior.join(',') });
   const logits = await trainer.score({
     vector: run.initial,
     sequences,

@@ -1,0 +1,90 @@
+/** @file Learning the classes of texts: gold and soft labels, accuracy. */
+import { strict as assert } from 'node:assert';
+import { type DataFile, type DataOptions, labelData } from './data.ts';
+import { inspectionLines, inspectTexts, leftOutLine } from './inspect.ts';
+import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from './learner.ts';
+import type { Exam, Learner, ScoreOptions, Texts } from './objective.ts';
+import { NO_PSEUDO, relabel, type UnlabelledText } from './pseudo.ts';
+import { type ClassRun, calibrateRun, type Run } from './run.ts';
+import { priorTexts } from './sample.ts';
+import type { Trainer } from './trainer.ts';
+
+/** Reads labelled and unlabelled texts. */
+export function readClassTexts(run: ClassRun, file: DataFile, options: DataOptions): Texts {
+  const { task, settings } = run;
+  const read = labelData(file, task, options);
+  const { labelled, unlabelled, items } = read;
+  return {
+    file,
+    texts: items.map(({ text }) => text),
+    scored: labelled.length,
+    leftOut: leftOutLine(file, read),
+    inspect: async () => {
+      const found = await inspectTexts(task, file, read);
+      const { path, unknownShare } = found;
+      return { path, lines: inspectionLines(found), fields: found, unknownShare };
+    },
+    calibrate: (trainer) => calibrateRun(run, trainer, priorTexts(items, task.classes.length, settings.seed)),
+    learner: async (of, trainer) => {
+      const gold = await encodeExamples(task, labelled);
+      const texts = unlabelled.map((text) => ({ text, truth: null }));
+      return createClassLearner({ run: classRun(of), trainer, gold, unlabelled: texts });
+    },
+    exam: async (of, trainer) => createClassExam(classRun(of), trainer, await encodeExamples(task, labelled)),
+  };
+}
+
+function classRun(run: Run): ClassRun {
+  assert(run.objective === 'classify', 'texts are read for the run that learns them');
+  return run;
+}
+
+interface ClassLearnerOptions {
+  readonly run: ClassRun;
+  readonly trainer: Trainer;
+  readonly gold: readonly EncodedExample[];
+  /** Texts without labels; the mixed adapter gives them soft ones. */
+  readonly unlabelled: readonly UnlabelledText[];
+  /** Whether every weight is trained, and not an adapter. */
+  readonly isFull?: boolean;
+}
+
+/** Learns gold labels, and those that the mixed adapter gives. */
+export function createClassLearner(options: ClassLearnerOptions): Learner {
+  const { run, trainer, gold, unlabelled, isFull = false } = options;
+  const { task, settings, labels, tensors } = run;
+  const layout = isFull ? {} : { tensors };
+  let pseudo = NO_PSEUDO;
+  return {
+    objective: 'classify',
+    labelled: gold.length,
+    unlabelled: unlabelled.length,
+    train: async ({ onLabelled, ...request }) => {
+      const { peer, round, vector } = request;
+      pseudo = await relabel({ run, trainer, peer, round, vector, gold, unlabelled, previous: pseudo });
+      onLabelled?.(pseudo);
+      const lists = { examples: gold, pseudo: pseudo.examples };
+      return trainRound({ trainer, task, settings, labels, ...layout, ...lists, ...request });
+    },
+    get alone() {
+      return gold.length > 0 ? createClassLearner({ ...options, unlabelled: [] }) : null;
+    },
+  };
+}
+
+/** Counts whose class is said rightly. */
+export function createClassExam(
+  { task, labels, settings }: ClassRun,
+  trainer: Trainer,
+  examples: readonly EncodedExample[],
+): Exam {
+  const scoreBy =
+    (words: typeof labels) =>
+    (vector: Float32Array, options: ScoreOptions = {}) =>
+      evaluate({ trainer, task, labels: words, vector, ...options }, examples);
+  return {
+    count: examples.length,
+    score: scoreBy(labels),
+    ...(['', 'off'].includes(settings.labelPrior) ? {} : { scoreBare: scoreBy(labelWords(task, [])) }),
+  };
+}

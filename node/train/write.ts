@@ -1,0 +1,123 @@
+/** @file Learning to write as texts do: the next token of each, loss and perplexity. */
+import { strict as assert } from 'node:assert';
+import type { RunSettings } from '../../protocol/config.ts';
+import { createPrng } from '../../protocol/prng.ts';
+import type { TokenBatch, TrainBatch } from './batch.ts';
+import { type DataFile, type DataOptions, goodRows } from './data.ts';
+import { encodeWritings } from './encoder.ts';
+import { inspectWritings } from './inspect-writings.ts';
+import type { Exam, Learner, RoundRequest, Texts } from './objective.ts';
+import { packPassages, withWeights } from './packing.ts';
+import { learnedCount, type Piece, passagesOf } from './pieces.ts';
+import type { Run, WritingRun } from './run.ts';
+import { tokenLossOf } from './score.ts';
+import { passes, takeSteps } from './steps.ts';
+import type { Trainer } from './trainer.ts';
+import type { Writing } from './writings.ts';
+
+/** Tokens in one scoring batch. */
+const SCORE_BATCH_TOKENS = 1024;
+
+/** Reads texts, prompts with completions, or chats. */
+export function readWritingTexts(run: WritingRun, file: DataFile, options: DataOptions): Texts {
+  const rows = goodRows(file, options);
+  const writings = rows.map(({ text, writing }): Writing => writing ?? { type: 'text', text });
+  let encoded: Promise<(readonly Piece[])[]> | null = null;
+  const encode = (): Promise<(readonly Piece[])[]> => {
+    encoded ??= encodeWritings(run.writing, writings);
+    return encoded;
+  };
+  const bad = file.bad.length;
+  return {
+    file,
+    texts: rows.map(({ text }) => text),
+    scored: rows.length,
+    leftOut: bad > 0 ? `${file.path}: ${bad === 1 ? '1 bad row' : `${bad} bad rows`} left out` : null,
+    inspect: async () => inspectWritings(run.writing, file, rows, await encode()),
+    calibrate: async () => run,
+    learner: async (of, trainer) => createWritingLearner({ run: writingRun(of), trainer, texts: await encode() }),
+    exam: async (of, trainer) => createWritingExam(writingRun(of), trainer, await encode()),
+  };
+}
+
+function writingRun(run: Run): WritingRun {
+  assert(run.objective === 'next-token', 'texts are read for the run that learns them');
+  return run;
+}
+
+interface WritingLearnerOptions {
+  readonly run: WritingRun;
+  readonly trainer: Trainer;
+  /** The pieces of each text. */
+  readonly texts: readonly (readonly Piece[])[];
+  /** Whether every weight is trained, and not an adapter. */
+  readonly isFull?: boolean;
+}
+
+/** Learns each text's next tokens. */
+export function createWritingLearner({ run, trainer, texts, isFull = false }: WritingLearnerOptions): Learner {
+  const { settings, writing, tensors } = run;
+  const pieces = texts.flat();
+  const learner: Learner = {
+    objective: 'next-token',
+    labelled: texts.length,
+    unlabelled: 0,
+    train: ({ onLabelled: _, ...request }) => {
+      const batches = writingBatches({ settings, padId: writing.padId, pieces }, request);
+      return takeSteps({ trainer, settings, ...(isFull ? {} : { tensors }), ...request }, batches);
+    },
+    get alone() {
+      return pieces.length > 0 ? learner : null;
+    },
+  };
+  return learner;
+}
+
+/**
+ * The batches of a round: shuffled passes over the pieces, drawn from seed, peer and round alone. Every learned token of a batch
+ * weighs the same, as in Transformers and TRL.
+ */
+export function writingBatches(
+  { settings, padId, pieces }: { settings: RunSettings; padId: number; pieces: readonly Piece[] },
+  { peer, round, steps }: Pick<RoundRequest, 'peer' | 'round' | 'steps'>,
+): TrainBatch[] {
+  const prng = createPrng(settings.seed).fork('batches').fork(peer).fork(round);
+  const size = Math.min(settings.batchSize, pieces.length);
+  if (size === 0) return [];
+  const next = passes(pieces, prng);
+  return Array.from({ length: steps }, () => {
+    const passages = passagesOf(next(size));
+    return withWeights(packPassages(passages, settings.maxTokens, padId), passages);
+  });
+}
+
+/** How well next tokens are said: loss a token. */
+export function createWritingExam(
+  { settings, writing }: WritingRun,
+  trainer: Trainer,
+  texts: readonly (readonly Piece[])[],
+): Exam {
+  const batches = scoringBatches(texts.flat(), settings.maxTokens, writing.padId);
+  return {
+    count: texts.length,
+    score: async (vector, options = {}) => tokenLossOf(await trainer.scoreTokens({ vector, batches, ...options })),
+  };
+}
+
+/** By length, so that rows are full and batches alike. */
+function scoringBatches(pieces: readonly Piece[], maxTokens: number, padId: number): TokenBatch[] {
+  const sorted = pieces.filter((piece) => learnedCount(piece) > 0).sort((a, b) => a.ids.length - b.ids.length);
+  const batches: TokenBatch[] = [];
+  let [group, tokens]: [Piece[], number] = [[], 0];
+  const close = (): void => {
+    if (group.length > 0) batches.push(packPassages(passagesOf(group), maxTokens, padId));
+    [group, tokens] = [[], 0];
+  };
+  for (const piece of sorted) {
+    if (tokens + piece.ids.length > SCORE_BATCH_TOKENS) close();
+    group.push(piece);
+    tokens += piece.ids.length;
+  }
+  close();
+  return batches;
+}
