@@ -35,7 +35,7 @@ export function readProbes(path: string): string {
 }
 
 function hasTokenizer(path: string): boolean {
-  return /\.gguf$/i.test(path)
+  return path.endsWith('.gguf')
     ? openGguf(path).keys.has('tokenizer.ggml.model')
     : existsSync(join(path, 'tokenizer.json'));
 }

@@ -7,6 +7,7 @@ import { createDisplay, percent } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
 import { packageVersion } from '../package.ts';
 import { integerFlag, interruptSignal } from './flags.ts';
+import { provideBase } from './provide.ts';
 import { readSpecFile, type SpecFlags, shardOf } from './specfile.ts';
 
 export async function experiment(path: string, flags: SpecFlags): Promise<void> {
@@ -17,6 +18,8 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
   const { htmlReport, markdownReport } = await import('../../sim/report/experiment.ts');
   const { given, source, command } = readSpecFile('experiment', path, flags);
   const spec = readSpec(given, source);
+  const { base } = spec.settings;
+  if (typeof base === 'string') await provideBase(base, { isNamed: true, flags: {} });
   const all = await planRuns(spec, { given, source });
   const runs = shardOf(all, flags.shard);
   const folder = String(flags.out);

@@ -146,6 +146,56 @@ for (const [name, make] of Object.entries(MODELS))
     assert.is(file.cache, folder.cache);
   });
 
+/** A byte-level BPE as Hugging Face's library writes it, and as llama.cpp's converter does, filled up to the rows of the embeddings. */
+function tokenizers(): { json: object; keys: Record<string, Typed> } {
+  const printable = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i));
+  const tokens = [
+    '<|end|>',
+    ...printable,
+    '\u0120',
+    '\u010a',
+    '\u0109',
+    'th',
+    'the',
+    'he',
+    '\u0120t',
+    '\u0120the',
+    '12',
+  ];
+  const merges = ['t h', 'th e', 'h e', '\u0120 t', '\u0120t he', '1 2'];
+  const bytes = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+  const json = {
+    added_tokens: [{ id: 0, content: '<|end|>', special: true, normalized: false, lstrip: false, rstrip: false }],
+    normalizer: null,
+    pre_tokenizer: bytes,
+    post_processor: bytes,
+    decoder: bytes,
+    model: { type: 'BPE', unk_token: null, vocab: Object.fromEntries(tokens.map((token, id) => [token, id])), merges },
+  };
+  const filled = [...tokens, ...Array.from({ length: 128 - tokens.length }, (_, i) => `[PAD${tokens.length + i}]`)];
+  const keys: Record<string, Typed> = {
+    'tokenizer.ggml.model': text('gpt2'),
+    'tokenizer.ggml.pre': text('gpt-2'),
+    'tokenizer.ggml.tokens': [9, [8, filled]],
+    'tokenizer.ggml.token_type': [9, [5, filled.map((_, id) => (id === 0 ? 3 : id < tokens.length ? 1 : 5))]],
+    'tokenizer.ggml.merges': [9, [8, merges]],
+    'tokenizer.ggml.eos_token_id': u32(0),
+  };
+  return { json, keys };
+}
+
+test('a tokenizer that does the same is the same, one that cuts otherwise is another', async () => {
+  const made = model('llama-qv');
+  const { json, keys } = tokenizers();
+  writeFileSync(join(made.folder, 'tokenizer.json'), JSON.stringify(json));
+  writeFileSync(join(made.folder, 'tokenizer_config.json'), '{"eos_token":"<|end|>"}');
+  const hash = async (path: string): Promise<string> => (await openBase(path)).sha256;
+  const folder = await hash(made.folder);
+  assert.is(await hash(fileOf(made, keys)), folder);
+  assert.is.not(await hash(fileOf(made)), folder);
+  assert.is.not(await hash(fileOf(made, { ...keys, 'tokenizer.ggml.pre': text('smollm') })), folder);
+});
+
 test('rows are read alone as they are read together', () => {
   for (const name of ['llama-qv', 'gpt2-qv', 'gemma3-qv']) {
     const { tensors } = openCheckpoint(fileOf(MODELS[name]!()));
