@@ -15,6 +15,7 @@ type Bench = (workspace: string, given: Given) => Promise<unknown>;
 /** Each is loaded when asked for, and given an empty folder, gone afterwards. */
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   step: async () => (await import('./benches/step.ts')).benchStep,
+  memory: async () => (await import('./benches/memory.ts')).benchMemory,
   scoring: async () => (await import('./benches/learning.ts')).benchScoring,
   experiment: async () => (await import('./benches/learning.ts')).benchExperiment,
   sim: async () => (await import('./benches/simulation.ts')).benchSimulation,

@@ -4,24 +4,30 @@
  */
 import { emit, type Graph, GraphError, type Node, scalar, type Value } from './graph.ts';
 import * as op from './ops.ts';
+import { recomputing } from './recompute.ts';
 import { product, sameShape } from './shape.ts';
 
 /** Gradients with respect to a node's inputs (null: none), given those of its outputs (null: none arrived). */
 type Rule = (g: Graph, node: Node, grads: readonly (Value | null)[]) => readonly (Value | null)[];
 
-/** d loss / d each of `wrt`, of their shapes; zeros where the loss does not depend on one. `loss` is a scalar. */
-export function gradients(g: Graph, loss: Value, wrt: readonly Value[]): Value[] {
+/**
+ * d loss / d each of `wrt`, of their shapes; zeros where the loss does not depend on one. `loss` is a scalar. With `recompute`
+ * what lies between two checkpoints is computed again when the sweep reaches it, from the first of them.
+ */
+export function gradients(g: Graph, loss: Value, wrt: readonly Value[], { recompute = false } = {}): Value[] {
   if (loss.shape.length !== 0)
     throw new GraphError('gradients', `the loss must be a scalar, is [${loss.shape}]`, [loss]);
   const active = dependents(g, wrt);
   const grads = new Map<Value, Value>([[loss, scalar(g, 1, loss.dtype)]]);
+  const twinOf = recompute ? recomputing(g) : null;
   for (const node of g.nodes.slice().reverse()) {
     if (!active.has(node)) continue;
     const arrived = node.outputs.map((v) => grads.get(v) ?? null);
     if (arrived.every((v) => v === null)) continue;
     const rule = RULES[node.op];
     if (!rule) throw new GraphError(node.op, 'has no gradient rule; add one to the table in grad.ts', node.outputs);
-    rule(g, node, arrived).forEach((grad, i) => {
+    const twin = twinOf?.(node, () => [...arrived, ...wrt.map((v) => grads.get(v) ?? null)]) ?? node;
+    rule(g, twin, arrived).forEach((grad, i) => {
       const target = node.inputs[i]!;
       if (!grad || !(wrt.includes(target) || (target.producer && active.has(target.producer)))) return;
       const fitted = unbroadcast(g, grad, target);

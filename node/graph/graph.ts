@@ -32,6 +32,8 @@ export interface Graph {
   readonly initializers: Map<Value, InitializerData>;
   readonly nodes: Node[];
   readonly outputs: { readonly name: string; readonly value: Value }[];
+  /** Values between layers, in order, that are kept where what lies between them is computed again; recompute.ts. */
+  readonly checkpoints: Value[];
   /** Hash-consing: one node per distinct (op, inputs, attributes), so gradients reuse what the forward pass computed. */
   readonly cache: Map<string, readonly Value[]>;
 }
@@ -45,7 +47,7 @@ export class GraphError extends Error {
 }
 
 export function createGraph(): Graph {
-  return { inputs: [], initializers: new Map(), nodes: [], outputs: [], cache: new Map() };
+  return { inputs: [], initializers: new Map(), nodes: [], outputs: [], checkpoints: [], cache: new Map() };
 }
 
 /** Declares an input, fed at run time. */
@@ -100,6 +102,12 @@ export function external(
   const value: Value = { name, dtype: 'float32', shape, producer: null };
   graph.initializers.set(value, { type: 'external', ...place });
   return value;
+}
+
+/** Marks a value between two layers, and gives it back. */
+export function checkpoint(graph: Graph, x: Value): Value {
+  graph.checkpoints.push(x);
+  return x;
 }
 
 /** Names a value as a result of the graph. */

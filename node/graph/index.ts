@@ -2,6 +2,7 @@
 export { matMulFlops } from './flops.ts';
 export { gradients, ruleNames } from './grad.ts';
 export {
+  checkpoint,
   constant,
   createGraph,
   external,

@@ -3,7 +3,7 @@
  * Mistral, Qwen2, Qwen3, Gemma 3. One graph with options. Touvron et al. 2023, arXiv:2307.09288; Jiang et al. 2023,
  * arXiv:2310.06825; Yang et al. 2025, arXiv:2505.09388; Gemma Team 2025, arXiv:2503.19786.
  */
-import { type Graph, scalar, type Value } from '../graph/graph.ts';
+import { checkpoint, type Graph, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import {
   type Architecture,
@@ -231,6 +231,7 @@ function trunk(c: Decoder, w: Weights, inputs: ModelInputs): Value {
   let x = flat(g, c.isGemma ? op.Mul(g, embedded, scalar(g, Math.sqrt(c.hidden), 'float32')) : embedded);
   const views = new Map([...new Set(c.layers)].map((layer) => [layer, viewOf(g, inputs, layer)]));
   c.layers.forEach((layer, i) => {
+    x = checkpoint(g, x);
     const at = layerName(i);
     const narrow = narrowing(g, inputs, i === c.layers.length - 1);
     const before = norm(`${at}.input_layernorm`, x);
@@ -242,7 +243,7 @@ function trunk(c: Decoder, w: Weights, inputs: ModelInputs): Value {
     const fed = w.linear(op.Mul(g, gate, w.linear(inner, `${at}.mlp.up_proj`)), `${at}.mlp.down_proj`);
     x = op.Add(g, seen, c.isGemma ? norm(`${at}.post_feedforward_layernorm`, fed) : fed);
   });
-  return norm('model.norm', x);
+  return norm('model.norm', checkpoint(g, x));
 }
 
 function viewOf(g: Graph, inputs: ModelInputs, { window, frequencies }: Layer): View {

@@ -2,7 +2,7 @@
  * @file Masked encoders with norms after each part: BERT (Devlin et al. 2019, arXiv:1810.04805), RoBERTa (Liu et al. 2019,
  * arXiv:1907.11692) and DistilBERT (Sanh et al. 2019, arXiv:1910.01108). One graph; they differ in names and positions.
  */
-import { scalar, type Value } from '../graph/graph.ts';
+import { checkpoint, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import {
   type Architecture,
@@ -246,6 +246,7 @@ function trunk(c: Encoder, w: Weights, inputs: ModelInputs): Value {
   const heads = (x: Value, length: string): Value => byHeads(g, x, [SIZES.batch, length], c.heads, shape.width);
   let x = flat(g, embed(c, w, inputs));
   for (let i = 0; i < c.layers; i++) {
+    x = checkpoint(g, x);
     const names = c.names.layer(i);
     const narrow = narrowing(g, inputs, i === c.layers - 1);
     const queries = narrow.queries(x);
@@ -264,7 +265,7 @@ function trunk(c: Encoder, w: Weights, inputs: ModelInputs): Value {
     const inner = op.Gelu(g, w.linear(seen, names.inner));
     x = layerNorm(w, names.outerNorm, op.Add(g, w.linear(inner, names.outer), seen), c.epsilon);
   }
-  return x;
+  return checkpoint(g, x);
 }
 
 function embed(c: Encoder, w: Weights, { inputIds, positionIds }: ModelInputs): Value {

@@ -1,5 +1,5 @@
 /** @file GPT-2: a causal decoder with learned positions and LayerNorm before each part. Radford et al. 2019. */
-import { scalar, type Value } from '../graph/graph.ts';
+import { checkpoint, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import {
   type Architecture,
@@ -104,6 +104,7 @@ function trunk(c: Gpt2, w: Weights, inputs: ModelInputs): Value {
   const positions = op.Gather(g, w.parameter('transformer.wpe.weight'), inputs.positionIds);
   let x = flat(g, op.Add(g, op.Gather(g, w.parameter('transformer.wte.weight'), inputs.inputIds), positions));
   for (let i = 0; i < c.layers; i++) {
+    x = checkpoint(g, x);
     const at = layerName(i);
     const joint = w.linear(layerNorm(w, `${at}.ln_1`, x, c.epsilon), `${at}.attn.c_attn`);
     const [q, k, v] = op.Split(g, joint, [c.hidden, c.hidden, c.hidden], 1) as [Value, Value, Value];
@@ -117,7 +118,7 @@ function trunk(c: Gpt2, w: Weights, inputs: ModelInputs): Value {
     );
     x = op.Add(g, seen, w.linear(inner, `${at}.mlp.c_proj`));
   }
-  return layerNorm(w, 'transformer.ln_f', x, c.epsilon);
+  return layerNorm(w, 'transformer.ln_f', checkpoint(g, x), c.epsilon);
 }
 
 function scaled(w: Weights, q: Value, width: number): Value {

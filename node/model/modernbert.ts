@@ -2,7 +2,7 @@
  * @file ModernBERT: a masked encoder with norms before each part, rotary positions, a gated feed-forward, and windows in most
  * layers. Warner et al. 2024, arXiv:2412.13663.
  */
-import { scalar, type Value } from '../graph/graph.ts';
+import { checkpoint, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import {
   type Architecture,
@@ -150,6 +150,7 @@ function trunk(c: ModernBert, w: Weights, inputs: ModelInputs): Value {
   );
   const turns = new Map([...new Set(c.layers)].map((layer) => [layer, turnAt(g, positions, layer.frequencies)]));
   c.layers.forEach((layer, i) => {
+    x = checkpoint(g, x);
     const at = layerName(i);
     const joint = w.linear(i === 0 ? x : norm(`${at}.attn_norm`, x), `${at}.attn.Wqkv`);
     const [q, k, v] = op.Split(g, joint, [c.hidden, c.hidden, c.hidden], 1).map(heads) as [Value, Value, Value];
@@ -166,5 +167,5 @@ function trunk(c: ModernBert, w: Weights, inputs: ModelInputs): Value {
     ) as [Value, Value];
     x = op.Add(g, seen, w.linear(op.Mul(g, op.Gelu(g, inner), gate), `${at}.mlp.Wo`));
   });
-  return norm('model.final_norm', x);
+  return norm('model.final_norm', checkpoint(g, x));
 }

@@ -43,20 +43,27 @@ export function scoreGraph(base: Base, trainable: Trainable, question: Question 
   return prune(g);
 }
 
+export interface TrainOptions {
+  readonly question?: Question;
+  /** Whether layers are computed again for their gradients instead of held: recompute.ts. */
+  readonly recompute?: boolean;
+}
+
 /**
  * Inputs: the score graph's; `row_weight` [N, 1]; except for tokens `targets` [N, K] (rows sum to 1) and
  * `inverse_temperature` [N, 1]; AdamW's `first_moment`, `second_moment`, `mask` [P] and scalars.
  * loss = sum_i w_i CE(p_i, softmax(z_i / T_i)); of tokens - sum_i w_i log p_i.
  * Outputs: `loss`, `gradient`, `vector_next`, `first_moment_next`, `second_moment_next`.
  */
-export function trainGraph(base: Base, trainable: Trainable, question: Question = 'labels'): Graph {
+export function trainGraph(base: Base, trainable: Trainable, options: TrainOptions = {}): Graph {
   const g = createGraph();
+  const { question = 'labels' } = options;
   const { scores, vector, pieces } = ask(g, base, trainable, question);
-  if (question === 'tokens') return minimise(g, op.Neg(g, scores), vector, pieces);
+  if (question === 'tokens') return minimise(g, op.Neg(g, scores), { vector, pieces, ...options });
   const rows = scores.shape[0]!;
   const targets = input(g, 'targets', 'float32', [rows, SIZES.labels]);
   const inverseTemperature = input(g, 'inverse_temperature', 'float32', [rows, 1]);
-  return minimise(g, crossEntropy(g, op.Mul(g, scores, inverseTemperature), targets), vector, pieces);
+  return minimise(g, crossEntropy(g, op.Mul(g, scores, inverseTemperature), targets), { vector, pieces, ...options });
 }
 
 /**
@@ -69,7 +76,7 @@ export function pretrainGraph(base: Base): Graph {
   const targetIds = input(g, 'target_ids', 'int64', [scores.shape[0]!, 1]);
   const labelIds = g.inputs.find(({ name }) => name === 'label_ids')!;
   const targets = op.Cast(g, op.Equal(g, targetIds, op.Unsqueeze(g, labelIds, [0])), 'float32');
-  return minimise(g, crossEntropy(g, scores, targets), vector, pieces);
+  return minimise(g, crossEntropy(g, scores, targets), { vector, pieces });
 }
 
 /** -sum_k p_k log softmax(z)_k: [N, 1] for logits and targets [N, K]. */
@@ -78,17 +85,33 @@ function crossEntropy(g: Graph, logits: Value, targets: Value): Value {
 }
 
 /** The rows' losses weighted and summed, their gradient, and one step of AdamW. */
-function minimise(g: Graph, losses: Value, vector: Value, pieces: readonly Value[]): Graph {
+function minimise(
+  g: Graph,
+  losses: Value,
+  { vector, pieces, recompute = false }: { vector: Value; pieces: readonly Value[]; recompute?: boolean },
+): Graph {
   const rowWeight = input(g, 'row_weight', 'float32', losses.shape);
   const loss = op.ReduceSum(g, op.Mul(g, losses, rowWeight), [0, 1], false);
-  const gradient = joinPieces(g, gradients(g, loss, pieces));
-  const next = adamW(g, vector, gradient);
+  const gradient = joinPieces(g, gradients(g, loss, pieces, { recompute }));
   output(g, 'loss', loss);
   output(g, 'gradient', gradient);
+  stepOn(g, vector, gradient);
+  return prune(g);
+}
+
+/** The step that follows gradients summed over several batches: inputs `vector`, `gradient` [P] and AdamW's; outputs as trained. */
+export function stepGraph(base: Base, trainable: Trainable): Graph {
+  const g = createGraph();
+  const size = elementCount(trainableTensors(base, trainable));
+  stepOn(g, input(g, 'vector', 'float32', [size]), input(g, 'gradient', 'float32', [size]));
+  return g;
+}
+
+function stepOn(g: Graph, vector: Value, gradient: Value): void {
+  const next = adamW(g, vector, gradient);
   output(g, 'vector_next', next.vector);
   output(g, 'first_moment_next', next.firstMoment);
   output(g, 'second_moment_next', next.secondMoment);
-  return prune(g);
 }
 
 interface Asked {

@@ -3,12 +3,22 @@
 import { type Base, cacheGraph, openBase } from '../checkpoint/base.ts';
 import { WEIGHTS_FILE } from '../checkpoint/weights.ts';
 import { UserError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
+import { peakBytes } from '../graph/memory.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
 import { type AdamWSettings, adamWFeeds } from '../model/adamw.ts';
-import { type Question, scoreGraph, type Trainable, trainableTensors, trainGraph } from '../model/program.ts';
+import {
+  type Question,
+  scoreGraph,
+  stepGraph,
+  type Trainable,
+  trainableTensors,
+  trainGraph,
+} from '../model/program.ts';
 import { elementCount } from '../model/tensors.ts';
 import type { Batch, LabelWords, TrainBatch } from './batch.ts';
-import { batchFeeds, scalarFeeds, targetFeeds } from './feeds.ts';
+import { batchFeeds, scalarFeeds, sizesOf, targetFeeds } from './feeds.ts';
+import { microBatches } from './microbatch.ts';
 import {
   type Device,
   type Feed,
@@ -29,6 +39,8 @@ export interface EngineOptions {
   readonly threads: number;
   /** Where to write which back end ran each node of the graphs, as the engine is released. */
   readonly profile?: string;
+  /** Whether layers are computed again for their gradients, which takes less memory and more time; by a batch's size where not said. */
+  readonly recompute?: boolean;
 }
 
 export interface TrainJob {
@@ -50,6 +62,8 @@ export interface Engine {
   readonly device: Device;
   /** A line for the user where `auto` had to fall back. */
   readonly notice: string | null;
+  /** Numbers that are trained. */
+  readonly parameters: number;
   /** Logits of the label words, [B*M, K] or [E, K] a batch; of tokens their log-probabilities, [R]. */
   score(vector: Float32Array, batches: readonly Batch[], labels: LabelWords): Promise<Float32Array[]>;
   /** AdamW from zero moments over the batches, one step each. */
@@ -63,8 +77,12 @@ export interface Engine {
   release(): Promise<void>;
 }
 
-/** What a session does, and what it is asked; one a pair, opened when first needed. */
-type Program = `${'score' | 'train'} ${Question}`;
+/** What a session does, and what it is asked; each is opened when first needed. */
+type Program = `${'score' | 'train' | 'recompute'} ${Question}` | 'step';
+
+/** What a training graph may hold of its layers before they are computed again instead. */
+const ACTIVATION_BYTES = 2 ** 30;
+const STATE = ['vector_next', 'first_moment_next', 'second_moment_next'];
 
 /** Opens the base and its sessions (each when first needed). Throws a UserError if the device named cannot start. */
 export async function createEngine(options: EngineOptions, isCancelled: () => boolean = () => false): Promise<Engine> {
@@ -72,60 +90,97 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
   const started = await startDevice(base, options);
   const sessions: Partial<Record<Program, Session>> = { 'score labels': started.session };
   const sessionOf = async (program: Program): Promise<Session> => {
+    if (isCancelled()) throw new Error('stopped');
     sessions[program] ??= await open(base, options, program, started.device);
     return sessions[program];
   };
+  const programOf = trainingProgram(base, options);
   const size = elementCount(trainableTensors(base, options.trainable));
-  const everything = new Float32Array(size).fill(1);
+  const everything: Float32Array = new Float32Array(size).fill(1);
+
+  /** Loss and gradient, summed over micro-batches. */
+  const gradientOf = async (
+    parts: readonly TrainBatch[],
+    labels: LabelWords,
+    state: TrainState,
+  ): Promise<{ gradient: Float32Array; loss: number }> => {
+    const gradient = new Float32Array(size);
+    let loss = 0;
+    for (const part of parts) {
+      const session = await sessionOf(programOf(part));
+      const out = await session.run(trainFeeds(part, labels, state, adamWFeeds(STILL, 1)), ['loss', 'gradient']);
+      const term = out.gradient as Float32Array;
+      for (let i = 0; i < size; i++) gradient[i]! += term[i]!;
+      loss += scalarOf(out.loss);
+    }
+    return { gradient, loss };
+  };
+  const stepOn = async (
+    batch: TrainBatch,
+    { labels, state, scalars }: { labels: LabelWords; state: TrainState; scalars: Record<string, number> },
+  ): Promise<{ loss: number; state: TrainState }> => {
+    const parts = microBatches(batch);
+    if (parts.length === 1) {
+      const session = await sessionOf(programOf(batch));
+      const out = await session.run(trainFeeds(batch, labels, state, scalars), ['loss', ...STATE]);
+      return { loss: scalarOf(out.loss), state: nextState(state, out) };
+    }
+    const { gradient, loss } = await gradientOf(parts, labels, state);
+    const session = await sessionOf('step');
+    const feeds = { ...stateFeeds(state), ...scalarFeeds(scalars), gradient: { data: gradient, dims: [size] } };
+    return { loss, state: nextState(state, await session.run(feeds, STATE)) };
+  };
+  const startOf = (vector: Float32Array, mask = everything): TrainState => ({
+    mask,
+    vector,
+    first: new Float32Array(size),
+    second: new Float32Array(size),
+  });
+
   return {
     device: started.device,
     notice: started.notice,
+    parameters: size,
     score: async (vector, batches, labels) => {
       const scores: Float32Array[] = [];
       for (const batch of batches) {
-        if (isCancelled()) throw new Error('stopped');
+        const session = await sessionOf(`score ${batch.question}`);
         const feeds = { ...batchFeeds(batch, labels), vector: { data: vector, dims: [size] } };
         const name = batch.question === 'tokens' ? 'log_probabilities' : 'logits';
-        const session = await sessionOf(`score ${batch.question}`);
         scores.push((await session.run(feeds, [name]))[name] as Float32Array);
       }
       return scores;
     },
-    train: async (job, onStep) => {
-      const mask = job.mask ?? everything;
-      let state: TrainState = {
-        mask,
-        vector: job.vector,
-        first: new Float32Array(size),
-        second: new Float32Array(size),
-      };
+    train: async ({ vector, batches, labels, optimiser, mask }, onStep) => {
+      let state = startOf(vector, mask);
       const losses: number[] = [];
-      for (const batch of job.batches) {
-        if (isCancelled()) throw new Error('stopped');
-        const feeds = trainFeeds(batch, job.labels, state, adamWFeeds(job.optimiser, losses.length + 1));
-        const session = await sessionOf(`train ${batch.question}`);
-        const out = await session.run(feeds, ['loss', 'vector_next', 'first_moment_next', 'second_moment_next']);
-        losses.push(scalarOf(out.loss));
-        onStep?.(losses.at(-1)!);
-        state = {
-          mask,
-          vector: out.vector_next as Float32Array,
-          first: out.first_moment_next as Float32Array,
-          second: out.second_moment_next as Float32Array,
-        };
+      for (const batch of batches) {
+        const scalars = adamWFeeds(optimiser, losses.length + 1);
+        const step = await stepOn(batch, { labels, state, scalars });
+        losses.push(step.loss);
+        onStep?.(step.loss);
+        state = step.state;
       }
       return { vector: state.vector, losses };
     },
-    gradient: async (vector, batch, labels) => {
-      const state = { mask: everything, vector, first: new Float32Array(size), second: new Float32Array(size) };
-      const still = { learningRate: 0, weightDecay: 0, clipNorm: Number.POSITIVE_INFINITY };
-      const session = await sessionOf(`train ${batch.question}`);
-      const out = await session.run(trainFeeds(batch, labels, state, adamWFeeds(still, 1)), ['loss', 'gradient']);
-      return { gradient: out.gradient as Float32Array, loss: scalarOf(out.loss) };
-    },
+    gradient: (vector, batch, labels) => gradientOf(microBatches(batch), labels, startOf(vector)),
     release: async () => {
       for (const session of Object.values(sessions)) await session.release();
     },
+  };
+}
+
+/** No step at all: what AdamW is fed where only the gradient is wanted. */
+const STILL: AdamWSettings = { learningRate: 0, weightDecay: 0, clipNorm: Number.POSITIVE_INFINITY };
+
+/** Chooses a batch's graph: layers are computed again where they would hold more than `ACTIVATION_BYTES`. */
+function trainingProgram(base: Base, { trainable, recompute }: EngineOptions): (batch: TrainBatch) => Program {
+  const estimates: Partial<Record<Question, ReturnType<typeof peakBytes>>> = {};
+  return (batch) => {
+    const { question } = batch;
+    if (recompute !== undefined) return `${recompute ? 'recompute' : 'train'} ${question}`;
+    estimates[question] ??= peakBytes(trainGraph(base, trainable, { question }));
+    return `${estimates[question](sizesOf(batch)) > ACTIVATION_BYTES ? 'recompute' : 'train'} ${question}`;
   };
 }
 
@@ -135,14 +190,18 @@ async function open(
   program: Program,
   device: Exclude<Device, 'auto'>,
 ): Promise<Session> {
-  const [kind, question] = program.split(' ') as ['score' | 'train', Question];
-  const build = kind === 'score' ? scoreGraph : trainGraph;
-  const graph = build(base, options.trainable, question);
-  const path = await cacheGraph(base, encodeOnnx(graph, WEIGHTS_FILE));
+  const path = await cacheGraph(base, encodeOnnx(graphOf(base, options.trainable, program), WEIGHTS_FILE));
   return openSession(path, device, {
     threads: options.threads,
-    ...(options.profile ? { profile: `${options.profile}-${kind}` } : {}),
+    ...(options.profile ? { profile: `${options.profile}-${program.split(' ')[0]}` } : {}),
   });
+}
+
+function graphOf(base: Base, trainable: Trainable, program: Program): Graph {
+  if (program === 'step') return stepGraph(base, trainable);
+  const [kind, question] = program.split(' ') as ['score' | 'train' | 'recompute', Question];
+  if (kind === 'score') return scoreGraph(base, trainable, question);
+  return trainGraph(base, trainable, { question, recompute: kind === 'recompute' });
 }
 
 /** Starts the device asked for; `auto` tries what onnxruntime lists, ending with the CPU. */
@@ -177,21 +236,27 @@ interface TrainState {
   readonly second: Float32Array;
 }
 
+function nextState({ mask }: TrainState, out: Record<string, TensorData>): TrainState {
+  const [vector, first, second] = STATE.map((name) => out[name] as Float32Array);
+  return { mask, vector: vector!, first: first!, second: second! };
+}
+
 function trainFeeds(
   batch: TrainBatch,
   labels: LabelWords,
   state: TrainState,
   scalars: Record<string, number>,
 ): Record<string, Feed> {
-  const flat = [state.vector.length];
+  return { ...batchFeeds(batch, labels), ...targetFeeds(batch), ...stateFeeds(state), ...scalarFeeds(scalars) };
+}
+
+function stateFeeds({ vector, first, second, mask }: TrainState): Record<string, Feed> {
+  const flat = [vector.length];
   return {
-    ...batchFeeds(batch, labels),
-    ...targetFeeds(batch),
-    vector: { data: state.vector, dims: flat },
-    first_moment: { data: state.first, dims: flat },
-    second_moment: { data: state.second, dims: flat },
-    mask: { data: state.mask, dims: flat },
-    ...scalarFeeds(scalars),
+    vector: { data: vector, dims: flat },
+    first_moment: { data: first, dims: flat },
+    second_moment: { data: second, dims: flat },
+    mask: { data: mask, dims: flat },
   };
 }
 

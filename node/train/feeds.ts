@@ -1,4 +1,5 @@
 /** @file Batches, label words and scalars as the tensors the graphs ask for by name. */
+import { SIZES } from '../model/architecture.ts';
 import type { Batch, LabelWords, TrainBatch } from './batch.ts';
 import type { Feed } from './session.ts';
 
@@ -34,6 +35,15 @@ export function batchFeeds(batch: Batch, labels: LabelWords): Record<string, Fee
   if (batch.question === 'tokens') return packed;
   const { examples, labels: classes, combine, rows } = batch;
   return { ...packed, ...bias, combine: { data: combine, dims: [examples, classes, rows.length] } };
+}
+
+/** The sizes that the graphs leave open, as a batch has them. */
+export function sizesOf(batch: TrainBatch): Record<string, number> {
+  const [rows, { batch: b, tokens }] = [batch.rowWeight.length, batch];
+  const labels = batch.question === 'tokens' ? 1 : batch.targets.length / rows;
+  const { batch: B, tokens: T, rows: M, scored: R, labels: K, examples: E } = SIZES;
+  const scored = typeof batch.rows === 'number' ? { [M]: batch.rows } : { [R]: batch.rows.length };
+  return { [B]: b, [T]: tokens, [K]: labels, [E]: rows, ...scored };
 }
 
 /** What is learned of a batch. */
