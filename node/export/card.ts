@@ -147,7 +147,11 @@ function scoreLines(scores: Scores | undefined): string[] {
 const quoted = (text: string): string => JSON.stringify(text);
 
 const LOADING: Readonly<Record<Format, (options: CardOptions) => string[]>> = {
-  peft: ({ isCausal }) => {
+  peft: ({ base, isCausal }) => {
+    if (/\.gguf$/i.test(base))
+      return [
+        'The base is a GGUF file, which PEFT does not open by itself: load that with transformers (`gguf_file`) first.',
+      ];
     const kind = isCausal ? 'AutoPeftModelForCausalLM' : 'AutoPeftModel';
     return python(`from peft import ${kind}`, `model = ${kind}.from_pretrained("FOLDER")`);
   },
