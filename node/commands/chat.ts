@@ -6,11 +6,13 @@ import type { ChatTemplate, Message } from '../formats/chat-template.ts';
 import { type LanguageModel, openLanguageModel } from '../generate/model.ts';
 import { onPipeClosed } from '../pipes.ts';
 import type { Flags } from './flags.ts';
+import { provideNamed } from './provide.ts';
 import { modelOptions, samplingFlags } from './writingflags.ts';
 
 export async function chat(flags: Flags): Promise<void> {
   const { sampling, maxTokens } = samplingFlags(flags);
   const display = createDisplay();
+  await provideNamed(flags);
   const model = await openLanguageModel(modelOptions(flags));
   try {
     model.notes.forEach(display.note);

@@ -7,13 +7,13 @@ import { checkSettings, openRun } from '../train/run.ts';
 import { readTexts } from '../train/texts.ts';
 import { dataOptions } from './dataflags.ts';
 import type { Flags } from './flags.ts';
-import { provideBase } from './provide.ts';
+import { provideNamed } from './provide.ts';
 
 export async function check(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const settings = checkSettings(given, 'check');
   const options = { ...dataOptions(flags), objective: settings.objective };
   const file = openData(String(flags.data), options);
-  if (given.base !== undefined) await provideBase(String(given.base), { isNamed: true, flags });
+  await provideNamed(flags);
   const found = await readTexts(await openRun(settings), file, options).inspect();
   console.log(flags.json ? JSON.stringify(found.fields) : found.lines.join('\n'));
   refuseUnknown(found, flags);

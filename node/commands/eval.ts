@@ -10,12 +10,12 @@ import { readTexts } from '../train/texts.ts';
 import { createTrainer } from '../train/trainer.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, interruptSignal } from './flags.ts';
-import { provideBase } from './provide.ts';
+import { provideNamed } from './provide.ts';
 import { asAccuracy, baseRows, classesOf, figuresOf, hasPrior, lossFields, scoreLines } from './scores.ts';
 
 export async function evaluateAdapter(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const path = String(flags.data);
-  if (given.base !== undefined) await provideBase(String(given.base), { isNamed: true, flags });
+  await provideNamed(flags);
   const { run, vector, notes } = await readAdapter(String(flags.adapter), given);
   const options = { ...dataOptions(flags), objective: run.objective };
   const texts = readTexts(run, openData(path, options), options);

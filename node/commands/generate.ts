@@ -3,12 +3,14 @@ import { createDisplay } from '../display.ts';
 import { EXIT } from '../errors.ts';
 import { openLanguageModel } from '../generate/model.ts';
 import { type Flags, interruptSignal, throwIfCrashed } from './flags.ts';
+import { provideNamed } from './provide.ts';
 import { modelOptions, samplingFlags } from './writingflags.ts';
 
 export async function generate(text: string, flags: Flags): Promise<void> {
   const { sampling, maxTokens } = samplingFlags(flags);
   const display = createDisplay();
   const interrupt = interruptSignal(() => {});
+  await provideNamed(flags);
   const model = await openLanguageModel(modelOptions(flags));
   try {
     model.notes.forEach(display.note);

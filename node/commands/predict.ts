@@ -1,10 +1,12 @@
 /** @file `lorikeet predict`: the class of each text, how sure the model is, and which come next. */
+
 import { createDisplay, table } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { type Classifier, openClassifier, type Prediction } from '../generate/classifier.ts';
 import { labelData, openData, readRows } from '../train/data.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, interruptSignal } from './flags.ts';
+import { provideNamed } from './provide.ts';
 
 /** Classes shown after the first. */
 const RUNNERS_UP = 2;
@@ -22,6 +24,7 @@ export async function predict(
     throw new UserError('usage', 'predict: wanted texts, or --data FILE that holds them');
   const options = dataOptions(flags);
   const texts = flags.data === undefined ? words : readRows(String(flags.data), options).map(({ text }) => text);
+  await provideNamed(flags);
   const display = createDisplay();
   const interrupt = interruptSignal(() => display.note('stopping'));
   const adapter = typeof flags.adapter === 'string' ? flags.adapter : null;

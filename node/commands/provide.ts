@@ -27,6 +27,11 @@ export async function provideBase(name: string, { isNamed, flags, display }: Pro
   await download(wanted, display ?? createDisplay());
 }
 
+/** The same for a command whose `--base` names it. */
+export async function provideNamed(flags: Flags): Promise<void> {
+  if (typeof flags.base === 'string') await provideBase(flags.base, { isNamed: true, flags });
+}
+
 /** Downloads a model, what is missing of it; gives its folder, or its GGUF file. */
 export async function download({ name, revision, gguf }: ModelName, display: Display): Promise<string> {
   const interrupt = interruptSignal(() => display.note('stopping; what has come is kept'));

@@ -7,11 +7,13 @@ import { type Classifier, openClassifier } from '../generate/classifier.ts';
 import { openLanguageModel } from '../generate/model.ts';
 import { createModelServer } from '../generate/server.ts';
 import { type Flags, integerFlag, interruptSignal, throwIfCrashed } from './flags.ts';
+import { provideNamed } from './provide.ts';
 import { modelOptions } from './writingflags.ts';
 
 const MAX_ANSWER = 1 << 20;
 
 export async function serve(flags: Flags): Promise<void> {
+  await provideNamed(flags);
   const options = modelOptions(flags);
   const { base, adapter, threads } = options;
   if (base === null && adapter === null)
