@@ -1,6 +1,6 @@
 /**
- * @file The tokenizer of a GGUF file as Hugging Face's tokenizer.json has it: byte-level BPE as in GPT-2 ("gpt2") and
- * SentencePiece's BPE ("llama"), one form for all texts and one for users' texts, which name no tokens of the model's own.
+ * @file The tokenizer of a GGUF file as Hugging Face's tokenizer.json has it: byte-level BPE as in GPT-2 ("gpt2"),
+ * SentencePiece's BPE ("llama") and its unigram model ("t5"), one form for all texts and one for users' texts, which name no tokens of the model's own.
  */
 import { UserError } from '../errors.ts';
 import { type Gguf, ggufValue } from './gguf.ts';
@@ -21,7 +21,8 @@ export interface TokenizerJson {
   readonly post_processor: object | null;
   readonly decoder: object;
   readonly model: {
-    readonly vocab: Readonly<Record<string, number>>;
+    /** By name, or in a unigram model by number, each with its score. */
+    readonly vocab: Readonly<Record<string, number>> | readonly (readonly [string, number])[];
     readonly merges: readonly Merge[];
     readonly unk_token: string | null;
   };
@@ -66,12 +67,15 @@ interface Kind {
   readonly model: object;
   readonly merges: () => readonly Merge[];
   readonly ranks: Ranks | null;
+  /** Of a unigram model's tokens. */
+  readonly scores: readonly number[] | null;
   /** How a token that is text is looked for: as it is, or after the text's normalizer, which the token goes through too. */
   readonly added: (name: string) => { readonly content: string; readonly normalized: boolean };
   /** The token that stands for what the vocabulary lacks. */
   readonly unknown: string | null;
   /** Where the file does not say. */
   readonly addsBos: boolean;
+  readonly addsEos: boolean;
   readonly ids: { readonly bos: number | null; readonly eos: number | null };
 }
 
@@ -93,6 +97,7 @@ const MOST_MERGES = 1 << 20;
 const KINDS: Readonly<Record<string, (file: Gguf, tokens: Tokens, fail: Fail) => Kind>> = {
   gpt2: byteLevel,
   llama: sentencePiece,
+  t5: unigram,
 };
 
 /** Throws a UserError where the file has no tokenizer, or one that is not understood. */
@@ -115,7 +120,7 @@ export function ggufTokenizer(file: Gguf): GgufTokenizer {
   const [bos, eos, pad] = [id('bos', kind.ids.bos), id('eos', kind.ids.eos), id('padding')];
   const eot = id('eot');
   const addsBos = ggufValue(file, 'tokenizer.ggml.add_bos_token', 'flag') ?? kind.addsBos;
-  const addsEos = ggufValue(file, 'tokenizer.ggml.add_eos_token', 'flag') ?? false;
+  const addsEos = ggufValue(file, 'tokenizer.ggml.add_eos_token', 'flag') ?? kind.addsEos;
   if (addsBos && bos === null) fail('texts begin with a token that tokenizer.ggml.bos_token_id does not name');
   if (addsEos && eos === null) fail('texts end with a token that tokenizer.ggml.eos_token_id does not name');
   const name = (token: number | null): string | null => (token === null ? null : tokens.names[token]!);
@@ -214,8 +219,14 @@ function contentIds({ types, byName }: Tokens, { unknown }: Kind): Pick<Map<stri
   return { get, has: (name) => get(name) !== undefined };
 }
 
-/** A token named __proto__ is one like any other. */
-function vocabularyOf({ names, types }: Tokens, { unknown }: Kind, isWhole: boolean): Record<string, number> {
+/** A token named __proto__ is one like any other. In a list of numbers what no text spells is empty. */
+function vocabularyOf({ names, types }: Tokens, kind: Kind, isWhole: boolean): TokenizerJson['model']['vocab'] {
+  const { unknown, scores } = kind;
+  if (scores !== null)
+    return names.map((name, id): readonly [string, number] => [
+      isWhole || (types[id] !== CONTROL && types[id] !== UNKNOWN) ? name : '',
+      scores[id]!,
+    ]);
   const vocabulary: Record<string, number> = Object.create(null);
   for (const [id, name] of names.entries())
     if (isWhole || types[id] !== CONTROL || name === unknown) vocabulary[name] = id;
@@ -286,9 +297,11 @@ function byteLevel(file: Gguf, tokens: Tokens, fail: Fail): Kind {
     model: { type: 'BPE', ignore_merges: splitting.ignoresMerges ?? false },
     merges: () => merges,
     ranks: null,
+    scores: null,
     added: (content) => ({ content, normalized: false }),
     unknown: null,
     addsBos: splitting.addsBos ?? false,
+    addsEos: false,
     ids: { bos: null, eos: null },
   };
 }
@@ -296,10 +309,7 @@ function byteLevel(file: Gguf, tokens: Tokens, fail: Fail): Kind {
 const SPACE = '\u2581';
 
 function sentencePiece(file: Gguf, tokens: Tokens, fail: Fail): Kind {
-  const scores = ggufValue(file, 'tokenizer.ggml.scores', 'numbers') ?? fail('tokenizer.ggml.scores is missing');
-  if (scores.length !== tokens.names.length) fail(`${scores.length} scores for ${tokens.names.length} tokens`);
-  const unknown = ggufValue(file, 'tokenizer.ggml.unknown_token_id', 'number') ?? 0;
-  if (tokens.names[unknown] === undefined) fail(`tokenizer.ggml.unknown_token_id is ${unknown}`);
+  const { scores, unknown } = scored(file, tokens, fail, 0);
   const prefix = ggufValue(file, 'tokenizer.ggml.add_space_prefix', 'flag') ?? true;
   const replace = { type: 'Replace', pattern: { String: ' ' }, content: SPACE };
   const prepend = { type: 'Prepend', prepend: SPACE };
@@ -316,9 +326,57 @@ function sentencePiece(file: Gguf, tokens: Tokens, fail: Fail): Kind {
     model: { type: 'BPE', fuse_unk: true, byte_fallback: tokens.byName.has(spellingOf(0)) },
     merges: once(() => mergesOf(tokens, scores, MOST_MERGES) ?? fail(`more than ${MOST_MERGES} ways to merge tokens`)),
     ranks: ranksOf(tokens, scores),
+    scores: null,
     added: (name) => ({ content: name.replaceAll(SPACE, ' '), normalized: !prefix }),
     unknown: tokens.names[unknown]!,
     addsBos: true,
+    addsEos: false,
     ids: { bos: tokens.names.length > 1 ? 1 : null, eos: tokens.names.length > 2 ? 2 : null },
+  };
+}
+
+/** What SentencePiece's models have besides tokens. */
+function scored(
+  file: Gguf,
+  tokens: Tokens,
+  fail: Fail,
+  usualUnknown: number,
+): { scores: readonly number[]; unknown: number } {
+  const scores = ggufValue(file, 'tokenizer.ggml.scores', 'numbers') ?? fail('tokenizer.ggml.scores is missing');
+  if (scores.length !== tokens.names.length) fail(`${scores.length} scores for ${tokens.names.length} tokens`);
+  const unknown = ggufValue(file, 'tokenizer.ggml.unknown_token_id', 'number') ?? usualUnknown;
+  if (tokens.names[unknown] === undefined) fail(`tokenizer.ggml.unknown_token_id is ${unknown}`);
+  return { scores, unknown };
+}
+
+/** SentencePiece's unigram model. Kudo 2018, arXiv:1804.10959. Its table of characters is taken for the usual one, of NFKC. */
+function unigram(file: Gguf, tokens: Tokens, fail: Fail): Kind {
+  const { scores, unknown } = scored(file, tokens, fail, 2);
+  const prefix = ggufValue(file, 'tokenizer.ggml.add_space_prefix', 'flag') ?? true;
+  const isTidy = ggufValue(file, 'tokenizer.ggml.remove_extra_whitespaces', 'flag') ?? true;
+  const isMapped = file.keys.has('tokenizer.ggml.precompiled_charsmap');
+  const normalizers = [
+    ...(isMapped ? [{ type: 'Precompiled' }] : []),
+    ...(isTidy
+      ? [
+          { type: 'Strip', strip_left: true, strip_right: true },
+          { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' },
+        ]
+      : []),
+  ];
+  const metaspace = { type: 'Metaspace', replacement: SPACE, prepend_scheme: prefix ? 'always' : 'never' };
+  return {
+    normalizer: { type: 'Sequence', normalizers },
+    preTokenizer: metaspace,
+    decoder: metaspace,
+    model: { type: 'Unigram', unk_id: unknown },
+    merges: () => [],
+    ranks: null,
+    scores,
+    added: (name) => ({ content: name.replaceAll(SPACE, ' '), normalized: false }),
+    unknown: tokens.names[unknown]!,
+    addsBos: false,
+    addsEos: true,
+    ids: { bos: null, eos: tokens.names.length > 1 ? 1 : null },
   };
 }

@@ -128,4 +128,31 @@ test('a GGUF file gives what the folder gives', () => {
   assert.equal([begin, end, eos, pad, mask, unknown, chatTemplate], [[1], [], [0], 0, null, null, 'hello']);
 });
 
+test('a unigram model from a GGUF file cuts words as that of the folder does', () => {
+  const { vocab } = KINDS.unigram!.tokenizer.model as { vocab: [string, number][] };
+  const special = ['<s>', '<pad>', '</s>'];
+  const path = written(
+    ggufBytes({
+      'tokenizer.ggml.model': [8, 't5'],
+      'tokenizer.ggml.tokens': [9, [8, vocab.map(([token]) => token)]],
+      'tokenizer.ggml.scores': [9, [6, vocab.map(([, score]) => score)]],
+      'tokenizer.ggml.token_type': [9, [5, vocab.map(([t]) => (t === '<unk>' ? 2 : special.includes(t) ? 3 : 1))]],
+      'tokenizer.ggml.precompiled_charsmap': [9, [0, [0]]],
+      'tokenizer.ggml.unknown_token_id': [4, 3],
+      'tokenizer.ggml.eos_token_id': [4, 2],
+    }),
+  );
+  const tokenizer = openTokenizer(path);
+  const folder = openTokenizer(tokenizerFolder('unigram'));
+  for (const text of TEXTS) {
+    // SentencePiece's table has a space for the character that joins emojis.
+    const usual = text.replaceAll('\u200d', '').trim().replace(/\s+/g, ' ');
+    assert.equal(tokenizer.encode(`  ${usual} `), folder.encode(usual), JSON.stringify(usual));
+  }
+  assert.equal([tokenizer.begin, tokenizer.end, tokenizer.unknown], [[], [2], 3]);
+  for (const name of special) assert.ok(!tokenizer.encode(`a ${name} b`).includes(tokenizer.idOf(name)!));
+  assert.equal(tokenizer.encodePrompt('great</s>').at(-1), 2);
+  assert.is(tokenizer.decode(tokenizer.encode('the film')), 'the film');
+});
+
 test.run();

@@ -56,6 +56,28 @@ test('a round is a pure function of adapter, data, seed and round, in any traine
   assert.not.equal(later.vector, first.vector);
 });
 
+test('classes in words of several tokens are scored and learned, their prior taken off', async () => {
+  const several = settingsWith({ ...settings, labels: 'negative=wonderfulness,positive=great' });
+  const { task, labels, initial } = await openRun(several);
+  const encoded = await encodeExamples(
+    task,
+    texts.map((text, i) => ({ text, y: (i + 1) % 2 })),
+  );
+  assert.ok(encoded.every(({ sequence }) => sequence.choice!.passages.length === 1));
+  const prior = await measurePrior(
+    trainer,
+    task,
+    initial,
+    encoded.map(({ sequence }) => sequence),
+  );
+  assert.ok(prior.every((x) => x < 0) && prior[0]! < prior[1]!, `${prior}: the longer word is less likely`);
+  const { losses } = await round(trainer, { task, labels, examples: encoded, settings: several, steps: 25 });
+  assert.ok(
+    losses.slice(-3).every((loss) => loss < 0.7 * losses[0]!),
+    losses.join(' '),
+  );
+});
+
 test('every weight can be trained through the same machinery', async () => {
   const full = await createTrainer({ ...options, trainable: { type: 'full' } });
   const vector = await baseVector(run.base);

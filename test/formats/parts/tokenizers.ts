@@ -2,7 +2,7 @@
  * @file Small tokenizers of every kind, trained on this project's documentation, with the ids of Hugging Face's tokenizers
  * (Python, 0.23) for texts of many scripts (test/fixtures/tokenizers/kinds.json).
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { fixture, temporaryFolder } from '../../support.ts';
@@ -27,9 +27,11 @@ const golden: { texts: string[]; kinds: Record<string, Kind> } = JSON.parse(
 export const TEXTS: readonly string[] = golden.texts;
 export const KINDS: Readonly<Record<string, Kind>> = golden.kinds;
 
+const root = temporaryFolder();
+
 /** A folder with the tokenizer, changed. */
 export function tokenizerFolder(kind: string, tokenizer: object = {}, config: object = {}): string {
-  const folder = temporaryFolder();
+  const folder = mkdtempSync(join(root, 'tokenizer-'));
   const found = KINDS[kind]!;
   writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify({ ...found.tokenizer, ...tokenizer }));
   writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify({ ...found.config, ...config }));
