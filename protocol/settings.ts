@@ -3,7 +3,7 @@ import { CODEC_NAMES } from './codec.ts';
 import { SCHEDULE_NAMES } from './schedules.ts';
 import { choice, integer, number, type Setting, text } from './setting.ts';
 
-const LABELS = /^[^=,]+=[^=,\s]+(,[^=,]+=[^=,\s]+)+$/;
+const LABELS = /^[^=,]+=[^=,\s]+( [^=,\s]+)*(,[^=,]+=[^=,\s]+( [^=,\s]+)*)+$/;
 const EDGES = /^(\d{1,6}-\d{1,6}(,\d{1,6}-\d{1,6})*)?$/;
 const NUMBERS = /^(off|(-?\d+(\.\d+)?(e-?\d+)?(,|$))*)$/;
 
@@ -48,7 +48,7 @@ export const SETTINGS = {
   prompt: text(
     '',
     'cloze prompt around a text; for a causal base {mask} stands at the end; filled in by the first peer',
-    'masked: {text} it was {mask} ., the prompt of PET for reviews (Schick and Schuetze 2021); causal: {text}, and on a new line It was {mask}',
+    'masked: {text} it was {mask} ., the prompt of PET for reviews (Schick and Schuetze 2021); causal: {text}, and on a new line Sentiment: {mask}, with which SmolLM2-135M did best of four, on 120 sentences',
     true,
     /^$|\{text\}.*\{mask\}|\{mask\}.*\{text\}/s,
     'a text with {text} and {mask}',

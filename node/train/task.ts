@@ -56,7 +56,7 @@ export interface Task {
 
 /** The usual prompts, for the usual label words. */
 const MASKED_PROMPT = '{text} it was {mask} .';
-const CAUSAL_PROMPT = '{text}\nIt was {mask}';
+const CAUSAL_PROMPT = '{text}\nSentiment: {mask}';
 
 /** The prompt of a base where none is given. */
 export function usualPrompt({ isCausal }: Pick<Reader, 'isCausal'>): string {
