@@ -58,7 +58,7 @@ test('a round is a pure function of adapter, data, seed and round, in any traine
 
 test('classes in words of several tokens are scored and learned, their prior taken off', async () => {
   const several = settingsWith({ ...settings, labels: 'negative=wonderfulness,positive=great' });
-  const { task, labels, initial } = await openRun(several);
+  const { task, labels, initial } = await openClassRun(several);
   const encoded = await encodeExamples(
     task,
     texts.map((text, i) => ({ text, y: (i + 1) % 2 })),
