@@ -26,7 +26,7 @@ function withSettings(
   for (const [name, setting] of Object.entries(SETTINGS) as [string, Setting][]) {
     if (FILLED_IN.includes(name) || !wanted(name, setting)) continue;
     const standard = defaults[name] ?? setting.default;
-    const shown = standard === '' ? (name === 'labelPrior' ? 'measured' : 'none') : standard;
+    const shown = standard === '' ? (EMPTY[name] ?? 'none') : standard;
     command.option(
       `--${kebab(name)} <${VALUES[setting.type]}>`,
       `${setting.about}; ${wantedOf(setting)} (default: ${shown})`,
@@ -34,6 +34,13 @@ function withSettings(
   }
   return command;
 }
+
+/** What stands where a setting is empty. */
+const EMPTY: Readonly<Record<string, string>> = {
+  labelPrior: 'measured',
+  prompt: 'of the base',
+  targets: 'of the base',
+};
 
 /** Settings that nobody gives by hand. */
 const FILLED_IN = ['baseHash', 'startHash'];

@@ -160,11 +160,11 @@ export const SETTINGS = {
     true,
   ),
   targets: text(
-    'query,value',
-    'layers that get an adapter: all, or ends of module names',
-    'the pair Hu et al. 2021 recommend',
+    '',
+    'layers that get an adapter: all, or ends of module names; filled in by the first peer',
+    "query and value, as the base calls them: 'query,value', 'q_proj,v_proj', ...; the pair Hu et al. 2021 recommend",
     true,
-    /^[\w.]+(,\s*[\w.]+)*$/,
+    /^$|^[\w.]+(,\s*[\w.]+)*$/,
     'all, or names separated by commas',
   ),
   seed: text(

@@ -41,7 +41,11 @@ function cell(text: string): string {
 /** The settings as a Markdown table. */
 function settingsPage(): string {
   const rows = (Object.entries(SETTINGS) as [string, Setting][]).map(([name, setting]) => {
-    const nothing = MEASURED.includes(name) ? '(measured)' : name === 'prompt' ? '(of the base)' : '(none)';
+    const nothing = MEASURED.includes(name)
+      ? '(measured)'
+      : ['prompt', 'targets'].includes(name)
+        ? '(of the base)'
+        : '(none)';
     const shown = setting.default === '' ? nothing : `\`${setting.default}\``;
     return `| \`${name}\` | ${cell(shown)} | ${cell(wantedOf(setting))} | ${cell(setting.about)} | ${cell(setting.why)} | ${setting.arithmetic ? 'yes' : ''} |`;
   });

@@ -44,6 +44,15 @@ export function targetedLinears(architecture: Pick<Architecture, 'linears'>, tar
   return architecture.linears.filter((linear) => names.some((name) => matches(linear, name)));
 }
 
+/** What the layers of query and value are called, in one architecture or the other. */
+const QUERY_AND_VALUE = ['query,value', 'q_proj,v_proj', 'q_lin,v_lin', 'Wqkv', 'c_attn'];
+
+/** The layers that get an adapter where nothing else is said: query and value, the pair Hu et al. 2021 recommend. */
+export function usualTargets({ linears }: Pick<Architecture, 'linears'>): string {
+  const isThere = (name: string): boolean => linears.some(({ module }) => module.endsWith(`.${name}`));
+  return QUERY_AND_VALUE.find((names) => names.split(',').every(isThere)) ?? 'all';
+}
+
 /** The adapter's tensors: for each target A [r, inputs] and B [outputs, r], one after the other in one vector. */
 export function loraTensors(linears: readonly Linear[], lora: LoraSpec): ModelTensor[] {
   let offset = 0;

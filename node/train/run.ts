@@ -8,7 +8,7 @@ import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../../protocol/frame.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { type Base, baseVector, openBase } from '../checkpoint/base.ts';
 import { UserError } from '../errors.ts';
-import { initialLora, type LoraSpec } from '../model/lora.ts';
+import { initialLora, type LoraSpec, usualTargets } from '../model/lora.ts';
 import { trainableTensors } from '../model/program.ts';
 import type { ModelTensor } from '../model/tensors.ts';
 import type { LabelWords } from './batch.ts';
@@ -110,7 +110,12 @@ export async function openRun(given: RunSettings, modules?: LoraSpec['modules'])
     );
   }
   const prompt = given.prompt || (given.objective === 'classify' ? usualPrompt(base.architecture) : '');
-  const settings: RunSettings = { ...given, baseHash: base.sha256, prompt };
+  const settings: RunSettings = {
+    ...given,
+    baseHash: base.sha256,
+    prompt,
+    targets: given.targets || usualTargets(base.architecture),
+  };
   const { rank, alpha, targets } = settings;
   const lora = { rank, alpha, targets, ...(modules ? { modules } : {}) };
   const tensors = trainableTensors(base, { type: 'lora', lora });
