@@ -7,6 +7,7 @@ import { checkSettings, openClassRun } from '../../node/train/run.ts';
 import { createTrainer } from '../../node/train/trainer.ts';
 import { runExperiment } from '../../sim/learning/experiment.ts';
 import { planRuns } from '../../sim/learning/plan.ts';
+import { figuresOf } from '../../sim/learning/records.ts';
 import { readSpec } from '../../sim/learning/spec.ts';
 import { interleave, machine, median, round } from './measure.ts';
 
@@ -82,6 +83,6 @@ export async function benchExperiment(workspace: string): Promise<unknown> {
     steps: 10,
     seconds: round((performance.now() - began) / 1000),
     peak_memory_mb: Math.round(process.resourceUsage().maxRSS / 1024),
-    accuracy: final?.type === 'final' ? final.accuracy.mean : null,
+    accuracy: final?.type === 'final' ? figuresOf(final).mean : null,
   };
 }

@@ -3,15 +3,18 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../node/errors.ts';
 import { type Columns, columnNames, foldName } from '../../node/train/columns.ts';
-import { labelData, openData } from '../../node/train/data.ts';
+import { goodRows, labelData, openData } from '../../node/train/data.ts';
 import { KINDS, readSentences } from '../../node/train/reviews.ts';
 import type { Task } from '../../node/train/task.ts';
+import type { Writing } from '../../node/train/writings.ts';
 import { createPrng } from '../../protocol/prng.ts';
 
 export interface Item {
   readonly text: string;
-  /** The class; -1 where nobody knows. */
+  /** The class; -1 where nobody knows, or nothing is classified. */
   readonly y: number;
+  /** Where it is more than one text. */
+  readonly writing?: Writing;
   /** Where the text is from: what `by-domain` splits by. */
   readonly domain: string;
 }
@@ -37,7 +40,8 @@ export interface Request {
   readonly testFile?: string;
 }
 
-type Classes = Pick<Task, 'classes'>;
+/** Null where nothing is classified. */
+type Classes = Pick<Task, 'classes'> | null;
 
 interface Source {
   readonly about: string;
@@ -89,11 +93,11 @@ export const DATASETS: Readonly<Record<string, Source>> = {
     read: ({ files = [], developmentFile = '', testFile = '', development, test, seed }, task) => {
       const own = files.map((file) => readTexts(file, file, task));
       const [watched, scored] = [readTexts(developmentFile, 'development', task), readTexts(testFile, 'test', task)];
-      refuseMixedNames([...own, watched, scored]);
+      if (task) refuseMixedNames([...own, watched, scored]);
       return {
         pool: own.flatMap(({ items }) => items),
-        development: shuffled(labelledOnly(watched), seed).slice(0, development),
-        test: shuffled(labelledOnly(scored), seed).slice(0, test),
+        development: shuffled(scorable(watched, task), seed).slice(0, development),
+        test: shuffled(scorable(scored, task), seed).slice(0, test),
       };
     },
   },
@@ -104,7 +108,8 @@ export const DATASETS: Readonly<Record<string, Source>> = {
  * method without soft labels (`needsGold`) learns from labelled texts alone.
  */
 export function readDataset(data: string, request: Request, task: Classes, needsGold: boolean): Dataset {
-  const set = DATASETS[data]!.read(request, task);
+  const read = DATASETS[data]!.read(request, task);
+  const set = task ? read : withoutLabels(read);
   for (const part of ['test', 'development'] as const)
     if (set[part].length === 0)
       throw new UserError(
@@ -119,6 +124,11 @@ export function readDataset(data: string, request: Request, task: Classes, needs
       `data: no row of ${request.files?.join(', ')} has a label; wanted labelled texts, or the method lp-fl, which can learn without`,
     );
   return set;
+}
+
+function withoutLabels(set: Dataset): Dataset {
+  const bare = (items: readonly Item[]): Item[] => items.map((item) => ({ ...item, y: -1 }));
+  return { pool: bare(set.pool), development: bare(set.development), test: bare(set.test) };
 }
 
 /** Where the files of the other sets are: LORIKEET_DATA, or a folder beside the checkout. */
@@ -188,8 +198,9 @@ function shuffled(items: readonly Item[], seed: string): Item[] {
   return createPrng(seed).fork('dataset').shuffle(items);
 }
 
-/** The labelled rows of a file that is scored. Throws a UserError where there is none. */
-function labelledOnly({ path, items, columns }: TextFile): Item[] {
+/** The rows of a file that can be scored, the labelled ones where there are classes. Throws a UserError where there is none. */
+function scorable({ path, items, columns }: TextFile, task: Classes): readonly Item[] {
+  if (!task) return items;
   const labelled = items.filter(({ y }) => y >= 0);
   if (labelled.length > 0) return labelled;
   throw new UserError(
@@ -224,8 +235,17 @@ let last: { name: string; file: TextFile } | null = null;
 
 /** A file of texts. The last one read is kept, since run after run asks for the same. */
 function readTexts(path: string, domain: string, task: Classes): TextFile {
-  const name = `${path} ${domain} ${task.classes}`;
+  const name = `${path} ${domain} ${task?.classes}`;
   if (last?.name === name) return last.file;
+  if (!task) {
+    const options = { objective: 'next-token' };
+    const written = openData(path, options);
+    const rows = goodRows(written, options).map(({ text, writing }): Item => {
+      return { text, y: -1, domain, ...(writing ? { writing } : {}) };
+    });
+    last = { name, file: { path, columns: written.columns, items: rows } };
+    return last.file;
+  }
   const file = openData(path);
   const { columns } = file;
   if (columns.label === null && columns.others.length > 0)

@@ -45,6 +45,9 @@ export function isAlone({ mixing, data }: Method): boolean {
 }
 
 /** Whether a method learns from labelled texts alone. */
-export function needsLabels(method: string, { softLabels }: Pick<RunSettings, 'softLabels'>): boolean {
-  return METHODS[method]!.trainable !== 'none' && softLabels === 'none';
+export function needsLabels(
+  method: string,
+  { softLabels, objective }: Pick<RunSettings, 'softLabels' | 'objective'>,
+): boolean {
+  return objective === 'classify' && METHODS[method]!.trainable !== 'none' && softLabels === 'none';
 }

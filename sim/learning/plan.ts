@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { messageOf, UserError } from '../../node/errors.ts';
 import { refuse, type Source, sourceOf } from '../../node/source.ts';
-import { type ClassRun, openClassRun } from '../../node/train/run.ts';
+import { openRun, type Run } from '../../node/train/run.ts';
+import type { Task } from '../../node/train/task.ts';
 import { parseSettings, type RunSettings } from '../../protocol/config.ts';
 import { graphMistake, readEdges } from '../../protocol/edges.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
@@ -43,17 +44,36 @@ type Draft = Omit<PlannedRun, 'key'> & { readonly fail: Fail };
 export async function planRuns(spec: ExperimentSpec, from?: Origin): Promise<PlannedRun[]> {
   const origin = from ?? { given: {}, source: sourceOf(spec.name) };
   const opened = new Map<string, string>();
+  const drafts = draftRuns(spec, origin);
+  const other = drafts.find(({ settings }) => settings.objective !== drafts[0]!.settings.objective);
+  other?.fail(
+    'objective',
+    `is ${other.settings.objective} here and ${drafts[0]!.settings.objective} elsewhere; wanted one, since their figures cannot be compared`,
+  );
   const runs: PlannedRun[] = [];
-  for (const { fail, ...draft } of draftRuns(spec, origin)) {
+  for (const { fail, ...draft } of drafts) {
     const { scenario, settings } = draft;
-    const { base, prompt, patterns, labels, labelPrior, rank, localRank, averaging, targets, maxTokens } = settings;
-    const task = [base, prompt, patterns, labels, labelPrior, rank, localRank, averaging, targets, maxTokens];
+    const { base, objective, prompt, patterns, labels, labelPrior, rank, localRank, averaging, targets, maxTokens } =
+      settings;
+    const task = [
+      base,
+      objective,
+      prompt,
+      patterns,
+      labels,
+      labelPrior,
+      rank,
+      localRank,
+      averaging,
+      targets,
+      maxTokens,
+    ];
     const { data, files, developmentFile, testFile, development, test } = scenario;
     const needsGold = needsLabels(draft.method, settings);
     const name = JSON.stringify([task, data, files, developmentFile, testFile, development, test, needsGold]);
     if (!opened.has(name)) {
       const run = await openHere(settings, fail);
-      readDataset(data, { ...scenario, seed: draft.seed }, run.task, needsGold);
+      readDataset(data, { ...scenario, seed: draft.seed }, taskOf(run), needsGold);
       opened.set(name, run.settings.baseHash);
     }
     const whole = { ...settings, baseHash: opened.get(name)! };
@@ -62,10 +82,15 @@ export async function planRuns(spec: ExperimentSpec, from?: Origin): Promise<Pla
   return runs;
 }
 
+/** What texts are classified by; null where they are not. */
+export function taskOf(run: Run): Task | null {
+  return run.objective === 'classify' ? run.task : null;
+}
+
 /** Opens a run; where a setting is why that cannot be, says where it stands. */
-async function openHere(settings: RunSettings, fail: Fail): Promise<ClassRun> {
+async function openHere(settings: RunSettings, fail: Fail): Promise<Run> {
   try {
-    return await openClassRun(settings);
+    return await openRun(settings);
   } catch (error) {
     const [, name, problem] = /^(\w+): (.*)$/s.exec(error instanceof UserError ? error.message : '') ?? [];
     if (name && Object.hasOwn(SETTINGS, name)) fail(name, problem!);
@@ -118,23 +143,33 @@ function draftRun(
   // A name that is a field as well, alpha, is the field: settings have theirs under `settings` and `overrides`.
   const isSetting = (name: string): boolean => Object.hasOwn(SETTINGS, name) && !Object.hasOwn(DEFAULTS, name);
   const varied = Object.fromEntries(Object.entries(point).filter(([name]) => isSetting(name)));
-  const task = DATASETS[scenario.data]!.settings;
-  const own = { ...spec.overrides[method], ...unusedOf(method), seed };
+  const { objective = 'classify' } = { ...spec.settings, ...varied, ...spec.overrides[method] };
+  const isOfClasses = objective === 'classify';
+  const task = isOfClasses ? DATASETS[scenario.data]!.settings : {};
+  const own = { ...spec.overrides[method], ...unusedOf(method, isOfClasses), seed };
   const parsed = parseSettings({ ...task, ...spec.settings, ...varied, ...own });
   if (!parsed.ok) {
     const [name, ...problem] = parsed.problem.split(': ');
     return fail(name!, problem.join(': '));
   }
   const { settings } = parsed;
-  const { rank, averaging, objective } = settings;
-  if (objective !== 'classify') fail('objective', `got ${objective}; wanted classify`);
+  const { rank, averaging } = settings;
   if (scenario.ranks.some((r) => r > rank))
     fail('ranks', `got ${JSON.stringify(scenario.ranks)}; wanted at most the rank of the run, ${rank}`);
   if (scenario.ranks.length > 0 && averaging !== 'product')
     fail('ranks', `averaging is ${averaging}; wanted product, which lets ranks differ`);
+  if (!isOfClasses) refuseClasses(method, scenario, fail);
   const graph = settings.schedule === 'edges' ? graphMistake(readEdges(settings.edges), scenario.peers) : null;
   if (graph) fail('edges', graph.problem);
   return { method, seed, scenario, settings, point };
+}
+
+/** What goes by classes has no meaning where writing is learned. */
+function refuseClasses(method: string, { partition }: Scenario, fail: Fail): void {
+  if (METHODS[method]!.softLabels)
+    fail('methods', `${method} gives soft labels, and with objective next-token nothing has any; wanted lp-fl-gold`);
+  if (partition === 'dirichlet')
+    fail('partition', 'got dirichlet, which deals by class, and with objective next-token there is none');
 }
 
 /** The scenario with what the run does not look at as it is by default, so that the same run is not run twice. */
@@ -149,12 +184,12 @@ function usedOf(method: string, scenario: Scenario): Scenario {
 }
 
 /** The same for settings. */
-function unusedOf(method: string): Record<string, unknown> {
+function unusedOf(method: string, isOfClasses: boolean): Record<string, unknown> {
   const { softLabels, mixing } = METHODS[method]!;
   const defaults = (names: readonly (keyof typeof SETTINGS)[]): Record<string, unknown> =>
     Object.fromEntries(names.map((name) => [name, SETTINGS[name].default]));
   return {
-    ...(softLabels ? {} : { ...defaults(SOFT_LABEL_SETTINGS), softLabels: 'none' }),
+    ...(softLabels || !isOfClasses ? {} : { ...defaults(SOFT_LABEL_SETTINGS), softLabels: 'none' }),
     ...(mixing === 'gossip' ? {} : defaults(['schedule', 'edges', 'redraw', 'degree', 'closingRounds'])),
   };
 }

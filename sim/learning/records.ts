@@ -23,7 +23,7 @@ export interface RoundRecord extends Identity {
   readonly round: number;
   /** Mean loss of the local steps of the peers that had something to train on; null where none had. */
   readonly loss: number | null;
-  /** Accuracy on development texts: of the average adapter; where nothing is averaged, the mean over the peers' own. */
+  /** Accuracy on development texts, of writing loss a token: of the average adapter; where nothing is averaged, the mean over the peers' own. */
   readonly development: number;
   readonly disagreement: number;
   /** How far mean(B) mean(A) was from mean(B A) before the mixing; null where factors are not averaged. */
@@ -41,24 +41,33 @@ export interface PeerCounts {
   readonly unlabelled: readonly number[];
 }
 
+/** One figure of each on the test texts. */
+export interface Figures {
+  /** Over the peers' own adapters. */
+  readonly mean: number;
+  readonly worst: number;
+  /** Of the average adapter; null where each peer is alone. */
+  readonly average: number | null;
+  /** Of the round that was best on development texts, measured as `development` is; null where nothing is trained. */
+  readonly bestRound: number | null;
+}
+
 export interface FinalRecord extends Identity {
   readonly type: 'final';
-  readonly accuracy: {
-    /** Over the peers' own adapters. */
-    readonly mean: number;
-    readonly worst: number;
-    /** Of the average adapter; null where each peer is alone. */
-    readonly average: number | null;
-    /** Of the round that was best on development texts, measured as `development` is; null where nothing is trained. */
-    readonly bestRound: number | null;
-    /** Without the label prior taken off; of the base alone. */
-    readonly uncalibrated: number | null;
-    /** Of the test texts' most frequent class for every text. */
-    readonly majority: number;
-  };
-  /** Balanced accuracy, the mean over the peers' own adapters. */
-  readonly balanced: number;
-  /** By class: its name, and its test texts. */
+  /** Null where nothing is classified. */
+  readonly accuracy:
+    | (Figures & {
+        /** Without the label prior taken off; of the base alone. */
+        readonly uncalibrated: number | null;
+        /** Of the test texts' most frequent class for every text. */
+        readonly majority: number;
+      })
+    | null;
+  /** A token, where writing is learned. */
+  readonly loss?: Figures;
+  /** Balanced accuracy, the mean over the peers' own adapters; null where nothing is classified. */
+  readonly balanced: number | null;
+  /** By class, of which there may be none: its name, and its test texts. */
   readonly classes: readonly string[];
   readonly testCounts: readonly number[];
   /** What the peers' own adapters, all together, took the test texts of each class for. */
@@ -71,6 +80,11 @@ export interface FinalRecord extends Identity {
   readonly peers: readonly PeerCounts[];
   /** Hex sha256 of the base, and of the texts and labels as cut for this seed. */
   readonly hashes: { readonly base: string; readonly data: string };
+}
+
+/** What a run's peers ended with: accuracy, or loss a token. */
+export function figuresOf({ accuracy, loss }: FinalRecord): Figures {
+  return (accuracy ?? loss)!;
 }
 
 export type ExperimentRecord = RoundRecord | FinalRecord;

@@ -1,7 +1,7 @@
 /** @file Records drawn together: one row a point and method, means with their spread over seeds, differences seed by seed. */
 import { type Confusion, isUneven, sumConfusions } from '../../node/train/score.ts';
 import { pointText } from '../points.ts';
-import { type ExperimentRecord, type FinalRecord, finalsOf, type RoundRecord, roundsOf } from './records.ts';
+import { type ExperimentRecord, type FinalRecord, figuresOf, finalsOf, type RoundRecord, roundsOf } from './records.ts';
 import type { ExperimentSpec } from './spec.ts';
 
 export interface Cell {
@@ -17,7 +17,7 @@ export interface Row {
   readonly cells: readonly (Cell | null)[];
   /** Balanced accuracy of the peers' own adapters. */
   readonly balanced: Cell | null;
-  /** Accuracy of the peers' own adapters minus the reference row's, seed by seed; null for the reference itself. */
+  /** Figures of the peers' own adapters minus the reference row's, seed by seed; null for the reference itself. */
   readonly difference: Cell | null;
   /** Null where nothing is run. */
   readonly megabytes: number | null;
@@ -31,16 +31,18 @@ export interface Row {
 
 /** What of a finished run is compared. */
 export const COLUMNS: readonly { readonly title: string; readonly of: (record: FinalRecord) => number | null }[] = [
-  { title: 'peers, mean', of: (r) => r.accuracy.mean },
-  { title: 'worst peer', of: (r) => r.accuracy.worst },
-  { title: 'average adapter', of: (r) => r.accuracy.average },
-  { title: 'best round', of: (r) => r.accuracy.bestRound },
+  { title: 'peers, mean', of: (r) => figuresOf(r).mean },
+  { title: 'worst peer', of: (r) => figuresOf(r).worst },
+  { title: 'average adapter', of: (r) => figuresOf(r).average },
+  { title: 'best round', of: (r) => figuresOf(r).bestRound },
 ];
 
 /** The row of what needs no model: the test texts' most frequent class for everything. */
 export const MAJORITY = 'majority class';
 
 export interface Summary {
+  /** What the figures are: shares that are right, or loss a token. */
+  readonly measure: 'accuracy' | 'loss';
   readonly rows: readonly Row[];
   /** What differences are taken from: a method at each point, or one point; null where there is one row only. */
   readonly reference: string | null;
@@ -56,6 +58,7 @@ export function summarise(spec: ExperimentSpec, records: readonly ExperimentReco
   const reference = byMethod ? spec.methods.at(-1)! : (points[0] ?? null);
   const of = (point: string, method: string): FinalRecord[] =>
     finals.filter((r) => pointText(r.point) === point && r.method === method);
+  const isOfClasses = finals.every((r) => r.accuracy !== null);
   const rows = points.flatMap((point) =>
     spec.methods.flatMap((method): Row[] => {
       const group = of(point, method);
@@ -67,25 +70,25 @@ export function summarise(spec: ExperimentSpec, records: readonly ExperimentReco
           point,
           method,
           cells: COLUMNS.map((column) => cellOf(group.flatMap((r) => column.of(r) ?? []))),
-          balanced: cellOf(group.map((r) => r.balanced)),
+          balanced: cellOf(group.flatMap((r) => r.balanced ?? [])),
           difference: against[0] === group[0] ? null : differenceOf(group, against),
           megabytes: group.reduce((sum, r) => sum + r.bytes, 0) / group.length / 1e6,
           crossTerm: cellOf(group.flatMap((final) => largestCrossTerm(records, final) ?? [])),
           precision: cellOf(last.flatMap((r) => r.precision ?? [])),
-          confusion: { classes: group[0]!.classes, table: sumConfusions(group.map((r) => r.confusion)) },
+          confusion: isOfClasses
+            ? { classes: group[0]!.classes, table: sumConfusions(group.map((r) => r.confusion)) }
+            : null,
         },
       ];
     }),
   );
-  const majorities = points.map((point) =>
-    majorityRow(
-      point,
-      finals.filter((r) => pointText(r.point) === point),
-      byMethod ? of(point, reference!) : [],
-    ),
-  );
+  const majorities = points.map((point) => {
+    const here = finals.filter((r) => pointText(r.point) === point);
+    return isOfClasses ? [majorityRow(point, here, byMethod ? of(point, reference!) : [])] : [];
+  });
   return {
-    rows: points.flatMap((point, i) => [majorities[i]!, ...rows.filter((row) => row.point === point)]),
+    measure: isOfClasses ? 'accuracy' : 'loss',
+    rows: points.flatMap((point, i) => [...majorities[i]!, ...rows.filter((row) => row.point === point)]),
     reference: rows.length > 1 ? reference : null,
     isUneven: finals.some((r) => isUneven(r.testCounts)),
   };
@@ -94,7 +97,7 @@ export function summarise(spec: ExperimentSpec, records: readonly ExperimentReco
 /** Always answering one class, by the test texts of each seed: what every method should be above. */
 function majorityRow(point: string, finals: readonly FinalRecord[], against: readonly FinalRecord[]): Row {
   const bySeed = [...new Map(finals.map((r) => [r.seed, r])).values()];
-  const share = cellOf(bySeed.map((r) => r.accuracy.majority));
+  const share = cellOf(bySeed.flatMap((r) => r.accuracy?.majority ?? []));
   const pairs = bySeed.flatMap((r) =>
     against.filter(({ seed }) => seed === r.seed).map((other) => [r, other] as const),
   );
@@ -104,7 +107,7 @@ function majorityRow(point: string, finals: readonly FinalRecord[], against: rea
     // Every peer would answer alike; there is no adapter and there are no rounds.
     cells: COLUMNS.map((_, i) => (i < 2 ? share : null)),
     balanced: cellOf(bySeed.map((r) => 1 / r.testCounts.filter((count) => count > 0).length)),
-    difference: cellOf(pairs.map(([r, other]) => r.accuracy.majority - other.accuracy.mean)),
+    difference: cellOf(pairs.map(([r, other]) => r.accuracy!.majority - other.accuracy!.mean)),
     megabytes: null,
     crossTerm: null,
     precision: null,
@@ -126,7 +129,7 @@ function differenceOf(group: readonly FinalRecord[], against: readonly FinalReco
   return cellOf(
     group.flatMap((record) => {
       const other = against.find(({ seed }) => seed === record.seed);
-      return other ? [record.accuracy.mean - other.accuracy.mean] : [];
+      return other ? [figuresOf(record).mean - figuresOf(other).mean] : [];
     }),
   );
 }

@@ -1,11 +1,23 @@
 /** @file One run of an experiment: its data dealt to peers, trained and mixed in step, scored at the end. */
 import { createHash } from 'node:crypto';
+import { createClassExam, createClassLearner } from '../../node/train/classify.ts';
+import { encodeWritings } from '../../node/train/encoder.ts';
 import { cutRank, factorPairs, type Wire } from '../../node/train/factors.ts';
-import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from '../../node/train/learner.ts';
-import { NO_PSEUDO, type PseudoSet, relabel, type UnlabelledText } from '../../node/train/pseudo.ts';
-import { type ClassRun, calibrateRun, fullVector, openClassRun } from '../../node/train/run.ts';
-import { type Accuracy, averageOf, classCounts, majorityShare, sumConfusions } from '../../node/train/score.ts';
+import { encodeExamples } from '../../node/train/learner.ts';
+import type { Exam, Learner } from '../../node/train/objective.ts';
+import { NO_PSEUDO, type PseudoSet } from '../../node/train/pseudo.ts';
+import { calibrateRun, fullVector, openRun, type Run } from '../../node/train/run.ts';
+import {
+  type Accuracy,
+  averageOf,
+  classCounts,
+  majorityShare,
+  type Score,
+  sumConfusions,
+} from '../../node/train/score.ts';
 import type { Trainer } from '../../node/train/trainer.ts';
+import { createWritingExam, createWritingLearner } from '../../node/train/write.ts';
+import type { Writing } from '../../node/train/writings.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { crossTerm, sumProducts } from '../../protocol/mixing.ts';
 import { disagreement, mean } from '../../protocol/vector.ts';
@@ -13,7 +25,7 @@ import { type Dataset, type Item, readDataset } from './datasets.ts';
 import { type LockstepPeer, runLockstep } from './lockstep.ts';
 import { isAlone, METHODS, type Method, needsLabels } from './methods.ts';
 import { type PeerShare, partition } from './partition.ts';
-import type { PlannedRun } from './plan.ts';
+import { type PlannedRun, taskOf } from './plan.ts';
 import {
   type ExperimentRecord,
   type FinalRecord,
@@ -28,10 +40,9 @@ const PRIOR_TEXTS = 200;
 const TRAINING_SHARE = 0.7;
 
 /** A peer of a run: what it holds, and the run with what is its own. */
-interface Learner {
-  readonly run: ClassRun;
-  readonly gold: readonly EncodedExample[];
-  readonly unlabelled: readonly UnlabelledText[];
+interface Student {
+  readonly run: Run;
+  readonly learner: Learner;
   pseudo: PseudoSet;
   /** Mean loss of the last local steps; null where there was nothing to train on. */
   loss: number | null;
@@ -50,13 +61,18 @@ interface Subject {
 interface Trial {
   readonly planned: PlannedRun;
   readonly method: Method;
-  readonly run: ClassRun;
+  readonly run: Run;
   readonly data: Dataset;
   readonly shares: readonly PeerShare[];
   readonly subject: Subject;
-  readonly learners: readonly Learner[];
+  readonly students: readonly Student[];
   readonly peers: LockstepPeer[];
   readonly signal: AbortSignal;
+}
+
+interface Best {
+  readonly figure: number;
+  readonly vectors: readonly Float32Array[];
 }
 
 interface Trained {
@@ -84,21 +100,22 @@ export async function runTrial(
 export async function openTrial(planned: PlannedRun, getTrainer: GetTrainer, signal: AbortSignal): Promise<Trial> {
   const { scenario, seed } = planned;
   const method = METHODS[planned.method]!;
-  const bare = await openClassRun(planned.settings);
+  const bare = await openRun(planned.settings);
   const needsGold = needsLabels(planned.method, planned.settings);
-  const data = readDataset(scenario.data, { ...scenario, seed }, bare.task, needsGold);
-  const shares = partition(scenario.partition, data.pool, { ...scenario, seed, classes: bare.task.classes.length });
+  const task = taskOf(bare);
+  const data = readDataset(scenario.data, { ...scenario, seed }, task, needsGold);
+  const shares = partition(scenario.partition, data.pool, { ...scenario, seed, classes: task?.classes.length ?? 0 });
   const calibrator = await getTrainer(bare, false);
-  const run = await calibrateRun(bare, calibrator, priorTexts(shares));
+  const run = bare.objective === 'classify' ? await calibrateRun(bare, calibrator, priorTexts(shares)) : bare;
   const subject = await subjectOf(method, run, method.trainable === 'full' ? await getTrainer(run, true) : calibrator);
-  const learners = await createLearners(method, shares, run, scenario.ranks);
+  const students = await createStudents(method, shares, { run, subject, ranks: scenario.ranks });
   const start = subject.wire.pack(subject.start);
-  const peers = learners.map((learner, i): LockstepPeer => {
-    const { settings } = learner.run;
+  const peers = students.map((student, i): LockstepPeer => {
+    const { settings } = student.run;
     const vector = settings.localRank && !subject.full ? cutRank(start, run.tensors, settings.localRank) : start;
     return { id: `peer-${i}`, settings, vector, residual: new Float32Array(start.length) };
   });
-  return { planned, method, run, data, shares, subject, learners, peers, signal };
+  return { planned, method, run, data, shares, subject, students, peers, signal };
 }
 
 function identityOf({
@@ -110,44 +127,46 @@ function identityOf({
   return { version: RECORDS_VERSION, key, method, seed, point };
 }
 
-/** What a vector gets right of some examples, of which there is at least one. */
-export function scoreWith(
-  { subject, run, signal }: Trial,
-  vector: Float32Array,
-  examples: readonly EncodedExample[],
-  labels = run.labels,
-): Promise<Accuracy> {
-  return evaluate({ trainer: subject.trainer, task: run.task, labels, vector, signal }, examples);
+/** Of a vector's score, where there was something to score: the share that is right, or the loss a token. */
+export function figureOf(score: Score): number {
+  return score.type === 'accuracy' ? score.share! : score.loss!;
 }
 
-/** The mean of what each vector gets right. */
-async function shareOf(
-  trial: Trial,
-  vectors: readonly Float32Array[],
-  examples: readonly EncodedExample[],
-): Promise<number> {
-  return meanShare(await scoreEach(vectors, (vector) => scoreWith(trial, vector, examples)));
+/** The mean over vectors. */
+async function meanOf(exam: Exam, vectors: readonly Float32Array[], signal: AbortSignal): Promise<number> {
+  return meanFigure(await scoreEach(exam, vectors, signal));
 }
 
-/** Of at least one score of at least one example: readDataset refuses to leave nothing to score. */
-function meanShare(scores: readonly Accuracy[]): number {
-  return averageOf(scores.map(({ share }) => share!))!;
+/** Of at least one score of at least one text: readDataset refuses to leave nothing to score. */
+function meanFigure(scores: readonly Score[]): number {
+  return averageOf(scores.map(figureOf))!;
+}
+
+/** Texts of a run, ready to be scored. */
+async function examOf({ run, subject: { trainer } }: Trial, items: readonly Item[]): Promise<Exam> {
+  if (run.objective === 'classify') return createClassExam(run, trainer, await encodeExamples(run.task, items));
+  return createWritingExam(run, trainer, await encodeWritings(run.writing, items.map(writingOf)));
+}
+
+function writingOf({ text, writing }: Item): Writing {
+  return writing ?? { type: 'text', text };
 }
 
 /** The texts watched during a run. */
-export function encodeDevelopment({ run, data }: Trial): Promise<readonly EncodedExample[]> {
-  return encodeExamples(run.task, data.development);
+export function developmentOf(trial: Trial): Promise<Exam> {
+  return examOf(trial, trial.data.development);
 }
 
 /** Every round of training and mixing, a record each. */
 async function trainTrial(trial: Trial, onRound: (record: RoundRecord, share: number) => void): Promise<Trained> {
-  const { planned, method, run, subject, learners, peers, signal } = trial;
+  const { planned, method, run, subject, students, peers, signal } = trial;
   const { wire, average } = subject;
-  const development = await encodeDevelopment(trial);
+  const development = await developmentOf(trial);
+  const isBetter = (a: number, b: number): boolean => (run.objective === 'classify' ? a > b : a < b);
   const factors = subject.full ? [] : factorPairs(run.tensors);
   const isFactored = method.mixing !== 'none' && run.settings.averaging !== 'product';
   const records: RoundRecord[] = [];
-  let best: { share: number; vectors: readonly Float32Array[] } = { share: -1, vectors: [] };
+  let best: Best | null = null;
   let bytes = 0;
   await runLockstep({
     settings: run.settings,
@@ -158,21 +177,21 @@ async function trainTrial(trial: Trial, onRound: (record: RoundRecord, share: nu
     average,
     peers,
     train: async (i, round, vector) =>
-      wire.pack(await trainPeer(subject, learners[i]!, { peer: `peer-${i}`, round, vector: wire.unpack(vector) })),
+      wire.pack(await trainPeer(students[i]!, { peer: `peer-${i}`, round, vector: wire.unpack(vector) })),
     onRound: async (round, sent, before) => {
       signal.throwIfAborted();
       bytes += sent;
       const vectors = peers.map((p) => wire.unpack(p.vector));
       const scored = isAlone(method) ? vectors : [average(vectors)];
-      const share = await shareOf(trial, scored, development);
-      if (share > best.share) best = { share, vectors: scored };
-      const labelling = learners.filter((l) => l.pseudo.examples.length > 0);
+      const figure = await meanOf(development, scored, signal);
+      if (!best || isBetter(figure, best.figure)) best = { figure, vectors: scored };
+      const labelling = students.filter((l) => l.pseudo.examples.length > 0);
       const record: RoundRecord = {
         type: 'round',
         ...identityOf(planned),
         round,
-        loss: averageOf(learners.flatMap((l) => l.loss ?? [])),
-        development: share,
+        loss: averageOf(students.flatMap((l) => l.loss ?? [])),
+        development: figure,
         disagreement: method.data === 'pooled' ? 0 : disagreement(vectors),
         crossTerm: isFactored ? crossTerm(before.map(wire.unpack), factors) : null,
         bytes,
@@ -183,39 +202,57 @@ async function trainTrial(trial: Trial, onRound: (record: RoundRecord, share: nu
       onRound(record, (TRAINING_SHARE * (round + 1)) / (run.settings.rounds + run.settings.closingRounds));
     },
   });
-  return { records, best: best.vectors, bytes };
+  return { records, best: (best as Best | null)?.vectors ?? null, bytes };
 }
 
 /** The test texts, scored once. */
 async function finalOf(trial: Trial, { best, bytes }: Trained, began: number): Promise<FinalRecord> {
-  const { planned, method, run, data, shares, subject, peers } = trial;
-  const test = await encodeExamples(run.task, data.test);
+  const { planned, method, run, data, shares, subject, peers, signal } = trial;
+  const exam = await examOf(trial, data.test);
   const vectors = peers.map((p) => subject.wire.unpack(p.vector));
-  const own = await scoreEach(vectors, (vector) => scoreWith(trial, vector, test));
+  const own = await scoreEach(exam, vectors, signal);
   const average = peers.length === 1 ? vectors : [subject.average(vectors)];
-  const counts = classCounts(own[0]!.confusion);
   const isBase = method.trainable === 'none';
+  const figures = own.map(figureOf);
+  const common = {
+    mean: meanFigure(own),
+    average: isAlone(method) ? null : await meanOf(exam, average, signal),
+    bestRound: best && (await meanOf(exam, best, signal)),
+  };
+  const scored = own.flatMap((score) => (score.type === 'accuracy' ? score : []));
+  const uncalibrated = isBase && exam.scoreBare ? figureOf(await exam.scoreBare(run.initial, { signal })) : null;
   return {
     type: 'final',
     ...identityOf(planned),
-    accuracy: {
-      mean: meanShare(own),
-      worst: Math.min(...own.map(({ share }) => share!)),
-      average: isAlone(method) ? null : await shareOf(trial, average, test),
-      bestRound: best && (await shareOf(trial, best, test)),
-      majority: majorityShare(counts)!,
-      uncalibrated: isBase ? (await scoreWith(trial, run.initial, test, labelWords(run.task, []))).share : null,
-    },
-    balanced: averageOf(own.map(({ balanced }) => balanced!))!,
-    classes: run.task.classes,
-    testCounts: counts,
-    confusion: sumConfusions(own.map(({ confusion }) => confusion)),
+    ...(run.objective === 'classify'
+      ? accuracyFields({ ...common, worst: Math.min(...figures), uncalibrated }, scored, run.task.classes)
+      : { ...NO_CLASSES, loss: { ...common, worst: Math.max(...figures) } }),
     steps: isBase ? 0 : run.settings.rounds * run.settings.localSteps,
     bytes,
-    testExamples: test.length,
+    testExamples: exam.count,
     seconds: (performance.now() - began) / 1000,
-    peers: shares.map((share) => countsOf(share, run.task.classes.length)),
+    peers: shares.map((share) => countsOf(share, taskOf(run)?.classes.length ?? 0)),
     hashes: { base: run.base.sha256, data: hashOf(data) },
+  };
+}
+
+type ClassFields = Pick<FinalRecord, 'accuracy' | 'balanced' | 'classes' | 'testCounts' | 'confusion'>;
+
+const NO_CLASSES: ClassFields = { accuracy: null, balanced: null, classes: [], testCounts: [], confusion: [] };
+
+/** What is told of classes. */
+function accuracyFields(
+  figures: Omit<NonNullable<FinalRecord['accuracy']>, 'majority'>,
+  own: readonly Accuracy[],
+  classes: readonly string[],
+): ClassFields {
+  const counts = classCounts(own[0]!.confusion);
+  return {
+    accuracy: { ...figures, majority: majorityShare(counts)! },
+    balanced: averageOf(own.map(({ balanced }) => balanced!)),
+    classes,
+    testCounts: counts,
+    confusion: sumConfusions(own.map(({ confusion }) => confusion)),
   };
 }
 
@@ -227,7 +264,7 @@ function priorTexts(shares: readonly PeerShare[]): string[] {
   return of('unlabelled').length > 0 ? of('unlabelled') : of('gold');
 }
 
-async function subjectOf(method: Method, run: ClassRun, trainer: Trainer): Promise<Subject> {
+async function subjectOf(method: Method, run: Run, trainer: Trainer): Promise<Subject> {
   if (method.trainable === 'full') {
     const wire = { pack: (v: Float32Array) => v, unpack: (v: Float32Array) => v };
     return { trainer, full: true, start: await fullVector(run), wire, average: mean };
@@ -243,61 +280,64 @@ async function subjectOf(method: Method, run: ClassRun, trainer: Trainer): Promi
 }
 
 /** Scores every vector; what is the very same for several peers is scored once. */
-async function scoreEach(
-  vectors: readonly Float32Array[],
-  score: (vector: Float32Array) => Promise<Accuracy>,
-): Promise<Accuracy[]> {
-  const known = new Map<Float32Array, Accuracy>();
-  const scores: Accuracy[] = [];
+async function scoreEach(exam: Exam, vectors: readonly Float32Array[], signal: AbortSignal): Promise<Score[]> {
+  const known = new Map<Float32Array, Score>();
+  const scores: Score[] = [];
   for (const vector of vectors) {
-    const accuracy = known.get(vector) ?? (await score(vector));
-    known.set(vector, accuracy);
-    scores.push(accuracy);
+    const score = known.get(vector) ?? (await exam.score(vector, { signal }));
+    known.set(vector, score);
+    scores.push(score);
   }
   return scores;
 }
 
 /** `ranks` are dealt to the peers in turn; none, or one learner for all: the run's. */
-async function createLearners(
+async function createStudents(
   method: Method,
   shares: readonly PeerShare[],
-  run: ClassRun,
-  ranks: readonly number[],
-): Promise<Learner[]> {
+  { run, subject, ranks }: { run: Run; subject: Subject; ranks: readonly number[] },
+): Promise<Student[]> {
   const hands =
     method.data === 'pooled'
       ? [{ gold: shares.flatMap((s) => s.gold), unlabelled: shares.flatMap((s) => s.unlabelled) }]
       : shares;
   return Promise.all(
-    hands.map(async ({ gold, unlabelled }, i): Promise<Learner> => {
+    hands.map(async (hand, i): Promise<Student> => {
       const own = method.data === 'own' ? ranks[i % ranks.length] : undefined;
       const settings: RunSettings = { ...run.settings, localRank: own ?? run.settings.localRank };
-      return {
-        run: { ...run, settings },
-        gold: await encodeExamples(run.task, gold),
-        unlabelled: unlabelled.map(({ text, y }) => ({ text, truth: y < 0 ? null : y })),
-        pseudo: NO_PSEUDO,
-        loss: null,
-      };
+      const theirs = { ...run, settings };
+      return { run: theirs, learner: await createLearner(theirs, subject, hand), pseudo: NO_PSEUDO, loss: null };
     }),
   );
 }
 
+async function createLearner(
+  run: Run,
+  { trainer, full: isFull }: Subject,
+  { gold, unlabelled }: PeerShare,
+): Promise<Learner> {
+  if (run.objective === 'next-token') {
+    const texts = await encodeWritings(run.writing, [...gold, ...unlabelled].map(writingOf));
+    return createWritingLearner({ run, trainer, texts, isFull });
+  }
+  const others = unlabelled.map(({ text, y }) => ({ text, truth: y < 0 ? null : y }));
+  const examples = await encodeExamples(run.task, gold);
+  return createClassLearner({ run, trainer, gold: examples, unlabelled: others, isFull });
+}
+
 /** A round of a peer: labels drawn by the vector, then its steps; the new vector. */
 export async function trainPeer(
-  { trainer, full }: Subject,
-  learner: Learner,
-  { peer, round, vector }: { peer: string; round: number; vector: Float32Array },
+  student: Student,
+  place: { peer: string; round: number; vector: Float32Array },
 ): Promise<Float32Array> {
-  const { run, gold, unlabelled } = learner;
-  learner.pseudo = await relabel({ run, trainer, peer, round, vector, gold, unlabelled, previous: learner.pseudo });
-  const { settings, task, labels, tensors } = run;
-  const pseudo = learner.pseudo.examples;
-  const steps = settings.localSteps;
-  const layout = full ? {} : { tensors };
-  const place = { peer, round, vector, steps };
-  const result = await trainRound({ trainer, task, settings, labels, ...layout, examples: gold, pseudo, ...place });
-  learner.loss = averageOf(result.losses);
+  const result = await student.learner.train({
+    ...place,
+    steps: student.run.settings.localSteps,
+    onLabelled: (set) => {
+      student.pseudo = set;
+    },
+  });
+  student.loss = averageOf(result.losses);
   return result.vector;
 }
 

@@ -1,4 +1,7 @@
-/** @file An experiment's records as a table with spread over seeds, learning curves, accuracy against bytes, and who held what: Markdown and one HTML page. */
+/**
+ * @file An experiment's records as a table with spread over seeds, learning curves, accuracy (of writing loss a token) against
+ * bytes, and who held what: Markdown and one HTML page.
+ */
 
 import { classCounts } from '../../node/train/score.ts';
 import { METHODS } from '../learning/methods.ts';
@@ -22,16 +25,31 @@ interface Column {
   readonly of: (row: Row) => string;
 }
 
-function columnsOf({ rows, reference, isUneven }: Summary): Column[] {
+/** How figures are written, and what they are called. */
+interface Measure {
+  readonly cell: (cell: Cell | null) => string;
+  readonly unit: string;
+  /** Of the pictures' axis, by which figures are multiplied. */
+  readonly scale: number;
+  readonly name: string;
+}
+
+const MEASURES: Readonly<Record<Summary['measure'], Measure>> = {
+  accuracy: { cell: percent, unit: '% right', scale: 100, name: 'accuracy' },
+  loss: { cell: plain, unit: 'loss a token', scale: 1, name: 'loss a token' },
+};
+
+function columnsOf({ rows, reference, isUneven, measure }: Summary): Column[] {
+  const { cell: figure } = MEASURES[measure];
   const some = (has: (row: Row) => unknown, column: Column): Column[] => (rows.some(has) ? [column] : []);
   return [
     ...some((row) => row.point, { title: 'point', of: (row) => row.point }),
     { title: 'method', of: (row) => row.method },
-    ...COLUMNS.map(({ title }, i): Column => ({ title, of: (row) => percent(row.cells[i]!) })),
+    ...COLUMNS.map(({ title }, i): Column => ({ title, of: (row) => figure(row.cells[i]!) })),
     ...(isUneven ? [{ title: 'balanced', of: (row: Row) => percent(row.balanced) }] : []),
     ...some((row) => row.difference, {
       title: `minus ${reference}`,
-      of: ({ difference }) => (difference && difference.mean > 0 ? '+' : '') + percent(difference),
+      of: ({ difference }) => (difference && difference.mean > 0 ? '+' : '') + figure(difference),
     }),
     { title: 'MB sent', of: (row) => row.megabytes?.toFixed(2) ?? NOTHING },
     ...some((row) => row.crossTerm, {
@@ -46,19 +64,19 @@ function columnsOf({ rows, reference, isUneven }: Summary): Column[] {
 const NOTHING = '-';
 
 /** What the columns and rows mean: beside every table. */
-function legendOf({ rows, reference, isUneven }: Summary): string[] {
+function legendOf({ rows, reference, isUneven, measure }: Summary): string[] {
   const has = (wanted: (row: Row) => unknown): boolean => rows.some(wanted);
   return [
     'peers, mean; worst peer: each peer scored with the adapter it ends with, which is what a user gets',
     "average adapter: the mean of all peers' adapters at the end, which nobody need hold; none where each peer is alone",
-    "best round: looking back, the round that scored best on development texts, which are labelled texts that no peer has: the average adapter of that round (of alone: the mean over the peers' own)",
+    `best round: looking back, the round that scored best on development texts, which are ${measure === 'accuracy' ? 'labelled ' : ''}texts that no peer has: the average adapter of that round (of alone: the mean over the peers' own)`,
     ...(isUneven
       ? [
           "balanced: the mean over classes of the share of each that is right, since the test texts are not as many of each class; of the peers' own adapters",
         ]
       : []),
     ...(has((row) => row.difference) ? [`minus ${reference}: of "peers, mean", seed by seed`] : []),
-    `${MAJORITY}: the test texts' most frequent class for every text`,
+    ...(measure === 'accuracy' ? [`${MAJORITY}: the test texts' most frequent class for every text`] : []),
     `${NOTHING}: there is nothing to measure or, under "minus", nothing to compare with`,
   ];
 }
@@ -92,14 +110,14 @@ function confusionRows({ rows, isUneven }: Summary): { head: string[]; rows: str
 const CONFUSION_TITLE = "What the texts of each class were called by the peers' own adapters, %";
 
 /** What the numbers rest on, in one line. */
-function footing(spec: ExperimentSpec, records: readonly ExperimentRecord[]): string {
+function footing(spec: ExperimentSpec, records: readonly ExperimentRecord[], { measure }: Summary): string {
   const finals = finalsOf(records);
   const range = (values: readonly number[]): string => {
     const all = [...new Set(values)].sort((a, b) => a - b);
     return all.length > 1 ? `${all[0]} to ${all.at(-1)}` : String(all[0] ?? 0);
   };
   const uncalibrated = [...new Set(finals.map((r) => pointText(r.point)))].flatMap((point) => {
-    const cell = cellOf(finals.flatMap((r) => (pointText(r.point) === point ? (r.accuracy.uncalibrated ?? []) : [])));
+    const cell = cellOf(finals.flatMap((r) => (pointText(r.point) === point ? (r.accuracy?.uncalibrated ?? []) : [])));
     return cell ? [`${percent(cell)}${point && ` (${point})`}`] : [];
   });
   const seeds = new Set(finals.map((r) => r.seed)).size;
@@ -107,12 +125,12 @@ function footing(spec: ExperimentSpec, records: readonly ExperimentRecord[]): st
   const planned = spec.points.length * spec.methods.length * spec.seeds.length;
   const bases = [...new Set(finals.map((r) => r.hashes.base.slice(0, 12)))];
   return [
-    `${counted(seeds, 'paired seed')}, ${range(finals.map((r) => r.testExamples))} test texts, ${steps.length > 0 ? range(steps) : 'no'} optimiser steps a learner, base ${bases.join(', ')}; % right${seeds > 1 ? ', mean ± standard deviation over seeds' : ''}.`,
+    `${counted(seeds, 'paired seed')}, ${range(finals.map((r) => r.testExamples))} test texts, ${steps.length > 0 ? range(steps) : 'no'} optimiser steps a learner, base ${bases.join(', ')}; ${MEASURES[measure].unit}${seeds > 1 ? ', mean ± standard deviation over seeds' : ''}.`,
     ...(finals.length < planned
       ? [`Only ${finals.length} of ${counted(planned, 'run')} are here: a row is of the seeds it has.`]
       : []),
     ...(uncalibrated.length > 0 ? [`The base without its label prior taken off: ${uncalibrated.join(', ')}.`] : []),
-    ...lackOf(finals),
+    ...(measure === 'accuracy' ? lackOf(finals) : []),
   ].join(' ');
 }
 
@@ -151,7 +169,7 @@ export function markdownReport(spec: ExperimentSpec, records: readonly Experimen
   const section = markdownSection({
     ...spec,
     command,
-    footing: footing(spec, records),
+    footing: footing(spec, records, summary),
     head: columns.map((c) => c.title),
     rows: summary.rows.map((row) => columns.map((c) => c.of(row))),
   });
@@ -165,6 +183,7 @@ export function htmlReport(spec: ExperimentSpec, records: readonly ExperimentRec
   const summary = summarise(spec, records);
   const columns = columnsOf(summary);
   const confusion = confusionRows(summary);
+  const measure = MEASURES[summary.measure];
   const body = summary.rows
     .map((row) =>
       htmlRow(
@@ -184,7 +203,7 @@ table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .7
 th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; } code { background: #f3f3f3; padding: .1rem .3rem; } svg { max-width: 100%; }
 </style></head><body>
 <h1>${escaped(spec.name)}</h1><p>${escaped(spec.about)}</p><p><code>${escaped(command)}</code></p>
-<p>${escaped(footing(spec, records))}</p>
+<p>${escaped(footing(spec, records, summary))}</p>
 <table>${htmlRow(
     'th',
     columns.map((c) => c.title),
@@ -193,10 +212,10 @@ th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; } code { background: 
     .map((line) => `<li>${escaped(line)}</li>`)
     .join('')}</ul>
 ${confusion ? `<h2>${CONFUSION_TITLE}</h2><table>${htmlRow('th', confusion.head)}${confusion.rows.map((row) => htmlRow('td', row)).join('\n')}</table>` : ''}
-<h2>Development accuracy, round by round: of the average adapter, of peers alone the mean of their own</h2>
-${learningCurves(records)}
-<h2>Accuracy against bytes sent</h2>
-${accuracyAgainstBytes(records)}
+<h2>Development ${measure.name}, round by round: of the average adapter, of peers alone the mean of their own</h2>
+${learningCurves(records, measure)}
+<h2>${measure.name[0]!.toUpperCase()}${measure.name.slice(1)} against bytes sent</h2>
+${againstBytes(records, measure)}
 <h2>Who holds what</h2>
 ${partitions(records)}
 <h2>Methods</h2><table>${used}</table>
@@ -204,16 +223,16 @@ ${partitions(records)}
 `;
 }
 
-function learningCurves(records: readonly ExperimentRecord[]): string {
-  return seriesBy(roundsOf(records), (round) => [round.round + 1, 100 * round.development])
-    .map(([point, series]) => lineChart({ title: point, x: 'round', y: '% right', series }))
+function learningCurves(records: readonly ExperimentRecord[], { unit, scale }: Measure): string {
+  return seriesBy(roundsOf(records), (round) => [round.round + 1, scale * round.development])
+    .map(([point, series]) => lineChart({ title: point, x: 'round', y: unit, series }))
     .join('\n');
 }
 
-function accuracyAgainstBytes(records: readonly ExperimentRecord[]): string {
+function againstBytes(records: readonly ExperimentRecord[], { unit, scale }: Measure): string {
   const rounds = roundsOf(records).filter((r) => r.bytes > 0);
-  return seriesBy(rounds, (round) => [Math.log10(round.bytes / 1e6), 100 * round.development])
-    .map(([point, series]) => lineChart({ title: point, x: 'log10 of MB sent by all', y: '% right', series }))
+  return seriesBy(rounds, (round) => [Math.log10(round.bytes / 1e6), scale * round.development])
+    .map(([point, series]) => lineChart({ title: point, x: 'log10 of MB sent by all', y: unit, series }))
     .join('\n');
 }
 
@@ -223,7 +242,7 @@ function partitions(records: readonly ExperimentRecord[]): string {
   const first = finals.filter((r) => r.seed === finals[0]?.seed);
   const drawn = new Map<string, string>();
   for (const { point, peers, seed, classes } of first) {
-    const names = [...classes, 'unknown'];
+    const names = classes.length > 0 ? [...classes, 'unknown'] : ['to write like'];
     const used = names.map((_, y) => peers.some((p) => p.gold[y]! + p.unlabelled[y]! > 0));
     const bars = peers.map((p, i) => ({
       name: `peer ${i}`,
@@ -253,6 +272,13 @@ function seriesBy(rounds: readonly RoundRecord[], at: (round: RoundRecord) => [n
     });
     return [point, series];
   });
+}
+
+/** Of losses, which differ in the third place. */
+function plain(cell: Cell | null): string {
+  if (cell === null) return NOTHING;
+  const { mean, spread } = cell;
+  return spread === null ? mean.toFixed(3) : `${mean.toFixed(3)} ± ${spread.toFixed(3)}`;
 }
 
 function percent(cell: Cell | null): string {

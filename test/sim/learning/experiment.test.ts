@@ -250,7 +250,9 @@ test('every committed experiment is well formed', () => {
     const { given, source } = readYaml(join(folder, file), 'an experiment');
     const spec = readSpec(given, source);
     assert.is(`${spec.name}.yaml`, file);
-    assert.ok(spec.seeds.length >= 3 && spec.scenario.test >= 1500, file);
+    // Of writing every text gives as many figures as it has tokens.
+    const least = spec.settings.objective === 'next-token' ? 100 : 1500;
+    assert.ok(spec.seeds.length >= 3 && spec.scenario.test >= least, file);
   }
 });
 
@@ -282,7 +284,7 @@ test('an experiment runs, is not run again, survives a torn line, and is told as
   const rounds = records.filter((r) => r.type === 'round');
   assert.is(finals.length, 2);
   assert.is(rounds.length, 3);
-  assert.ok(finals[0]!.accuracy.uncalibrated !== null && finals[1]!.bytes > 3 * 2 * 33_000);
+  assert.ok(finals[0]!.accuracy!.uncalibrated !== null && finals[1]!.bytes > 3 * 2 * 33_000);
   assert.ok(rounds.at(-1)!.precision! > 0 && rounds.at(-1)!.coverage! > 0);
   appendFileSync(join(folder, 'runs.jsonl'), '{"type":"final","key":');
   const before = readFileSync(join(folder, 'runs.jsonl'), 'utf8');
@@ -313,7 +315,7 @@ test('peers of different ranks learn together with averaging product, and the cr
     onProgress: () => {},
   });
   const final = records.find((r) => r.type === 'final')!;
-  assert.ok(final.type === 'final' && final.accuracy.mean > 0.5 && final.bytes > 0);
+  assert.ok(final.type === 'final' && final.accuracy!.mean > 0.5 && final.bytes > 0);
   assert.ok(records.every((r) => r.type === 'final' || (r.crossTerm === null && Number.isFinite(r.disagreement))));
   // The cross term is of what peers bring to the mixing, so not zero even where a server leaves all alike.
   const other = await planRuns(readSpec({ ...SPEC, methods: ['fedavg'], settings: { ...QUICK, localSteps: 3 } }, 'x'));

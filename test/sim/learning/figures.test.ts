@@ -150,17 +150,17 @@ test('alone is scored peer by peer and never averaged; every figure of a run agr
     'x.yaml',
   );
   const [alone, swarm] = finalsOf(await runAll(spec));
-  assert.equal([alone!.accuracy.average, alone!.accuracy.bestRound], [null, alone!.accuracy.mean]);
-  assert.ok(alone!.accuracy.worst < alone!.accuracy.mean, 'peers that differ');
-  assert.ok(swarm!.accuracy.average! > 0 && swarm!.accuracy.bestRound === swarm!.accuracy.average);
+  assert.equal([alone!.accuracy!.average, alone!.accuracy!.bestRound], [null, alone!.accuracy!.mean]);
+  assert.ok(alone!.accuracy!.worst < alone!.accuracy!.mean, 'peers that differ');
+  assert.ok(swarm!.accuracy!.average! > 0 && swarm!.accuracy!.bestRound === swarm!.accuracy!.average);
   for (const { confusion, testCounts, accuracy, testExamples, classes } of [alone!, swarm!]) {
     assert.equal(
       classCounts(confusion),
       testCounts.map((count) => 3 * count),
     );
-    assert.ok(Math.abs(accuracyOf(confusion).share! - accuracy.mean) < 1e-9);
+    assert.ok(Math.abs(accuracyOf(confusion).share! - accuracy!.mean) < 1e-9);
     assert.equal([classes, testCounts[0]! + testCounts[1]!], [['negative', 'positive'], testExamples]);
-    assert.is(accuracy.majority, Math.max(...testCounts) / testExamples);
+    assert.is(accuracy!.majority, Math.max(...testCounts) / testExamples);
   }
 });
 
