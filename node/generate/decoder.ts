@@ -12,6 +12,7 @@ import type { LoraSpec } from '../model/lora.ts';
 import { type Feed, openSession } from '../train/session.ts';
 import { createKeyCache } from './cache.ts';
 import { expectCausal } from './causal.ts';
+import { packWeights } from './pack.ts';
 
 export interface DecoderOptions {
   /** As `openBase` takes it. */
@@ -19,6 +20,8 @@ export interface DecoderOptions {
   readonly adapter: { readonly lora: LoraSpec; readonly vector: Float32Array } | null;
   /** 0: one a core. */
   readonly threads: number;
+  /** Weights in a few bits and activations in eight: fewer bytes a word, and words that may be others. */
+  readonly isFast?: boolean;
 }
 
 export interface Decoder {
@@ -40,13 +43,19 @@ export interface Decoder {
 const PIECE = 256;
 
 /** Opens a model on the CPU. Throws a UserError on one that is masked, since it writes nothing. */
-export async function createDecoder({ base: name, adapter, threads }: DecoderOptions): Promise<Decoder> {
+export async function createDecoder({
+  base: name,
+  adapter,
+  threads,
+  isFast = false,
+}: DecoderOptions): Promise<Decoder> {
   const base = await openBase(name);
   const { maxTokens, vocabulary } = base.architecture;
   expectCausal(name, base.architecture);
-  const { graph, layers } = decodeGraph(base, adapter?.lora ?? null);
+  const packed = isFast ? await packWeights(base) : null;
+  const { graph, layers } = decodeGraph(base, adapter?.lora ?? null, packed);
   const path = await cacheGraph(base, encodeOnnx(graph, WEIGHTS_FILE));
-  const session = await openSession(path, 'cpu', { threads });
+  const session = await openSession(path, 'cpu', { threads, prepack: isFast });
   const cache = createKeyCache(layers, maxTokens);
   const read: number[] = [];
   const vector: Record<string, Feed> = adapter

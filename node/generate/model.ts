@@ -17,6 +17,8 @@ export interface ModelOptions {
   readonly adapter: string | null;
   /** 0: one a core. */
   readonly threads: number;
+  /** Fewer bits, more words a second. */
+  readonly isFast: boolean;
 }
 
 export interface AnswerOptions {
@@ -57,7 +59,12 @@ export interface LanguageModel {
 }
 
 /** Opens base and adapter. Throws a UserError on what cannot be read, or writes nothing. */
-export async function openLanguageModel({ base: given, adapter, threads }: ModelOptions): Promise<LanguageModel> {
+export async function openLanguageModel({
+  base: given,
+  adapter,
+  threads,
+  isFast,
+}: ModelOptions): Promise<LanguageModel> {
   if (given === null && adapter === null)
     throw new UserError('usage', 'no model: wanted --base MODEL, or --adapter DIR whose base is here');
   const opened = adapter === null ? null : await openAdapter(adapter, given ?? undefined);
@@ -68,7 +75,7 @@ export async function openLanguageModel({ base: given, adapter, threads }: Model
   const chat =
     tokenizer.chatTemplate === null ? null : createChatTemplate(base.path, tokenizer.chatTemplate, tokenizer);
   const own = opened && { lora: opened.lora, vector: opened.vector };
-  const writer = await createWriter({ base: name, adapter: own, threads });
+  const writer = await createWriter({ base: name, adapter: own, threads, isFast });
   return {
     name: adapter ?? name,
     chat,

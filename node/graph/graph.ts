@@ -1,6 +1,6 @@
 /** @file A typed graph record: values with shapes, nodes in topological order, nothing else. The text print is stable. */
 
-export type DType = 'float32' | 'float64' | 'int64' | 'bool';
+export type DType = 'float32' | 'float64' | 'int64' | 'uint8' | 'bool';
 
 /** A size: a number, or a product of named sizes such as `B` or `B*T`, bound when the session runs. */
 export type Dim = number | string;
@@ -23,9 +23,17 @@ export interface Node {
   readonly outputs: readonly Value[];
 }
 
+type ConstantData = Float32Array | Float64Array | BigInt64Array | Uint8Array;
+
 export type InitializerData =
-  | { readonly type: 'inline'; readonly data: Float32Array | Float64Array | BigInt64Array }
-  | { readonly type: 'external'; readonly offset: number; readonly byteLength: number };
+  | { readonly type: 'inline'; readonly data: ConstantData }
+  | {
+      readonly type: 'external';
+      readonly offset: number;
+      readonly byteLength: number;
+      /** Where it is another than that of the other weights. */
+      readonly file?: string;
+    };
 
 export interface Graph {
   readonly inputs: Value[];
@@ -61,12 +69,8 @@ export function input(graph: Graph, name: string, dtype: DType, shape: Shape): V
 const MERGED = 1024;
 
 /** A constant tensor held in the model file; equal small constants are one. Throws if data and shape disagree. */
-export function constant(
-  graph: Graph,
-  data: Float32Array | Float64Array | BigInt64Array,
-  shape: readonly number[],
-): Value {
-  const dtype: DType = data instanceof Float32Array ? 'float32' : data instanceof Float64Array ? 'float64' : 'int64';
+export function constant(graph: Graph, data: ConstantData, shape: readonly number[]): Value {
+  const dtype = dtypeOf(data);
   const count = shape.reduce((a, b) => a * b, 1);
   if (count !== data.length) throw new GraphError('constant', `${data.length} numbers for shape [${shape}]`, []);
   const key =
@@ -81,6 +85,12 @@ export function constant(
   return value;
 }
 
+function dtypeOf(data: ConstantData): DType {
+  if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Float64Array) return 'float64';
+  return data instanceof Uint8Array ? 'uint8' : 'int64';
+}
+
 /** A scalar of the given float type. */
 export function scalar(graph: Graph, x: number, dtype: DType): Value {
   if (dtype === 'int64') return constant(graph, BigInt64Array.of(BigInt(x)), []);
@@ -92,14 +102,15 @@ export function int64s(graph: Graph, xs: readonly number[]): Value {
   return constant(graph, BigInt64Array.from(xs, BigInt), [xs.length]);
 }
 
-/** A float32 tensor kept outside the model file: `byteLength` bytes at `offset` of its external data. */
+/** A tensor kept outside the model file: `byteLength` bytes at `offset` of its external data, or of another file beside. */
 export function external(
   graph: Graph,
   name: string,
   shape: readonly number[],
-  place: { offset: number; byteLength: number },
+  place: { offset: number; byteLength: number; file?: string },
+  dtype: DType = 'float32',
 ): Value {
-  const value: Value = { name, dtype: 'float32', shape, producer: null };
+  const value: Value = { name, dtype, shape, producer: null };
   graph.initializers.set(value, { type: 'external', ...place });
   return value;
 }

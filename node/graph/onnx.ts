@@ -12,6 +12,8 @@ export function encodeOnnx(graph: Graph, externalData = 'weights.bin'): Uint8Arr
   message.int(1, IR_VERSION).string(2, 'lorikeet');
   message.message(7, encodeGraph(graph, externalData));
   message.message(8, new Message().string(1, '').int(2, OPSET));
+  for (const domain of new Set(graph.nodes.map(({ op }) => domainOf(op))))
+    if (domain !== '') message.message(8, new Message().string(1, domain).int(2, 1));
   return message.finish();
 }
 
@@ -38,9 +40,16 @@ function encodeNode(node: Node, index: number): Message {
   const message = new Message();
   for (const v of node.inputs) message.string(1, v.name);
   for (const v of node.outputs) message.string(2, v.name);
-  message.string(3, `n${index}`).string(4, node.op);
+  const domain = domainOf(node.op);
+  message.string(3, `n${index}`).string(4, domain === '' ? node.op : node.op.slice(domain.length + 1));
+  if (domain !== '') message.string(7, domain);
   for (const [name, value] of Object.entries(node.attributes)) message.message(5, encodeAttribute(name, value));
   return message;
+}
+
+/** Of an operator that is not ONNX's own, what stands before its last dot. */
+function domainOf(op: string): string {
+  return op.includes('.') ? op.slice(0, op.lastIndexOf('.')) : '';
 }
 
 function encodeAttribute(name: string, value: Attribute): Message {
@@ -61,7 +70,7 @@ function encodeTensor(value: Value, initializer: InitializerData, externalData: 
     return message.bytes(9, new Uint8Array(buffer, byteOffset, byteLength));
   }
   const entry = (key: string, text: string): Message => new Message().string(1, key).string(2, text);
-  message.message(13, entry('location', externalData));
+  message.message(13, entry('location', initializer.file ?? externalData));
   message.message(13, entry('offset', String(initializer.offset)));
   message.message(13, entry('length', String(initializer.byteLength)));
   return message.int(14, 1);

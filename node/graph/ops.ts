@@ -239,7 +239,7 @@ export function LayerNormalization(
 // ---- helpers
 
 /** ONNX TensorProto.DataType. */
-export const ELEMENT_TYPE: Record<DType, number> = { float32: 1, int64: 7, bool: 9, float64: 11 };
+export const ELEMENT_TYPE: Record<DType, number> = { float32: 1, uint8: 2, int64: 7, bool: 9, float64: 11 };
 
 function one(
   g: Graph,

@@ -7,7 +7,8 @@ import * as op from '../graph/ops.ts';
 import { type KeysAndValues, SIZES } from './architecture.ts';
 import type { PlacedModel } from './base.ts';
 import type { LoraSpec } from './lora.ts';
-import { baseWeights, openWeights } from './program.ts';
+import { type PackedWeights, packedProduct } from './packed.ts';
+import { baseWeights, openWeights, type Product } from './program.ts';
 import { allLogits } from './words.ts';
 
 export interface DecodeGraph {
@@ -20,9 +21,13 @@ export interface DecodeGraph {
  * Inputs: `input_ids`, `position_ids` [B, T]; `attention_mask` [B, S] of the kept and the new; `query_index` [T] and
  * `key_index` [S], the places of both in their sequence; `rows` [R], whose next word is asked for among the B*T tokens;
  * `past_keys.i` and `past_values.i` [B, P, heads, width] of each layer, S = P + T, P may be 0; with an adapter its `vector` [P].
- * Outputs: `logits` [R, V]; `keys.i` and `values.i` [B, T, heads, width], turned to their positions.
+ * With packed weights products are made of them, on the CPU alone. Outputs: `logits` [R, V]; `keys.i` and `values.i` [B, T, heads, width], turned to their positions.
  */
-export function decodeGraph(base: PlacedModel, lora: LoraSpec | null): DecodeGraph {
+export function decodeGraph(
+  base: PlacedModel,
+  lora: LoraSpec | null,
+  packed: PackedWeights | null = null,
+): DecodeGraph {
   const g = createGraph();
   const { batch, tokens, keys, scored } = SIZES;
   const own: KeysAndValues[] = [];
@@ -42,9 +47,10 @@ export function decodeGraph(base: PlacedModel, lora: LoraSpec | null): DecodeGra
       };
     },
   };
-  const weights = lora ? openWeights(g, base, { type: 'lora', lora }).weights : baseWeights(g, base);
+  const product: Product = (_g, x, name) => packed && packedProduct(g, packed, x, name);
+  const weights = lora ? openWeights(g, base, { type: 'lora', lora }, product).weights : baseWeights(g, base, product);
   const { trunk, head } = base.architecture;
-  output(g, 'logits', allLogits(weights, head, trunk(weights, inputs)));
+  output(g, 'logits', allLogits(weights, head, trunk(weights, inputs), product));
   own.forEach(({ keys: k, values: v }, layer) => {
     output(g, `keys.${layer}`, k);
     output(g, `values.${layer}`, v);

@@ -4,7 +4,7 @@
  */
 
 import { gradients } from '../graph/grad.ts';
-import { createGraph, external, type Graph, input, output, prune, type Value } from '../graph/graph.ts';
+import { createGraph, external, type Graph, input, output, prune, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { adamW } from './adamw.ts';
 import { type Head, type ModelInputs, SIZES, type Weights } from './architecture.ts';
@@ -182,9 +182,14 @@ function scoresOf(w: Weights, head: Head, { hidden, about }: { hidden: Value; ab
   return op.Add(g, sums, about.bias);
 }
 
+/** Another way to multiply with a matrix of the base: x W^T, or null where it has none for this one. */
+export type Product = (g: Graph, x: Value, name: string) => Value | null;
+
+const noProduct: Product = () => null;
+
 /** The weights of the base as they are. */
-export function baseWeights(g: Graph, base: Base): Weights {
-  return reachWeights(g, base, null, new Map());
+export function baseWeights(g: Graph, base: Base, product?: Product): Weights {
+  return reachWeights(g, base, { trainable: null, trained: new Map() }, product);
 }
 
 /** The weights of the base with what is trained, which comes as an input: `vector` [P]. */
@@ -192,17 +197,23 @@ export function openWeights(
   g: Graph,
   base: Base,
   trainable: Trainable,
+  product?: Product,
 ): { weights: Weights; vector: Value; pieces: readonly Value[] } {
   const tensors = trainableTensors(base, trainable);
   const vector = input(g, 'vector', 'float32', [elementCount(tensors)]);
   const pieces = splitVector(g, vector, tensors);
   const trained = new Map(tensors.map((t, i) => [t.name, { tensor: t, piece: pieces[i]! }]));
-  return { weights: reachWeights(g, base, trainable, trained), vector, pieces };
+  return { weights: reachWeights(g, base, { trainable, trained }, product), vector, pieces };
 }
 
 type Trained = ReadonlyMap<string, { tensor: ModelTensor; piece: Value }>;
 
-function reachWeights(g: Graph, base: Base, trainable: Trainable | null, trained: Trained): Weights {
+function reachWeights(
+  g: Graph,
+  base: Base,
+  { trainable, trained }: { trainable: Trainable | null; trained: Trained },
+  product = noProduct,
+): Weights {
   const known = new Map<string, Value>();
   const linears = new Map(base.architecture.linears.map((linear) => [linear.module, linear]));
   const parameter = (name: string): Value => {
@@ -230,11 +241,18 @@ function reachWeights(g: Graph, base: Base, trainable: Trainable | null, trained
     linear: (x, module, scale = 1) => {
       const { hasBias, isTransposed = false } = linears.get(module)!;
       const bias = hasBias ? parameter(`${module}.bias`) : null;
-      const weight = parameter(`${module}.weight`);
-      const y = op.Gemm(g, x, weight, bias, { alpha: scale, ...(bias ? { beta: scale } : {}), transB: !isTransposed });
+      const options = { alpha: scale, ...(bias ? { beta: scale } : {}), transB: !isTransposed };
+      const packed = product(g, x, `${module}.weight`);
+      const y = packed
+        ? scaled(g, bias ? op.Add(g, packed, bias) : packed, scale)
+        : op.Gemm(g, x, parameter(`${module}.weight`), bias, options);
       const [a, b] = [factor(`${module}.lora_A`), factor(`${module}.lora_B`)];
       if (!a || !b || trainable?.type !== 'lora') return y;
       return addLora(g, { x, a, b, y, scale: scale * scaleOf(trainable.lora, module) });
     },
   };
+}
+
+function scaled(g: Graph, x: Value, scale: number): Value {
+  return scale === 1 ? x : op.Mul(g, x, scalar(g, scale, 'float32'));
 }

@@ -17,11 +17,23 @@ export function wordLogits(w: Weights, head: Head, hidden: Value, ids: Value): V
   return capped(g, op.Gemm(g, head.transform(w, hidden), words, added, { transB: true }), head.cap);
 }
 
-/** Logits [N, V] of every word, for hidden states [N, H]. */
-export function allLogits(w: Weights, head: Head, hidden: Value): Value {
-  const bias = head.bias === undefined ? null : w.parameter(head.bias);
+/** Logits [N, V] of every word, for hidden states [N, H]; `product` multiplies with the output embedding where it can. */
+export function allLogits(
+  w: Weights,
+  head: Head,
+  hidden: Value,
+  product: (g: Graph, x: Value, name: string) => Value | null = () => null,
+): Value {
   const g = w.graph;
-  return capped(g, op.Gemm(g, head.transform(w, hidden), w.parameter(head.weight), bias, { transB: true }), head.cap);
+  const bias = head.bias === undefined ? null : w.parameter(head.bias);
+  const states = head.transform(w, hidden);
+  const packed = product(g, states, head.weight);
+  const logits = packed
+    ? bias
+      ? op.Add(g, packed, bias)
+      : packed
+    : op.Gemm(g, states, w.parameter(head.weight), bias, { transB: true });
+  return capped(g, logits, head.cap);
 }
 
 /** log softmax(logits)_target: [N, 1], for hidden states [N, H] and target ids [N]. */

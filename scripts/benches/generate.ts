@@ -23,7 +23,7 @@ const CONFIG = {
   tie_word_embeddings: true,
 };
 const [PROMPT, WORDS, ROUNDS] = [128, 32, 5];
-const MODES = { f32: {} } as const;
+const MODES = { f32: { isFast: false }, fast: { isFast: true } } as const;
 
 /** Medians over the rounds; `base` null: a model of random weights. */
 export async function benchGenerate(workspace: string, base: string | null): Promise<unknown> {

@@ -59,6 +59,22 @@ for (const kind of KINDS)
       });
     });
 
+for (const kind of ['llama-qv', 'gemma3-qv', 'gpt2-qv'])
+  test(`${kind}: with weights of few bits words are nearly as likely, also adapted, and from then on packed already`, async () => {
+    const folder = fixture(kind);
+    const { lora, vector } = await openAdapter(join(folder, 'adapter-trained'), folder);
+    const ids = idsOf(kind);
+    for (const adapter of [null, { lora, vector }]) {
+      const [exact, fast] = [false, true].map((isFast) => createDecoder({ base: folder, adapter, threads: 1, isFast }));
+      const [wanted, got] = [await (await exact!).feed(ids), await (await fast!).feed(ids)];
+      const norm = (x: Float32Array): number => Math.hypot(...x);
+      const error = norm(wanted.map((x, i) => x - got[i]!)) / norm(wanted);
+      assert.ok(error > 0 && error < 0.05, `${error}`);
+      await (await exact!).release();
+      await (await fast!).release();
+    }
+  });
+
 test('a masked model writes nothing, and no more tokens go in than the model holds', async () => {
   const refusal = async (run: () => Promise<unknown>): Promise<string> => {
     try {

@@ -12,7 +12,7 @@ process.env.LORIKEET_CACHE = temporaryFolder();
 
 const folder = writingModel();
 const adapter = join(folder, 'adapter-trained');
-const model = await openLanguageModel({ base: folder, adapter, threads: 1 });
+const model = await openLanguageModel({ base: folder, adapter, threads: 1, isFast: false });
 let classifier: ReturnType<typeof openClassifier> | null = null;
 const errors: unknown[] = [];
 const server = await createModelServer({
