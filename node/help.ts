@@ -64,6 +64,10 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     'lorikeet sim replay results/faults.jsonl --run 3 --trace events.tsv',
   ],
   fields: ['lorikeet fields scenario', 'lorikeet fields experiment --json'],
+  inspect: [
+    'lorikeet inspect HuggingFaceTB/SmolLM2-135M-Instruct',
+    'lorikeet inspect model.gguf --tokens 512 --rank 16 --targets all',
+  ],
   doctor: ['lorikeet doctor', 'lorikeet doctor --base path/to/model --json'],
   models: ['lorikeet models', 'lorikeet models --json'],
   merge: ['lorikeet merge machine-1 machine-2 --out all', 'lorikeet merge shard-* --out results'],

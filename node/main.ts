@@ -277,6 +277,18 @@ function createProgram(): Command {
   command('models', 'List the models of the Hugging Face cache on this disk.')
     .option('--json', 'print the list as one JSON object on stdout')
     .action(async (flags: Flags) => (await import('./commands/models.ts')).models(flags));
+  command('inspect', 'Say what a model is and what training it takes, before it is downloaded.')
+    .argument('<model>', 'a folder, a GGUF file, or org/name[@revision][:FILE.gguf] of the Hub')
+    .option('--rank <number>', 'rank of the LoRA factors', String(SETTINGS.rank.default))
+    .option(
+      '--targets <names>',
+      'layers that get an adapter: all, or ends of module names; default: queries and values',
+    )
+    .option('--tokens <number>', 'length of the texts', '256')
+    .option('--batch <number>', 'texts of one optimiser step', '8')
+    .option('--degree <number>', 'neighbours of a round', String(SETTINGS.degree.default))
+    .option('--json', 'print what was found as one JSON object on stdout')
+    .action(async (name: string, flags: Flags) => (await import('./commands/inspect.ts')).inspect(name, flags));
   command('doctor', 'Look at this machine: try each back end by a tiny training step, and say what to do next.')
     .option('--base <name>', 'the model whose step is tried', SETTINGS.base.default)
     .option('--json', 'print what was found as one JSON object on stdout')

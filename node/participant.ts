@@ -10,6 +10,7 @@ import { generateKey, idOfKey } from './host.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import { type Standing, standingOf } from './standing.ts';
 import type { Store } from './store.ts';
+import { createDivergence } from './train/divergence.ts';
 import { factorPairs } from './train/factors.ts';
 import type { Exam, Learner } from './train/objective.ts';
 import { type Run, startOf } from './train/run.ts';
@@ -55,6 +56,8 @@ export interface ParticipantView {
   crossTerm: number | null;
   neighbours: number;
   late: number;
+  /** Rounds in which training gave numbers that are not finite. */
+  diverged: number;
   /** Exchanges given up with peers that are gone for good. */
   abandoned: number;
   /** Whose exchanges were still undecided at the end. */
@@ -135,6 +138,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     },
     () => stopped,
   );
+  const divergence = createDivergence(options.onNotice);
   const runtime = await createRuntime({
     peer,
     key,
@@ -144,7 +148,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     start: run.given && CODECS.f32.encode(run.given),
     save: store.writeSnapshot,
     train: async (round, adapter, steps) => {
-      const { vector, losses } = await options.learner.train({
+      const result = await options.learner.train({
         peer: options.name ?? id,
         round,
         vector: run.wire.unpack(adapter),
@@ -154,6 +158,8 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
           changed();
         },
       });
+      view.diverged = divergence.count(round, result);
+      const { vector, losses } = result;
       return {
         adapter: run.wire.pack(vector),
         stats: { loss: losses.length > 0 ? losses.reduce((a, b) => a + b, 0) / losses.length : null },
@@ -201,6 +207,7 @@ function createView(peer: Peer, { learner }: ParticipantOptions): ParticipantVie
     crossTerm: null,
     neighbours: 0,
     late: 0,
+    diverged: 0,
     abandoned: 0,
     undecided: [],
     pseudo: 0,

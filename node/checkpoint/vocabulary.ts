@@ -11,6 +11,7 @@ interface Words {
   readonly type?: unknown;
   readonly vocab?: unknown;
   readonly unk_token?: unknown;
+  readonly unk_id?: unknown;
 }
 
 /** Throws a UserError that names the first token or field that is wrong; a file that is missing is said where it is opened. */
@@ -22,35 +23,39 @@ export function checkTokenizer(folder: string, rows: number): void {
     throw new UserError('incompatible', `${path}: ${problem}`);
   };
   if (model === null || typeof model !== 'object') return fail('has no model; wanted the tokenizer of a BERT');
-  const { type, vocab, unk_token: unknown } = model as Words;
-  if (!KINDS.includes(type)) fail(`model.type is ${JSON.stringify(type)}; wanted WordPiece, BPE or Unigram`);
+  const { type, vocab, unk_token: unknown, unk_id: unknownId } = model as Words;
+  if (!KINDS.includes(type)) fail(`model.type is ${shown(type)}; wanted WordPiece, BPE or Unigram`);
   const numbers = new Map<string, unknown>();
   const tokens = new Map<unknown, string>();
   const take = (token: string, id: unknown): void => {
     if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= rows)
       fail(
-        `token ${JSON.stringify(token)} has the number ${JSON.stringify(id)}; the embeddings have ${rows} rows, from 0: tokenizer and weights do not belong together, or tokens were added and the embeddings not resized`,
+        `token ${shown(token)} has the number ${shown(id)}; the embeddings have ${rows} rows, from 0: tokenizer and weights do not belong together, or tokens were added and the embeddings not resized`,
       );
     if (numbers.has(token) && numbers.get(token) !== id)
-      fail(`token ${JSON.stringify(token)} has the numbers ${numbers.get(token)} and ${id}; wanted one`);
+      fail(`token ${shown(token)} has the numbers ${numbers.get(token)} and ${id}; wanted one`);
     if (tokens.has(id) && tokens.get(id) !== token)
-      fail(
-        `${id} is the number of ${JSON.stringify(tokens.get(id))} and of ${JSON.stringify(token)}; wanted one token`,
-      );
+      fail(`${id} is the number of ${shown(tokens.get(id))} and of ${shown(token)}; wanted one token`);
     numbers.set(token, id);
     tokens.set(id, token);
   };
   for (const [token, id] of wordsOf(vocab)) take(token, id);
-  if (added !== undefined && !Array.isArray(added))
-    return fail(`added_tokens is ${JSON.stringify(added)?.slice(0, 80)}; wanted a list`);
+  if (added !== undefined && !Array.isArray(added)) return fail(`added_tokens is ${shown(added)}; wanted a list`);
   for (const entry of (added ?? []) as ({ content?: unknown; id?: unknown } | null)[]) {
     if (typeof entry?.content !== 'string')
-      return fail(`added_tokens holds ${JSON.stringify(entry)?.slice(0, 80)}; wanted tokens with content and id`);
+      return fail(`added_tokens holds ${shown(entry)}; wanted tokens with content and id`);
     take(entry.content, entry.id);
   }
   if ((type === 'WordPiece' || typeof unknown === 'string') && !numbers.has(String(unknown)))
-    fail(`model.unk_token is ${JSON.stringify(unknown)}, which is no token of it; wanted the token for unknown words`);
+    fail(`model.unk_token is ${shown(unknown)}, which is no token of it; wanted the token for unknown words`);
+  if (unknownId !== undefined && unknownId !== null && !tokens.has(unknownId))
+    fail(`model.unk_id is ${shown(unknownId)}, which is the number of no token; wanted that of unknown words`);
   checkCase(folder, normalizer);
+}
+
+/** A value in a line: a file can hold anything, of any length. */
+function shown(value: unknown): string | undefined {
+  return JSON.stringify(value)?.slice(0, 80);
 }
 
 /** A vocabulary as pairs, from an object by token or a list by number. */

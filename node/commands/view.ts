@@ -168,6 +168,7 @@ function verboseRows(view: ParticipantView): string[][] {
   return [
     ['distance', `${scientific(view.distance)}: how far the neighbours' adapters were from this one, to its size`],
     ['cross term', `${scientific(view.crossTerm)}: how far averaging A and B is from averaging their product`],
+    ['diverged', `${counted(view.diverged, 'round')}: training gave numbers that are not finite`],
     ['given up', `${counted(view.abandoned, 'exchange')}, mostly with peers that left`],
     ['refused', refused.join('; ') || 'no message'],
   ];

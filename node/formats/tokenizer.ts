@@ -100,14 +100,25 @@ interface Parts {
 
 const LANGUAGE_FILES = 'tokenizer.json and tokenizer_config.json';
 
-/** Opens the tokenizer of a model folder or a `.gguf` file. Throws a UserError where there is none that can be read. */
+/**
+ * Opens the tokenizer of a model folder or a `.gguf` file. Throws a UserError where there is none that can be read; so do its
+ * functions, since the library looks at some of it only when there is text.
+ */
 export function openTokenizer(path: string): TextTokenizer {
-  try {
-    return createTokenizer(path.endsWith('.gguf') ? partsOfGguf(path) : partsOfFolder(path));
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError('usage', `${path}: no tokenizer can be read (${messageOf(error)}); wanted ${LANGUAGE_FILES}`);
-  }
+  const guarded =
+    <A extends unknown[], T>(use: (...args: A) => T) =>
+    (...args: A): T => {
+      try {
+        return use(...args);
+      } catch (error) {
+        if (error instanceof UserError) throw error;
+        const reason = messageOf(error).split('\n')[0]!.slice(0, 200);
+        throw new UserError('usage', `${path}: no tokenizer can be read (${reason}); wanted ${LANGUAGE_FILES}`);
+      }
+    };
+  const open = guarded(() => createTokenizer(path.endsWith('.gguf') ? partsOfGguf(path) : partsOfFolder(path)));
+  const { encode, encodePrompt, decode, ...rest } = open();
+  return { ...rest, encode: guarded(encode), encodePrompt: guarded(encodePrompt), decode: guarded(decode) };
 }
 
 function createTokenizer(parts: Parts): TextTokenizer {

@@ -10,6 +10,8 @@ export interface ConfigReader {
   integerOr(key: string, fallback: number): number;
   /** The value as it stands, for whoever checks it; the field counts as known. */
   value(key: string): unknown;
+  /** An object that is no list; null where it is not set. */
+  object(key: string): Readonly<Record<string, unknown>> | null;
   /** Whether a field is true; false where it is not set. */
   flag(key: string, fallback?: boolean): boolean;
   /** Throws unless the value (or the fallback, where it is missing) is one of `allowed`. */
@@ -40,7 +42,7 @@ export function createReader(path: string, config: Readonly<Record<string, unkno
     const value = config[key];
     return typeof value === 'number' && Number.isFinite(value)
       ? value
-      : fail(`${key} is ${JSON.stringify(value)}; wanted a number`);
+      : fail(`${key} is ${shown(value)}; wanted a number`);
   };
   const expected = new Set<string>();
   return {
@@ -49,25 +51,29 @@ export function createReader(path: string, config: Readonly<Record<string, unkno
       const known = new Set([...COMMON, ...fields, ...expected]);
       const other = Object.keys(config).find((key) => !known.has(key) && !isUnset(config[key]));
       if (other !== undefined)
-        fail(
-          `${other} is ${JSON.stringify(config[other])?.slice(0, 80)}, which is not known here and may change what is computed`,
-        );
+        fail(`${other} is ${shown(config[other])}, which is not known here and may change what is computed`);
     },
     value: (key) => {
       expected.add(key);
       return config[key];
     },
+    object: (key) => {
+      expected.add(key);
+      const value = config[key] ?? null;
+      if (typeof value !== 'object' || Array.isArray(value)) return fail(`${key} is ${shown(value)}; wanted an object`);
+      return value as Readonly<Record<string, unknown>> | null;
+    },
     flag: (key, fallback = false) => {
       expected.add(key);
       const value = config[key] ?? fallback;
-      return typeof value === 'boolean' ? value : fail(`${key} is ${JSON.stringify(value)}; wanted true or false`);
+      return typeof value === 'boolean' ? value : fail(`${key} is ${shown(value)}; wanted true or false`);
     },
     integerOr: (key, fallback) => {
       expected.add(key);
       const value = config[key] ?? fallback;
       return Number.isInteger(value) && Number(value) > 0
         ? Number(value)
-        : fail(`${key} is ${JSON.stringify(value)}; wanted a positive integer`);
+        : fail(`${key} is ${shown(value)}; wanted a positive integer`);
     },
     positive: (key) => {
       expected.add(key);
@@ -85,9 +91,14 @@ export function createReader(path: string, config: Readonly<Record<string, unkno
       expected.add(key);
       const value = config[key] ?? fallback;
       if (!allowed.includes(value))
-        fail(`${key} is ${JSON.stringify(value)}; only ${allowed.map(String).join(', ')} is supported`);
+        fail(`${key} is ${shown(value)}; only ${allowed.map(String).join(', ')} is supported`);
     },
   };
+}
+
+/** A value in a line: a file can hold anything, of any length. */
+export function shown(value: unknown): string | undefined {
+  return JSON.stringify(value)?.slice(0, 80);
 }
 
 /** Whether a field says nothing: null, false, or empty. */

@@ -144,7 +144,11 @@ function targetsOf(path: string, said: Said['targets'], linears: readonly Linear
   if (typeof said !== 'string') {
     const fits = (name: string): boolean => modules.some((module) => module === name || module.endsWith(`.${name}`));
     const fitting = said.filter(fits);
-    return (fitting.length > 0 ? fitting : said).join(',');
+    if (fitting.length > 0) return fitting.join(',');
+    throw new UserError(
+      'incompatible',
+      `${path}: target_modules is ${JSON.stringify(said).slice(0, 200)}, which matches no linear layer of the base, such as ${modules[0]}`,
+    );
   }
   if (said.toLowerCase() === 'all-linear') return 'all';
   const found = firstMatches([wholly(said)], modules, `${path}: target_modules`);

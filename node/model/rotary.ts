@@ -1,7 +1,7 @@
 /** @file Rotary positions: pairs of a head's numbers turned by an angle that grows with the position. Su et al. 2021, arXiv:2104.09864. */
 import { constant, type Graph, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
-import type { ConfigReader } from './fields.ts';
+import { type ConfigReader, shown } from './fields.ts';
 
 /** Angles a position, one a pair: [width / 2]. */
 export type Frequencies = Float32Array;
@@ -11,6 +11,9 @@ export interface Turn {
   readonly cosine: Value;
   readonly sine: Value;
 }
+
+/** More are a mistake, not a head. */
+const MAX_WIDTH = 65_536;
 
 interface Scaling {
   readonly rope_type?: unknown;
@@ -27,10 +30,14 @@ export function readFrequencies(
   width: number,
   { layers, theta: standard }: { layers?: string; theta: number },
 ): Frequencies {
-  const given = reader.value('rope_parameters') as Record<string, Scaling> | null | undefined;
-  const old = reader.value('rope_scaling') as Scaling | null | undefined;
-  const isNested = given !== null && given !== undefined && layers !== undefined && layers in given;
-  const scaling = (isNested ? given[layers] : given) ?? old ?? {};
+  if (!(width <= MAX_WIDTH)) reader.fail(`a head is ${width} wide; wanted at most ${MAX_WIDTH}`);
+  const given = reader.object('rope_parameters') as Record<string, Scaling> | null;
+  const old = reader.object('rope_scaling') as Scaling | null;
+  const nested = given !== null && layers !== undefined ? given[layers] : undefined;
+  if (nested !== undefined && (nested === null || typeof nested !== 'object'))
+    reader.fail(`rope_parameters.${layers} is ${shown(nested)}; wanted an object`);
+  const isNested = nested !== undefined;
+  const scaling = nested ?? given ?? old ?? {};
   const theta = Number(scaling.rope_theta ?? (isNested ? standard : (reader.value('rope_theta') ?? standard)));
   if (!(theta > 1)) reader.fail(`rope_theta is ${theta}; wanted a number above 1`);
   return frequenciesOf(theta, width, scalingOf(reader, scaling));
@@ -51,7 +58,7 @@ function scalingOf(reader: ConfigReader, scaling: Scaling): (frequency: number) 
     const value = scaling[name];
     return typeof value === 'number' && value > 0
       ? value
-      : reader.fail(`${name} of the rotary scaling is ${JSON.stringify(value)}; wanted a positive number`);
+      : reader.fail(`${name} of the rotary scaling is ${shown(value)}; wanted a positive number`);
   };
   const known = ['rope_type', 'type', 'rope_theta', 'partial_rotary_factor', ...(FIELDS[String(kind)] ?? [])];
   const other = Object.keys(scaling).find((name) => !known.includes(name));
@@ -63,7 +70,7 @@ function scalingOf(reader: ConfigReader, scaling: Scaling): (frequency: number) 
     return (f) => f / factor;
   }
   if (kind !== 'llama3')
-    return reader.fail(`rotary scaling ${JSON.stringify(kind)} is not known; wanted default, linear or llama3`);
+    return reader.fail(`rotary scaling ${shown(kind)} is not known; wanted default, linear or llama3`);
   const [factor, low, high] = [number('factor'), number('low_freq_factor'), number('high_freq_factor')];
   const original = number('original_max_position_embeddings');
   return (f) => {

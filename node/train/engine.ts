@@ -56,6 +56,8 @@ export interface TrainResult {
   readonly vector: Float32Array;
   /** One a step, each before its step. */
   readonly losses: readonly number[];
+  /** The step, from 1, that gave numbers that are not finite, and its loss: the vector is the one before it. Null: none did. */
+  readonly diverged: { readonly step: number; readonly loss: number } | null;
 }
 
 export interface Engine {
@@ -81,7 +83,7 @@ export interface Engine {
 type Program = `${'score' | 'train' | 'recompute'} ${Question}` | 'step';
 
 /** What a training graph may hold of its layers before they are computed again instead. */
-const ACTIVATION_BYTES = 2 ** 30;
+export const ACTIVATION_BYTES = 2 ** 30;
 const STATE = ['vector_next', 'first_moment_next', 'second_moment_next'];
 
 /** Opens the base and its sessions (each when first needed). Throws a UserError if the device named cannot start. */
@@ -157,11 +159,13 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
       for (const batch of batches) {
         const scalars = adamWFeeds(optimiser, losses.length + 1);
         const step = await stepOn(batch, { labels, state, scalars });
+        if (!isSound(step))
+          return { vector: state.vector, losses, diverged: { step: losses.length + 1, loss: step.loss } };
         losses.push(step.loss);
         onStep?.(step.loss);
         state = step.state;
       }
-      return { vector: state.vector, losses };
+      return { vector: state.vector, losses, diverged: null };
     },
     gradient: (vector, batch, labels) => gradientOf(microBatches(batch), labels, startOf(vector)),
     release: async () => {
@@ -227,6 +231,13 @@ async function startDevice(
     'usage',
     `--device ${options.device}: ${failures.join('; ')}; wanted one of auto, ${listDevices().join(', ')}`,
   );
+}
+
+/** Whether loss and adapter are finite; a sum of finite numbers in float64 is. */
+function isSound({ loss, state }: { loss: number; state: TrainState }): boolean {
+  let sum = loss;
+  for (const x of state.vector) sum += x;
+  return Number.isFinite(sum);
 }
 
 interface TrainState {

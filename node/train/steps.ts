@@ -26,7 +26,7 @@ export async function takeSteps(
   batches: readonly TrainBatch[],
   labels = NO_WORDS,
 ): Promise<TrainResult> {
-  if (batches.length === 0) return { vector, losses: [] };
+  if (batches.length === 0) return { vector, losses: [], diverged: null };
   const masked = tensors && (settings.localRank > 0 || trainedFactors(settings, round).length < 3);
   const mask = masked ? { mask: trainedMask(tensors, settings, round) } : {};
   return trainer.train({ vector, batches, labels, optimiser: optimiserOf(settings), ...mask }, onStep);

@@ -104,11 +104,12 @@ export function json(response: ServerResponse, value: unknown): void {
   response.end(JSON.stringify(value));
 }
 
-/** The bytes asked for, from a place on where a range says so; with `cutAt` the answer ends there, as if it were whole. */
+/** The bytes asked for, all or those of a range; with `cutAt` the answer ends there, as if it were whole. */
 export function sendBytes({ range }: Asked, response: ServerResponse, bytes: Buffer, cutAt?: number): void {
-  const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
-  const rest = bytes.subarray(from, cutAt === undefined ? bytes.length : Math.max(from, cutAt));
-  const part = { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` };
+  const [, begin, last] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? [];
+  const [from, end] = [Number(begin ?? 0), Math.min(last ? Number(last) + 1 : bytes.length, bytes.length)];
+  const rest = bytes.subarray(from, cutAt === undefined ? end : Math.max(from, cutAt));
+  const part = { 'content-range': `bytes ${from}-${end - 1}/${bytes.length}` };
   const headers = { 'content-type': 'application/octet-stream', ...(range === undefined ? {} : part) };
   response.writeHead(range === undefined ? 200 : 206, headers).end(rest);
 }

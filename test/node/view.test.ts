@@ -19,6 +19,7 @@ const viewOf = (changed: Partial<ParticipantView>): ParticipantView => ({
   crossTerm: 0.001,
   neighbours: 1,
   late: 0,
+  diverged: 0,
   abandoned: 1,
   undecided: [],
   mixedWith: {},
