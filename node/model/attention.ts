@@ -32,10 +32,10 @@ export function sightBias(g: Graph, inputs: ModelInputs, { isCausal, window }: S
   return op.Unsqueeze(g, bias, [1]);
 }
 
-/** 1 where two tokens of a row belong to one text, else 0: [B, T, T]. */
+/** 1 where two tokens of a row belong to one text, else 0: [B, T, T]. Whole numbers stay on the CPU where a GPU computes: as few as can be. */
 function sameText(g: Graph, segmentIds: Value): Value {
-  const same = op.Equal(g, op.Unsqueeze(g, segmentIds, [2]), op.Unsqueeze(g, segmentIds, [1]));
-  return op.Cast(g, same, 'float32');
+  const ids = op.Cast(g, segmentIds, 'float32');
+  return op.Cast(g, op.Equal(g, op.Unsqueeze(g, ids, [2]), op.Unsqueeze(g, ids, [1])), 'float32');
 }
 
 /** What a layer's queries look at: keys and values of the tokens at hand, and those kept from before. */
