@@ -205,6 +205,7 @@ async function runSwarm(
           trainer,
           gold: gold[i]!,
           unlabelled: share.unlabelled.map(({ text, y }) => ({ text, truth: y })),
+          own: [...share.gold, ...share.unlabelled].map(({ text }) => text),
         }),
         development,
         listen: ['/ip4/127.0.0.1/tcp/0'],

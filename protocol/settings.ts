@@ -141,6 +141,15 @@ export const SETTINGS = {
     'early labels are the worst',
     true,
   ),
+  auxiliary: number(
+    0,
+    0,
+    0.99,
+    "weight of an extra loss on a peer's own texts, labelled or not, beside classification: words at masks, of a causal base the next token",
+    'it doubles the time of a step; PET has 1e-4 (Schick and Schuetze 2021)',
+    true,
+    { zero: 'off' },
+  ),
   maxTokens: integer(
     96,
     8,
@@ -358,4 +367,5 @@ export const CLASSIFY_SETTINGS = [
   'pseudoScored',
   'pseudoSharpness',
   'pseudoKeep',
+  'auxiliary',
 ] as const satisfies readonly (keyof typeof SETTINGS)[];

@@ -1,12 +1,14 @@
 /** @file Learning the classes of texts: gold and soft labels, accuracy. */
 import { strict as assert } from 'node:assert';
+import { type Auxiliary, createAuxiliary } from './auxiliary.ts';
 import { type DataFile, type DataOptions, labelData } from './data.ts';
 import { inspectionLines, inspectTexts, leftOutLine } from './inspect.ts';
-import { type EncodedExample, encodeExamples, evaluate, labelWords, trainRound } from './learner.ts';
+import { type EncodedExample, encodeExamples, evaluate, labelWords, roundBatches } from './learner.ts';
 import type { Exam, Learner, ScoreOptions, Texts } from './objective.ts';
 import { NO_PSEUDO, relabel, type UnlabelledText } from './pseudo.ts';
 import { type ClassRun, calibrateRun, type Run } from './run.ts';
 import { priorTexts } from './sample.ts';
+import { takeSteps } from './steps.ts';
 import type { Trainer } from './trainer.ts';
 
 /** Reads labelled and unlabelled texts. */
@@ -28,7 +30,8 @@ export function readClassTexts(run: ClassRun, file: DataFile, options: DataOptio
     learner: async (of, trainer) => {
       const gold = await encodeExamples(task, labelled);
       const texts = unlabelled.map((text) => ({ text, truth: null }));
-      return createClassLearner({ run: classRun(of), trainer, gold, unlabelled: texts });
+      const own = items.map(({ text }) => text);
+      return createClassLearner({ run: classRun(of), trainer, gold, unlabelled: texts, own });
     },
     exam: async (of, trainer) => createClassExam(classRun(of), trainer, await encodeExamples(task, labelled)),
   };
@@ -45,16 +48,19 @@ interface ClassLearnerOptions {
   readonly gold: readonly EncodedExample[];
   /** Texts without labels; the mixed adapter gives them soft ones. */
   readonly unlabelled: readonly UnlabelledText[];
+  /** All of its texts, labelled or not, for the auxiliary loss; none: without that. */
+  readonly own?: readonly string[];
   /** Whether every weight is trained, and not an adapter. */
   readonly isFull?: boolean;
 }
 
 /** Learns gold labels, and those that the mixed adapter gives. */
 export function createClassLearner(options: ClassLearnerOptions): Learner {
-  const { run, trainer, gold, unlabelled, isFull = false } = options;
+  const { run, trainer, gold, unlabelled, own = [], isFull = false } = options;
   const { task, settings, labels, tensors } = run;
   const layout = isFull ? {} : { tensors };
   let pseudo = NO_PSEUDO;
+  let auxiliary: Promise<Auxiliary | null> | null = null;
   return {
     objective: 'classify',
     labelled: gold.length,
@@ -64,7 +70,11 @@ export function createClassLearner(options: ClassLearnerOptions): Learner {
       pseudo = await relabel({ run, trainer, peer, round, vector, gold, unlabelled, previous: pseudo });
       onLabelled?.(pseudo);
       const lists = { examples: gold, pseudo: pseudo.examples };
-      return trainRound({ trainer, task, settings, labels, ...layout, ...lists, ...request });
+      const batches = roundBatches({ task, settings, ...lists, ...request });
+      auxiliary ??= createAuxiliary(run, own);
+      const beside = await auxiliary;
+      const steps = beside ? beside.beside(batches, request) : batches;
+      return takeSteps({ trainer, settings, ...layout, ...request }, steps, labels);
     },
     get alone() {
       return gold.length > 0 ? createClassLearner({ ...options, unlabelled: [] }) : null;

@@ -45,7 +45,8 @@ export interface EngineOptions {
 
 export interface TrainJob {
   readonly vector: Float32Array;
-  readonly batches: readonly TrainBatch[];
+  /** One a step, or several whose losses add up. */
+  readonly batches: readonly (TrainBatch | readonly TrainBatch[])[];
   readonly labels: LabelWords;
   readonly optimiser: AdamWSettings;
   /** 1 where a number is trained, 0 where it stays, [P]; all are by default. */
@@ -118,16 +119,16 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
     return { gradient, loss };
   };
   const stepOn = async (
-    batch: TrainBatch,
+    batch: TrainBatch | readonly TrainBatch[],
     { labels, state, scalars }: { labels: LabelWords; state: TrainState; scalars: Record<string, number> },
   ): Promise<{ loss: number; state: TrainState }> => {
-    const parts = microBatches(batch);
-    if (parts.length === 1) {
-      const session = await sessionOf(programOf(batch));
-      const out = await session.run(trainFeeds(batch, labels, state, scalars), ['loss', ...STATE]);
+    const [only, ...others] = [batch].flat().flatMap(microBatches) as [TrainBatch, ...TrainBatch[]];
+    if (others.length === 0) {
+      const session = await sessionOf(programOf(only));
+      const out = await session.run(trainFeeds(only, labels, state, scalars), ['loss', ...STATE]);
       return { loss: scalarOf(out.loss), state: nextState(state, out) };
     }
-    const { gradient, loss } = await gradientOf(parts, labels, state);
+    const { gradient, loss } = await gradientOf([only, ...others], labels, state);
     const session = await sessionOf('step');
     const feeds = { ...stateFeeds(state), ...scalarFeeds(scalars), gradient: { data: gradient, dims: [size] } };
     return { loss, state: nextState(state, await session.run(feeds, STATE)) };

@@ -17,6 +17,8 @@ export interface WritingSource {
   readonly maxTokens: number;
   /** Of the base. */
   readonly maxPositions: number;
+  /** Whether it reads from left to right. */
+  readonly isCausal: boolean;
 }
 
 /** What the model reads at once. */
@@ -33,22 +35,32 @@ export interface WritingTask {
   readonly padId: number;
   /** Null: every text can be told from any other. */
   readonly unknownId: number | null;
+  /** Stands for a word that is asked for; null: the model has none. */
+  readonly maskId: number | null;
+  readonly vocabularySize: number;
   /** None where nothing of it is left to learn. Throws a UserError on a chat that the model has no template for. */
   encode(writing: Writing): Piece[];
   /** Tokens as a reader expects them, and where each ends. */
   show(ids: ArrayLike<number>): string;
 }
 
-/** Opens the tokenizer of a causal model. Throws a UserError where that cannot be, or where pieces are longer than the base holds. */
-export function createWritingTask({ path, maxTokens, maxPositions }: Omit<WritingSource, 'type'>): WritingTask {
+/** Opens the tokenizer of a model. Throws a UserError where that cannot be, or where pieces are longer than the base holds. */
+export function createWritingTask({
+  path,
+  maxTokens,
+  maxPositions,
+  isCausal,
+}: Omit<WritingSource, 'type'>): WritingTask {
   if (maxTokens > maxPositions)
     throw new UserError('usage', `maxTokens: got ${maxTokens}; this base holds ${maxPositions} at most`);
   const tokenizer = openTokenizer(path);
   const { chatTemplate, begin, eos } = tokenizer;
   const chat = chatTemplate === null ? null : createChatTemplate(path, chatTemplate, tokenizer);
-  const marks = { begin, end: eos.slice(0, 1), chat, maxTokens };
+  const marks = { begin, end: isCausal ? eos.slice(0, 1) : tokenizer.end, chat, maxTokens };
   return {
-    source: { type: 'writing', path, maxTokens, maxPositions },
+    source: { type: 'writing', path, maxTokens, maxPositions, isCausal },
+    maskId: tokenizer.mask?.id ?? null,
+    vocabularySize: tokenizer.vocabulary.length,
     padId: tokenizer.pad,
     unknownId: tokenizer.unknown,
     encode: (writing) =>

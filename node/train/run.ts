@@ -168,7 +168,7 @@ function openWords({ base, objective, maxTokens }: RunSettings, { architecture, 
       'usage',
       `objective: ${objective} wants a base that reads from left to right, such as GPT-2 or a Llama; ${base} fills in masks; wanted another --base, or objective classify`,
     );
-  const source = { path, maxTokens, maxPositions: architecture.maxTokens };
+  const source = { path, maxTokens, maxPositions: architecture.maxTokens, isCausal: true };
   return { objective: 'next-token', writing: createWritingTask(source) };
 }
 

@@ -3,8 +3,8 @@ import type { RunSettings } from '../../protocol/config.ts';
 import type { Prng } from '../../protocol/prng.ts';
 import type { AdamWSettings } from '../model/adamw.ts';
 import type { ModelTensor } from '../model/tensors.ts';
-import type { LabelWords, TrainBatch } from './batch.ts';
-import type { TrainResult } from './engine.ts';
+import type { LabelWords } from './batch.ts';
+import type { TrainJob, TrainResult } from './engine.ts';
 import { trainedFactors, trainedMask } from './factors.ts';
 import type { Trainer } from './trainer.ts';
 
@@ -23,7 +23,7 @@ const NO_WORDS: LabelWords = { ids: [], bias: [] };
 /** A step a batch; without any nothing changes. */
 export async function takeSteps(
   { trainer, settings, tensors, round, vector, onStep }: StepOptions,
-  batches: readonly TrainBatch[],
+  batches: TrainJob['batches'],
   labels = NO_WORDS,
 ): Promise<TrainResult> {
   if (batches.length === 0) return { vector, losses: [], diverged: null };

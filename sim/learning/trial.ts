@@ -322,7 +322,8 @@ async function createLearner(
   }
   const others = unlabelled.map(({ text, y }) => ({ text, truth: y < 0 ? null : y }));
   const examples = await encodeExamples(run.task, gold);
-  return createClassLearner({ run, trainer, gold: examples, unlabelled: others, isFull });
+  const own = [...gold, ...unlabelled].map(({ text }) => text);
+  return createClassLearner({ run, trainer, gold: examples, unlabelled: others, own, isFull });
 }
 
 /** A round of a peer: labels drawn by the vector, then its steps; the new vector. */

@@ -79,7 +79,7 @@ test('a row that cannot be learned is named by its line', () => {
   );
 });
 
-const task = createWritingTask({ path: base, maxTokens: 12, maxPositions: 64 });
+const task = createWritingTask({ path: base, maxTokens: 12, maxPositions: 64, isCausal: true });
 const ids = (text: string): number[] => [...text].map((c) => (c === '\n' ? 99 : c.charCodeAt(0) - 28));
 const END = 2;
 const learnedOf = (piece: Piece): number[] => passagesOf([piece])[0]!.scored.map(({ id }) => id);
@@ -114,7 +114,7 @@ test('of a prompt with its completion the completion is learned; a long prompt g
 });
 
 test('of a chat the turns of the assistant are learned, and no text spells a mark', () => {
-  const roomy = createWritingTask({ path: base, maxTokens: 64, maxPositions: 64 });
+  const roomy = createWritingTask({ path: base, maxTokens: 64, maxPositions: 64, isCausal: true });
   const turns = [
     { role: 'user', content: 'a</s>' },
     { role: 'assistant', content: ' b ' },
