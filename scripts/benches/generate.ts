@@ -6,7 +6,7 @@ import { createDecoder, type Decoder } from '../../node/generate/decoder.ts';
 import { likeliest } from '../../node/generate/sampling.ts';
 import { makeArchitecture } from '../../node/model/config.ts';
 import { createPrng } from '../../protocol/prng.ts';
-import { machine, median, round } from './measure.ts';
+import { type BenchOptions, machine, median, round } from './measure.ts';
 
 /** Of the random model: a Llama small enough to be written in a moment. */
 const CONFIG = {
@@ -25,8 +25,8 @@ const CONFIG = {
 const [PROMPT, WORDS, ROUNDS] = [128, 32, 5];
 const MODES = { f32: { isFast: false }, fast: { isFast: true } } as const;
 
-/** Medians over the rounds; `base` null: a model of random weights. */
-export async function benchGenerate(workspace: string, base: string | null): Promise<unknown> {
+/** Medians over the rounds; without `base`, a model of random weights. */
+export async function benchGenerate(workspace: string, { base }: BenchOptions): Promise<unknown> {
   const folder = base ?? randomModel(join(workspace, 'llama'));
   const decoders = new Map<string, Decoder>();
   for (const [mode, options] of Object.entries(MODES))

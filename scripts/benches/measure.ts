@@ -1,6 +1,16 @@
 /** @file How benches measure: jobs in turn in one run, medians. */
 import { cpus } from 'node:os';
 
+export interface BenchOptions {
+  readonly peers: number;
+  /** Times each thing is measured. */
+  readonly rounds: number;
+  /** The only one of several shapes. */
+  readonly shape?: string;
+  /** The model to measure, in place of one of random weights. */
+  readonly base?: string;
+}
+
 /** Runs the jobs in turn, `rounds` times after two that do not count; gives each job's times in ms. */
 export async function interleave(jobs: readonly (() => Promise<unknown>)[], rounds: number): Promise<number[][]> {
   const times: number[][] = jobs.map(() => []);

@@ -1,48 +1,35 @@
 /** @file Bench `step`: a LoRA step and a forward pass on models of random weights, beside a plain matrix product. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBase } from '../../node/checkpoint/base.ts';
-import { encodeSafetensors } from '../../node/formats/safetensors.ts';
+import { UserError } from '../../node/errors.ts';
 import { matMulFlops } from '../../node/graph/flops.ts';
 import { createGraph, external, input, output } from '../../node/graph/graph.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
 import * as op from '../../node/graph/ops.ts';
-import { makeArchitecture } from '../../node/model/config.ts';
 import { initialLora } from '../../node/model/lora.ts';
-import { scoreGraph, type Trainable, trainableTensors, trainGraph } from '../../node/model/program.ts';
+import { scoreGraph, trainableTensors, trainGraph } from '../../node/model/program.ts';
 import { packBatch, withTargets } from '../../node/train/batch.ts';
 import { createEngine } from '../../node/train/engine.ts';
 import { openSession } from '../../node/train/session.ts';
 import { createPrng } from '../../protocol/prng.ts';
-import { interleave, machine, median, round } from './measure.ts';
+import { type BenchOptions, interleave, machine, median, round } from './measure.ts';
+import { type ModelShape, SHAPES, TRAINABLE, writeRandomModel } from './shapes.ts';
 
-interface ModelShape {
-  readonly hidden: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly feedForward: number;
-  readonly vocabulary: number;
-  readonly tokens: number;
-  readonly batch: number;
-}
-
-const SHAPES: Readonly<Record<string, ModelShape>> = {
-  small: { hidden: 256, layers: 4, heads: 4, feedForward: 1024, vocabulary: 8192, tokens: 64, batch: 16 },
-  minilm: { hidden: 384, layers: 6, heads: 12, feedForward: 1536, vocabulary: 30522, tokens: 128, batch: 8 },
-};
 const GEMM_SIZE = 1024;
-const ROUNDS = 15;
-const TRAINABLE: Trainable = { type: 'lora', lora: { rank: 8, alpha: 16, targets: 'query,value' } };
 
 /** Milliseconds and GFLOP/s of a LoRA step, of the forward pass alone, and of a plain product, run in turn. */
-export async function benchStep(workspace: string): Promise<unknown> {
+export async function benchStep(workspace: string, { rounds, shape: only }: BenchOptions): Promise<unknown> {
   const gemm = await plainGemm(workspace);
   const results: Record<string, unknown> = {};
+  if (only !== undefined && !Object.hasOwn(SHAPES, only))
+    throw new UserError('usage', `--shape: got ${only}; wanted one of ${Object.keys(SHAPES).join(', ')}`);
   for (const [name, shape] of Object.entries(SHAPES)) {
+    if (only !== undefined && name !== only) continue;
     const folder = join(workspace, name);
     writeRandomModel(folder, shape);
     const step = await stepOf(folder, shape);
-    const times = await interleave([step.train, step.score, gemm.run], ROUNDS);
+    const times = await interleave([step.train, step.score, gemm.run], rounds);
     const [train, score, plain] = times.map(median) as [number, number, number];
     const rate = (flops: number, ms: number): number => Number((flops / ms / 1e6).toFixed(1));
     results[name] = {
@@ -65,7 +52,6 @@ export async function benchStep(workspace: string): Promise<unknown> {
   return {
     bench: 'step',
     ...machine(),
-    rounds: ROUNDS,
     ...results,
   };
 }
@@ -120,28 +106,4 @@ async function plainGemm(workspace: string) {
     row: { data: BigInt64Array.of(0n), dims: [] },
   };
   return { run: () => session.run(feeds, ['y']), flops: 2 * n ** 3, release: session.release };
-}
-
-function writeRandomModel(folder: string, shape: ModelShape): void {
-  mkdirSync(folder, { recursive: true });
-  const config = {
-    architectures: ['BertForMaskedLM'],
-    hidden_act: 'gelu',
-    vocab_size: shape.vocabulary,
-    hidden_size: shape.hidden,
-    num_hidden_layers: shape.layers,
-    num_attention_heads: shape.heads,
-    intermediate_size: shape.feedForward,
-    max_position_embeddings: shape.tokens,
-    type_vocab_size: 2,
-    layer_norm_eps: 1e-12,
-  };
-  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
-  const random = createPrng('weights').random;
-  const tensors = makeArchitecture(folder, config).parameters.map(({ name, shape: dims }) => {
-    const centre = name.endsWith('LayerNorm.weight') ? 1 : 0;
-    const data = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => centre + 0.04 * (random() - 0.5));
-    return { name, shape: dims, data };
-  });
-  writeFileSync(join(folder, 'model.safetensors'), encodeSafetensors(tensors, {}));
 }

@@ -10,7 +10,7 @@ import { CODECS, type CodecName } from '../../protocol/codec.ts';
 import { parseSettings } from '../../protocol/config.ts';
 import { createPeer, type Peer } from '../../protocol/peer.ts';
 import { createPrng } from '../../protocol/prng.ts';
-import { machine, median, round } from './measure.ts';
+import { type BenchOptions, machine, median, round } from './measure.ts';
 
 /** Numbers of an adapter. */
 const COUNT = 300_000;
@@ -39,7 +39,7 @@ interface PeerReport {
 }
 
 /** `--peers N`: 10 unless told otherwise. */
-export async function benchSwarm(_workspace: string, peers: number): Promise<unknown> {
+export async function benchSwarm(_workspace: string, { peers }: BenchOptions): Promise<unknown> {
   const cases: Record<string, unknown> = {};
   for (const codec of ['int8', 'f32']) cases[codec] = await runSwarm({ peers, codec, rounds: 20 });
   return { machine: machine(), numbers: COUNT, cases };
