@@ -24,7 +24,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
 
 const USAGE: Usage = {
   name: 'bench',
-  about: `Measures and prints one JSON object. NAME: ${Object.keys(BENCHES).join(', ')}.`,
+  about: `Measures and prints one JSON object. NAME is one of\n${Object.keys(BENCHES).join(', ')}.`,
   positionals: 'NAME',
   options: {
     peers: { value: 'N', about: 'of swarm: how many peers (10)' },
