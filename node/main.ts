@@ -206,7 +206,7 @@ function createProgram(): Command {
 
   command('export', 'Write an adapter where other tools can load it, with a card that tells of it.')
     .requiredOption('-o, --out <dir>', 'folder to write')
-    .option('--format <name>', 'peft | merged | gguf | merged-gguf', 'peft')
+    .option('--format <name>', 'peft | merged | onnx | gguf | merged-gguf', 'peft')
     .option('--dtype <name>', 'of what is merged: f32 | f16 | bf16; default: f32')
     .option('--state <dir>', 'state folder of the peer; default: the only *.lorikeet here')
     .option('--adapter <dir>', 'instead of a state: an adapter folder, also one that PEFT has made')

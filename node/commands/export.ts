@@ -6,6 +6,7 @@ import { UserError } from '../errors.ts';
 import type { Facts, Format } from '../export/card.ts';
 import { writeGgufAdapter, writeMergedGguf } from '../export/gguf.ts';
 import { writeMerged } from '../export/merged.ts';
+import { writeOnnx } from '../export/onnx.ts';
 import { readResult } from '../export/result.ts';
 import { openFolderFor, type Subject } from '../export/subject.ts';
 import { WIDTHS, type Width } from '../formats/narrow.ts';
@@ -19,6 +20,7 @@ type Write = (out: string, subject: Subject, options: { width: Width }) => Promi
 const FORMATS: Readonly<Record<Format, { said: string; write: Write; widths?: true }>> = {
   peft: { said: "in PEFT's format", write: writeSubject },
   merged: { said: 'merged into a copy of its base, for transformers', write: writeMerged, widths: true },
+  onnx: { said: 'merged into its base as ONNX, for transformers.js and onnxruntime', write: writeOnnx },
   gguf: { said: "adapter.gguf for llama.cpp, to be used with the base's GGUF file", write: writeGgufAdapter },
   'merged-gguf': {
     said: "model.gguf for llama.cpp and Ollama, merged into a copy of the base's",

@@ -28,7 +28,7 @@ export interface Scores {
   readonly swarm: number | null;
 }
 
-export type Format = 'peft' | 'merged' | 'gguf' | 'merged-gguf';
+export type Format = 'peft' | 'merged' | 'onnx' | 'gguf' | 'merged-gguf';
 
 export interface CardOptions {
   readonly format: Format;
@@ -87,6 +87,7 @@ const PROJECT =
 const TITLES: Readonly<Record<Format, string>> = {
   peft: 'A LoRA adapter',
   merged: 'A LoRA adapter, merged into a copy',
+  onnx: 'A LoRA adapter, merged into a copy as ONNX,',
   gguf: 'A LoRA adapter for llama.cpp',
   'merged-gguf': 'A LoRA adapter, merged into a copy',
 };
@@ -94,7 +95,13 @@ const TITLES: Readonly<Record<Format, string>> = {
 /** What the Hub reads of a card. */
 function frontMatter({ format, base, license, isCausal }: CardOptions): string[] {
   const isName = isOfHub(base);
-  const library = { peft: 'peft', merged: 'transformers', gguf: 'gguf', 'merged-gguf': 'gguf' }[format];
+  const library = {
+    peft: 'peft',
+    merged: 'transformers',
+    onnx: 'transformers.js',
+    gguf: 'gguf',
+    'merged-gguf': 'gguf',
+  }[format];
   return [
     '---',
     `library_name: ${library}`,
@@ -163,6 +170,15 @@ const LOADING: Readonly<Record<Format, (options: CardOptions) => string[]>> = {
       'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
     );
   },
+  onnx: ({ isCausal }) => [
+    'With transformers.js (Optimum and onnxruntime load `onnx/model.onnx` as well):',
+    '',
+    ...block(
+      'js',
+      "import { pipeline } from '@huggingface/transformers';",
+      `const ${isCausal ? 'write' : 'fill'} = await pipeline('${isCausal ? 'text-generation' : 'fill-mask'}', 'FOLDER', { dtype: 'fp32' });`,
+    ),
+  ],
   gguf: () => [
     'With a GGUF file of the base, in any quantisation:',
     '',

@@ -19,8 +19,12 @@ const FRACTIONS = [
  */
 const MARK = 'number as written: ';
 
-/** Its text. */
-export function configText({ path, config: made }: Checkpoint, width: Width): string {
+/** Its text, with other fields beside the base's own. */
+export function configText(
+  { path, config: made }: Checkpoint,
+  width: Width,
+  beside: Readonly<Record<string, unknown>> = {},
+): string {
   const file = join(path, 'config.json');
   const config = existsSync(file) ? marked(readFileSync(file, 'utf8')) : (pointed(made) as Record<string, unknown>);
   // Where the base lay is private, and what made it a class of its own is left behind.
@@ -30,6 +34,7 @@ export function configText({ path, config: made }: Checkpoint, width: Width): st
     ...rest,
     ...(found ? { architectures: [found.name] } : {}),
     dtype: DTYPES[width],
+    ...beside,
     // What transformers 4 reads.
     ...(older === undefined ? {} : { torch_dtype: DTYPES[width] }),
   };

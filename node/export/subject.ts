@@ -45,6 +45,7 @@ const FOREIGN: Readonly<Record<Format, RegExp>> = {
   peft: /^(config\.json|tokenizer.*|model.*\.safetensors|.*\.gguf)$/,
   // transformers puts an adapter that it finds onto the model.
   merged: /^(adapter_.*|config\.json|model.*\.safetensors.*|.*\.gguf)$/,
+  onnx: /^(adapter_.*|config\.json|model.*\.safetensors.*|.*\.gguf)$/,
   gguf: /^(adapter_config\.json|config\.json|.*\.safetensors)$/,
   'merged-gguf': /^(adapter_config\.json|config\.json|.*\.safetensors)$/,
 };

@@ -8,6 +8,7 @@ import {
   GraphError,
   int64s,
   type Shape as Sizes,
+  scalar,
   type Value,
 } from './graph.ts';
 import { broadcast, product, sameShape } from './shape.ts';
@@ -189,6 +190,13 @@ export function Split(g: Graph, x: Value, sizes: readonly number[], axis: number
   if (sizes.length === 1) return [x];
   const results = sizes.map((size) => ({ dtype: x.dtype, shape: x.shape.map((dim, i) => (i === axis ? size : dim)) }));
   return emit(g, 'Split', [x, int64s(g, sizes)], { axis }, results);
+}
+
+/** The whole numbers from `start` up to `limit`, int64 scalars: [size]. */
+export function Range(g: Graph, start: Value, limit: Value, size: Dim): Value {
+  if (start.dtype !== 'int64' || limit.dtype !== 'int64' || start.shape.length + limit.shape.length > 0)
+    throw new GraphError('Range', 'wanted two int64 scalars', [start, limit]);
+  return one(g, 'Range', [start, limit, scalar(g, 1, 'int64')], {}, 'int64', [size]);
 }
 
 /** Rows of `data` [V, ...] by int64 `indices` (axis 0). */

@@ -44,7 +44,9 @@ export type Scored =
   /** [B, M, T] float32: one-hot rows, so no scatter is needed on the way back */
   | { readonly type: 'each'; readonly select: Value }
   /** [R] int64: places among the B*T tokens */
-  | { readonly type: 'list'; readonly rows: Value };
+  | { readonly type: 'list'; readonly rows: Value }
+  /** Every token: [B*T] */
+  | { readonly type: 'all' };
 
 /** Keys and values of a layer, [B, tokens, heads of keys, width] each, turned to their positions already. */
 export interface KeysAndValues {
@@ -66,6 +68,8 @@ export interface ModelInputs {
   /** [B, T] int64: which text of its row a token belongs to, and sees; null: every row holds one */
   readonly segmentIds: Value | null;
   readonly scored: Scored;
+  /** [B, T] int64: which of two texts a token is of, where the model tells them apart; else all are of the first */
+  readonly typeIds?: Value;
   /** What a layer attends to, of what its tokens give: for keys that are kept from before. */
   readonly extend?: (layer: number, own: KeysAndValues) => KeysAndValues;
 }

@@ -268,14 +268,15 @@ function trunk(c: Encoder, w: Weights, inputs: ModelInputs): Value {
   return checkpoint(g, x);
 }
 
-function embed(c: Encoder, w: Weights, { inputIds, positionIds }: ModelInputs): Value {
+function embed(c: Encoder, w: Weights, { inputIds, positionIds, typeIds }: ModelInputs): Value {
   const g = w.graph;
   const { embeddings, types } = c.names;
   const from = c.firstPosition;
   const places = from === 0 ? positionIds : op.Add(g, positionIds, scalar(g, from, 'int64'));
   const positions = op.Gather(g, w.parameter(`${embeddings}.position_embeddings.weight`), places);
-  // Every token is of type 0, as a [1] vector of ids.
-  const type = types === null ? null : op.Gather(g, w.parameter(types), op.Unsqueeze(g, scalar(g, 0, 'int64'), [0]));
+  // Every token is of type 0 unless told, as a [1] vector of ids.
+  const ids = typeIds ?? op.Unsqueeze(g, scalar(g, 0, 'int64'), [0]);
+  const type = types === null ? null : op.Gather(g, w.parameter(types), ids);
   const others = type ? op.Add(g, positions, type) : positions;
   const sum = op.Add(g, op.Gather(g, w.parameter(`${embeddings}.word_embeddings.weight`), inputIds), others);
   return layerNorm(w, `${embeddings}.LayerNorm`, sum, c.epsilon);

@@ -47,6 +47,7 @@ function geluTanh(g: Graph, x: Value): Value {
 
 /** The scored rows of x [B*T, width]: [B*M, width], or [R, width]. */
 function pickRows(g: Graph, { scored }: ModelInputs, x: Value): Value {
+  if (scored.type === 'all') return x;
   if (scored.type === 'list') return op.Gather(g, x, scored.rows);
   const width = x.shape[1]!;
   const picked = op.MatMul(g, scored.select, op.Reshape(g, x, [SIZES.batch, SIZES.tokens, width]));
@@ -81,7 +82,7 @@ export function narrowing(g: Graph, inputs: ModelInputs, isLast: boolean): Narro
   const pick = (x: Value): Value => pickRows(g, inputs, x);
   const all = { queries: same, bias: same, positions: same, length: SIZES.tokens };
   if (!isLast) return { ...all, rows: same };
-  if (scored.type === 'list') return { ...all, rows: pick };
+  if (scored.type !== 'each') return { ...all, rows: pick };
   const { select } = scored;
   return {
     queries: pick,

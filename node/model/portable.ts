@@ -33,7 +33,8 @@ function maskedInputs(g: Graph, base: PlacedModel): ModelInputs {
   const mask = input(g, 'attention_mask', 'int64', [batch, tokens]);
   const places = op.Range(g, scalar(g, 0, 'int64'), sizeOf(g, ids, 1), tokens);
   const index = op.Cast(g, places, 'float32');
-  const hasTypes = base.architecture.parameters.some(({ name }) => name.endsWith('token_type_embeddings.weight'));
+  // RoBERTa has a table of types, but its tokenizer tells of none.
+  const hasTypes = base.architecture.parameters.some(({ name }) => name.startsWith('bert.embeddings.token_type'));
   return {
     inputIds: ids,
     positionIds: op.Unsqueeze(g, places, [0]),
