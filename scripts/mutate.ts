@@ -12,7 +12,8 @@ import { READERS } from './mutate/readers.ts';
 
 const USAGE: Usage = {
   name: 'mutate',
-  about: `Feeds the readers (${Object.keys(READERS).join(', ')}) files with bytes and values changed, each in a process of its own; every one must be read, or refused by a typed error of one line, within 64 MB of extra memory.`,
+  about: `Feeds readers files with bytes and values changed, each reader in a process of its own: each file must be read,
+or refused by a typed error of one line, within 64 MB of extra memory. READER: ${Object.keys(READERS).join(', ')}.`,
   positionals: '[READER...]',
   options: {
     count: { value: 'N', about: 'files for each reader (100000)' },
