@@ -12,8 +12,9 @@ import { READERS } from './mutate/readers.ts';
 
 const USAGE: Usage = {
   name: 'mutate',
-  about: `Feeds readers files with bytes and values changed, each reader in a process of its own: each file must be read,
-or refused by a typed error of one line, within 64 MB of extra memory. READER: ${Object.keys(READERS).join(', ')}.`,
+  about: `Feeds readers files with bytes and values changed, each reader in a process of its own: each file
+must be read, or refused by a typed error of one line, within 64 MB of extra memory.
+READER: ${Object.keys(READERS).join(', ')}.`,
   positionals: '[READER...]',
   options: {
     count: { value: 'N', about: 'files for each reader (100000)' },
