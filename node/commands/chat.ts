@@ -77,7 +77,10 @@ function fitting(
 async function eachLine(take: (line: string, signal: AbortSignal) => Promise<void>): Promise<void> {
   const terminal = process.stdin.isTTY === true;
   const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: '> ', terminal });
-  let answering: AbortController | null = null;
+  let [answering, isOpen] = [null as AbortController | null, true];
+  lines.on('close', () => {
+    isOpen = false;
+  });
   const interrupt = (): void => {
     if (answering) answering.abort();
     else lines.close();
@@ -96,7 +99,7 @@ async function eachLine(take: (line: string, signal: AbortSignal) => Promise<voi
       answering = new AbortController();
       await take(line.trim(), answering.signal);
       answering = null;
-      if (terminal) lines.prompt();
+      if (terminal && isOpen) lines.prompt();
     }
   } finally {
     process.off('SIGINT', interrupt);
