@@ -1,4 +1,5 @@
 /** @file The demo: real peers on this machine learn together from reviews each keeps to itself; then everything is compared. */
+
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,6 +9,7 @@ import type { RunSettings } from '../protocol/config.ts';
 import { disagreement, mean } from '../protocol/vector.ts';
 import { writeAdapter } from './adapter.ts';
 import { messageOf, UserError } from './errors.ts';
+import type { Width } from './formats/narrow.ts';
 import { generateKey } from './host.ts';
 import { type Participant, type ParticipantView, startParticipant } from './participant.ts';
 import { openStore } from './store.ts';
@@ -31,6 +33,7 @@ export interface DemoOptions {
   readonly out: string;
   readonly device: Device;
   readonly threads: number;
+  readonly basePrecision: Width;
   readonly signal: AbortSignal;
   readonly onPeers: (peers: readonly DemoPeer[], disagreement: number) => void;
   readonly onProgress: (label: string, done: number, total: number) => void;
@@ -100,6 +103,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     trainable: { type: 'lora', lora: bare.lora },
     device: options.device,
     threads: options.threads,
+    basePrecision: options.basePrecision,
   });
   try {
     if (trainer.notice) options.onNotice(trainer.notice);

@@ -9,7 +9,7 @@ const GROUPS: readonly [heading: string, names: string][] = [
   ['Run', 'peers rounds min-peers seed nonce config serve closing-rounds set shard seeds'],
   ['Network', 'host port announce schedule redraw edges degree codec latecomers'],
   ['Output', 'state out format report json follow verbose run until trace'],
-  ['Machine', 'fast device threads'],
+  ['Machine', 'fast device threads base-precision'],
   ['Training', 'local-steps batch-size learning-rate weight-decay clip-norm'],
   ['Adapter', 'rank alpha targets averaging local-rank alternate-rounds max-norm'],
   ['Soft labels', 'soft-labels temperature confidence-weight generation-rounds'],

@@ -9,6 +9,7 @@ import { withData } from './commands/dataflags.ts';
 import { DEMO_SETTINGS } from './commands/flags.ts';
 import { withModel, withSampling } from './commands/writingflags.ts';
 import { EXIT, messageOf, UserError } from './errors.ts';
+import { WIDTHS } from './formats/narrow.ts';
 import { shapeHelp } from './help.ts';
 import { nearest } from './nearest.ts';
 import { packageVersion } from './package.ts';
@@ -67,7 +68,12 @@ function isTaskSetting(name: string): boolean {
 function withDevice(command: Command): Command {
   return command
     .option('--device <name>', `where to compute: ${DEVICES.join(' | ')}`, 'auto')
-    .option('--threads <count>', 'threads of one operator; 0: one a core', '0');
+    .option('--threads <count>', 'threads of one operator; 0: one a core', '0')
+    .option(
+      '--base-precision <width>',
+      `what the base's matrices are kept in here, and widened from as they are used: ${WIDTHS.join(' | ')}; 16 bits halve their memory`,
+      'f32',
+    );
 }
 
 function withMachine(command: Command): Command {

@@ -29,7 +29,7 @@ const USAGE: Usage = {
   options: {
     peers: { value: 'N', about: 'of swarm: how many peers (10)' },
     rounds: { value: 'N', about: 'of step, train and load: times each is measured (15)' },
-    shape: { value: 'NAME', about: 'of step: one of small, minilm, base (all)' },
+    shape: { value: 'NAME', about: 'of step: small, minilm or base; of memory: a model (all)' },
     base: { value: 'MODEL', about: 'of generate: which model (one of random weights)' },
   },
   examples: ['step --shape small', 'swarm --peers 32', 'generate --base model.gguf'],
@@ -39,7 +39,7 @@ const USAGE: Usage = {
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
   peers: ['swarm'],
   rounds: ['step', 'train', 'load'],
-  shape: ['step'],
+  shape: ['step', 'memory'],
   base: ['generate'],
 };
 

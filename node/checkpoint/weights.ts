@@ -4,10 +4,11 @@
  */
 import { closeSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder, writeFileAtomic, writePiecesAtomic } from '../atomic.ts';
 import { messageOf, UserError } from '../errors.ts';
+import { narrow, type Width } from '../formats/narrow.ts';
 import type { Architecture } from '../model/architecture.ts';
 import type { WeightPlace } from '../model/base.ts';
 import { whileLocked } from './lock.ts';
@@ -15,24 +16,43 @@ import { stampOf } from './stamp.ts';
 import { type Checkpoint, piecesOf } from './stored.ts';
 
 export const WEIGHTS_FILE = 'weights.bin';
-/** The stamp that weights.bin had once it was whole. */
-const STAMP_FILE = 'weights.stamp';
 const ALIGNMENT = 64;
 /** A file that is changed later than this after another change has another time, on any disk that is likely to be fast. */
 const TICK_MS = 20;
 
 type Places = ReadonlyMap<string, WeightPlace>;
 
-/** Where each parameter is to stand, in bytes. */
-export function placesOf(architecture: Architecture): Map<string, WeightPlace> {
+/** Where each parameter is to stand, in bytes, matrices in the width given, vectors in float32. */
+export function placesOf(architecture: Architecture, width: Width = 'f32'): Map<string, WeightPlace> {
   const places = new Map<string, WeightPlace>();
   let offset = 0;
   for (const { name, shape } of architecture.parameters) {
-    const byteLength = 4 * shape.reduce((a, b) => a * b, 1);
-    places.set(name, { shape, offset, byteLength });
+    const dtype = shape.length === 1 ? undefined : DTYPES[width];
+    const byteLength = (dtype ? 2 : 4) * shape.reduce((a, b) => a * b, 1);
+    places.set(name, { shape, offset, byteLength, ...(dtype ? { dtype } : {}) });
     offset += aligned(byteLength);
   }
   return places;
+}
+
+const DTYPES = { f32: undefined, f16: 'float16', bf16: 'bfloat16' } as const;
+
+/** The file of the weights in a width. */
+export function weightsFile(width: Width): string {
+  return width === 'f32' ? WEIGHTS_FILE : `weights-${width}.bin`;
+}
+
+/** The stamp that a file of weights had once it was whole. */
+function stampFile(file: string): string {
+  return file.replace(/\.bin$/, '.stamp');
+}
+
+/** A piece of a parameter as it is stored. Throws a UserError where float16 cannot hold it. */
+function storedBytes({ path }: Checkpoint, piece: Float32Array, { dtype }: WeightPlace): Uint8Array {
+  if (!dtype) return new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
+  if (dtype === 'float16' && piece.some((x) => Math.abs(x) >= 65_520))
+    throw new UserError('usage', `--base-precision f16: ${path} holds numbers beyond 65,504; wanted bf16 or f32`);
+  return narrow(piece, dtype === 'float16' ? 'f16' : 'bf16');
 }
 
 function aligned(bytes: number): number {
@@ -48,50 +68,52 @@ function sizeOf(places: Places): number {
  * Writes weights.bin unless it holds, number by number, what the base does. One process writes, others wait for it. Throws a
  * UserError where the base or the disk fails.
  */
-export async function writeWeights(cache: string, checkpoint: Checkpoint, places: Places): Promise<void> {
-  const path = join(cache, WEIGHTS_FILE);
-  if (isStamped(cache)) return;
+export async function writeWeights(path: string, checkpoint: Checkpoint, places: Places): Promise<void> {
+  const cache = dirname(path);
+  if (isStamped(path)) return;
   await storing(path, async () => {
     makeFolder(cache);
     await whileLocked(cache, {}, async () => {
-      if (isStamped(cache)) return;
+      if (isStamped(path)) return;
       if (!holds(path, checkpoint, places)) {
-        removeUnfinished(cache);
+        removeUnfinished(path);
         await writePiecesAtomic(path, (file) => writeAll(file, checkpoint, places));
       }
-      await stamp(cache);
+      await stamp(path);
     });
   });
 }
 
-function isStamped(cache: string): boolean {
-  const found = stampOf(join(cache, WEIGHTS_FILE));
+function isStamped(path: string): boolean {
+  const found = stampOf(path);
   try {
-    return found !== null && readFileSync(join(cache, STAMP_FILE), 'utf8') === found.text;
+    return found !== null && readFileSync(stampFile(path), 'utf8') === found.text;
   } catch {
     return false;
   }
 }
 
-async function stamp(cache: string): Promise<void> {
-  const found = stampOf(join(cache, WEIGHTS_FILE));
+async function stamp(path: string): Promise<void> {
+  const found = stampOf(path);
   if (!found) return;
   const ageMs = Date.now() - found.changedMs;
   if (ageMs < TICK_MS) await sleep(Math.min(TICK_MS, TICK_MS - ageMs));
-  await writeFileAtomic(join(cache, STAMP_FILE), found.text);
+  await writeFileAtomic(stampFile(path), found.text);
 }
 
 /** What processes left that were ended while they wrote; nobody else writes now. */
-function removeUnfinished(cache: string): void {
+function removeUnfinished(path: string): void {
+  const cache = dirname(path);
   for (const name of readdirSync(cache))
-    if (name.startsWith(WEIGHTS_FILE) && name.endsWith('.tmp')) rmSync(join(cache, name), { force: true });
+    if (name.startsWith(basename(path)) && name.endsWith('.tmp')) rmSync(join(cache, name), { force: true });
 }
 
 async function writeAll(file: FileHandle, checkpoint: Checkpoint, places: Places): Promise<void> {
   for (const [name, tensor] of checkpoint.tensors) {
-    let at = places.get(name)!.offset;
+    const place = places.get(name)!;
+    let at = place.offset;
     for (const piece of piecesOf(checkpoint, name, tensor)) {
-      const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
+      const bytes = storedBytes(checkpoint, piece, place);
       for (let done = 0; done < bytes.length; )
         done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
       at += bytes.length;
@@ -112,11 +134,13 @@ function holds(path: string, checkpoint: Checkpoint, places: Places): boolean {
   }
   try {
     for (const [name, tensor] of checkpoint.tensors) {
-      let at = places.get(name)!.offset;
+      const place = places.get(name)!;
+      let at = place.offset;
       for (const piece of piecesOf(checkpoint, name, tensor)) {
-        const found = Buffer.alloc(piece.byteLength);
+        const wanted = storedBytes(checkpoint, piece, place);
+        const found = Buffer.alloc(wanted.length);
         if (readSync(file, found, 0, found.length, at) !== found.length) return false;
-        if (!found.equals(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength))) return false;
+        if (!found.equals(wanted)) return false;
         at += found.length;
       }
     }

@@ -1,5 +1,6 @@
 /** @file Reads the flags commands share, and turns Ctrl-C into an AbortSignal. */
 import { UserError } from '../errors.ts';
+import { WIDTHS, type Width } from '../formats/narrow.ts';
 import { onPipeClosed } from '../pipes.ts';
 import { DEVICES, type Device } from '../train/session.ts';
 
@@ -20,11 +21,17 @@ export function integerFlag(flags: Flags, name: string, min: number, max: number
   return value;
 }
 
-export function deviceFlags(flags: Flags): { device: Device; threads: number } {
+export function deviceFlags(flags: Flags): { device: Device; threads: number; basePrecision: Width } {
   const device = DEVICES.find((name) => name === flags.device);
   if (!device)
     throw new UserError('usage', `--device: got ${JSON.stringify(flags.device)}; wanted ${DEVICES.join(' | ')}`);
-  return { device, threads: integerFlag(flags, 'threads', 0, 1024) };
+  const basePrecision = WIDTHS.find((width) => width === (flags.basePrecision ?? 'f32'));
+  if (!basePrecision)
+    throw new UserError(
+      'usage',
+      `--base-precision: got ${JSON.stringify(flags.basePrecision)}; wanted ${WIDTHS.join(' | ')}`,
+    );
+  return { device, threads: integerFlag(flags, 'threads', 0, 1024), basePrecision };
 }
 
 /** What asks a process to end. */

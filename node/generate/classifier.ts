@@ -1,6 +1,8 @@
 /** @file Classes of texts with how sure the model is of each: as an adapter was trained, or a base through a prompt. */
+
 import { readAdapter } from '../adapter.ts';
 import { UserError } from '../errors.ts';
+import type { Width } from '../formats/narrow.ts';
 import type { Example } from '../train/data.ts';
 import { encodeTexts } from '../train/learner.ts';
 import { type ClassRun, checkSettings, openRun } from '../train/run.ts';
@@ -15,6 +17,7 @@ export interface ClassifierOptions {
   readonly given: Readonly<Record<string, unknown>>;
   readonly device: Device;
   readonly threads: number;
+  readonly basePrecision?: Width;
 }
 
 export interface Prediction {
@@ -48,7 +51,7 @@ export interface Progress {
 export const MIN_CALIBRATION = 50;
 
 /** Opens base, adapter and task. Throws a UserError on what cannot be read. */
-export async function openClassifier({ adapter, given, device, threads }: ClassifierOptions): Promise<Classifier> {
+export async function openClassifier({ adapter, given, ...machine }: ClassifierOptions): Promise<Classifier> {
   const { run, vector, notes } = adapter === null ? await baseAlone(given) : await readAdapter(adapter, given);
   if (run.objective !== 'classify')
     throw new UserError(
@@ -57,7 +60,7 @@ export async function openClassifier({ adapter, given, device, threads }: Classi
     );
   const { task, labels } = run;
   const trainable = { type: 'lora', lora: run.lora } as const;
-  const trainer = await createTrainer({ base: run.settings.base, trainable, device, threads });
+  const trainer = await createTrainer({ base: run.settings.base, trainable, ...machine });
   let temperature: number | null = null;
   const score = async (texts: readonly string[], progress: Progress = {}) => {
     const sequences = await encodeTexts(task, texts);

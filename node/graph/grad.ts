@@ -190,15 +190,20 @@ function matMulGradient(g: Graph, a: Value, b: Value, d: Value): [Value, Value] 
 
 /** Y = alpha op(A) op(B) + beta C. */
 function gemmGradient(g: Graph, node: Node, d: Value): (Value | null)[] {
-  const [a, b, c] = node.inputs as [Value, Value, Value | undefined];
+  const [a, wide, c] = node.inputs as [Value, Value, Value | undefined];
+  // Widened again, rather than held from the forward pass.
+  const b = op.storedAs(wide);
   const number = (name: string): number => (node.attributes[name] as { float: number } | undefined)?.float ?? 1;
   const [transA, transB, alpha] = [node.attributes.transA === 1, node.attributes.transB === 1, number('alpha')];
   const da = transA
-    ? op.Gemm(g, b, d, null, { alpha, transA: transB, transB: true })
+    ? op.Gemm(g, wide, d, null, { alpha, transA: transB, transB: true })
     : op.Gemm(g, d, b, null, { alpha, transB: !transB });
-  const db = transB
-    ? op.Gemm(g, d, a, null, { alpha, transA: true, transB: transA })
-    : op.Gemm(g, a, d, null, { alpha, transA: !transA });
+  const db =
+    b !== wide
+      ? null
+      : transB
+        ? op.Gemm(g, d, a, null, { alpha, transA: true, transB: transA })
+        : op.Gemm(g, a, d, null, { alpha, transA: !transA });
   if (!c) return [da, db];
   const beta = number('beta');
   return [da, db, beta === 1 ? d : op.Mul(g, d, scalar(g, beta, d.dtype))];

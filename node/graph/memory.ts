@@ -2,7 +2,15 @@
 import type { DType, Graph, Value } from './graph.ts';
 import { evaluateDim } from './shape.ts';
 
-const BYTES: Readonly<Record<DType, number>> = { float32: 4, float64: 8, int64: 8, bool: 1, uint8: 1 };
+const BYTES: Readonly<Record<DType, number>> = {
+  float32: 4,
+  float64: 8,
+  float16: 2,
+  bfloat16: 2,
+  int64: 8,
+  bool: 1,
+  uint8: 1,
+};
 /** What they give lies where their first input does. */
 const VIEWS = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Identity']);
 

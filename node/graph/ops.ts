@@ -75,8 +75,9 @@ export interface GemmOptions {
   transB?: boolean;
 }
 
-/** alpha op(A) op(B) + beta C for matrices; C broadcasts to [M, N]. */
-export function Gemm(g: Graph, a: Value, b: Value, c: Value | null, options: GemmOptions = {}): Value {
+/** alpha op(A) op(B) + beta C for matrices; C broadcasts to [M, N]. B may be stored in 16 bits. */
+export function Gemm(g: Graph, a: Value, stored: Value, c: Value | null, options: GemmOptions = {}): Value {
+  const b = isHalf(stored) && !isHalf(a) ? widen(g, stored, a) : stored;
   const operands = c ? [a, b, c] : [a, b];
   if (a.shape.length !== 2 || b.shape.length !== 2) throw new GraphError('Gemm', 'operands must be matrices', operands);
   const [m, k] = options.transA ? [a.shape[1]!, a.shape[0]!] : [a.shape[0]!, a.shape[1]!];
@@ -90,6 +91,28 @@ export function Gemm(g: Graph, a: Value, b: Value, c: Value | null, options: Gem
   if (options.transA) attributes.transA = 1;
   if (options.transB) attributes.transB = 1;
   return one(g, 'Gemm', operands, attributes, a.dtype, shape);
+}
+
+/** Whether a value is stored in 16 bits. */
+function isHalf({ dtype }: Value): boolean {
+  return dtype === 'float16' || dtype === 'bfloat16';
+}
+
+/**
+ * A stored matrix in the type of x, but not before x is there: it passes through a reshape to its own sizes, to which is added
+ * what x's first size differs from itself. Else onnxruntime would widen all weights as it loads them, and hold them.
+ */
+function widen(g: Graph, stored: Value, x: Value): Value {
+  const size = Shape(g, x, 0, 1);
+  const sizes = Add(g, int64s(g, stored.shape as number[]), Sub(g, size, size));
+  const later = one(g, 'Reshape', [stored, sizes], {}, stored.dtype, stored.shape);
+  return Cast(g, later, x.dtype);
+}
+
+/** What `widen` was given for a value that it made; other values are themselves. */
+export function storedAs(x: Value): Value {
+  const stored = x.producer?.op === 'Cast' ? x.producer.inputs[0]!.producer?.inputs[0] : undefined;
+  return stored && stored.producer === null && isHalf(stored) ? stored : x;
 }
 
 // ---- movement
@@ -199,10 +222,11 @@ export function Range(g: Graph, start: Value, limit: Value, size: Dim): Value {
   return one(g, 'Range', [start, limit, scalar(g, 1, 'int64')], {}, 'int64', [size]);
 }
 
-/** Rows of `data` [V, ...] by int64 `indices` (axis 0). */
+/** Rows of `data` [V, ...] by int64 `indices` (axis 0); of data stored in 16 bits as float32. */
 export function Gather(g: Graph, data: Value, indices: Value): Value {
   if (indices.dtype !== 'int64') throw new GraphError('Gather', 'indices must be int64', [data, indices]);
-  return one(g, 'Gather', [data, indices], { axis: 0 }, data.dtype, [...indices.shape, ...data.shape.slice(1)]);
+  const rows = one(g, 'Gather', [data, indices], { axis: 0 }, data.dtype, [...indices.shape, ...data.shape.slice(1)]);
+  return isHalf(data) ? Cast(g, rows, 'float32') : rows;
 }
 
 /** Adds `updates` [N, ...] into `data` [V, ...] at rows `indices` [N, 1]. */
@@ -247,7 +271,15 @@ export function LayerNormalization(
 // ---- helpers
 
 /** ONNX TensorProto.DataType. */
-export const ELEMENT_TYPE: Record<DType, number> = { float32: 1, uint8: 2, int64: 7, bool: 9, float64: 11 };
+export const ELEMENT_TYPE: Record<DType, number> = {
+  float32: 1,
+  uint8: 2,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  bfloat16: 16,
+};
 
 function one(
   g: Graph,

@@ -6,6 +6,8 @@ export interface WeightPlace {
   readonly shape: readonly number[];
   readonly offset: number;
   readonly byteLength: number;
+  /** As it is stored; float32 where not said. */
+  readonly dtype?: 'float16' | 'bfloat16';
 }
 
 export interface PlacedModel {

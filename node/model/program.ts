@@ -219,7 +219,8 @@ function reachWeights(
   const parameter = (name: string): Value => {
     const place = base.places.get(name)!;
     const mine = trained.get(name);
-    const make = (): Value => (mine ? op.Reshape(g, mine.piece, place.shape) : external(g, name, place.shape, place));
+    const make = (): Value =>
+      mine ? op.Reshape(g, mine.piece, place.shape) : external(g, name, place.shape, place, place.dtype);
     const value = known.get(name) ?? make();
     known.set(name, value);
     return value;
@@ -232,11 +233,11 @@ function reachWeights(
     graph: g,
     parameter,
     rows: (name, from, to) => {
-      const { shape, offset, byteLength } = base.places.get(name)!;
+      const { shape, offset, byteLength, dtype } = base.places.get(name)!;
       if (trained.has(name)) return null;
       const row = byteLength / shape[0]!;
       const place = { offset: offset + from * row, byteLength: (to - from) * row };
-      return external(g, `${name}[${from}:${to}]`, [to - from, ...shape.slice(1)], place);
+      return external(g, `${name}[${from}:${to}]`, [to - from, ...shape.slice(1)], place, dtype);
     },
     linear: (x, module, scale = 1) => {
       const { hasBias, isTransposed = false } = linears.get(module)!;

@@ -1,8 +1,8 @@
 /** @file Runs the model's graphs on a device: scores batches and takes training steps. Lives in the worker thread. */
 
 import { type Base, cacheGraph, openBase } from '../checkpoint/base.ts';
-import { WEIGHTS_FILE } from '../checkpoint/weights.ts';
 import { UserError } from '../errors.ts';
+import type { Width } from '../formats/narrow.ts';
 import type { Graph } from '../graph/graph.ts';
 import { peakBytes } from '../graph/memory.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
@@ -37,6 +37,8 @@ export interface EngineOptions {
   readonly device: Device;
   /** 0: one a core. */
   readonly threads: number;
+  /** What the frozen matrices are kept in, and widened from as they are used; float32 where not said. */
+  readonly basePrecision?: Width;
   /** Where to write which back end ran each node of the graphs, as the engine is released. */
   readonly profile?: string;
   /** Whether layers are computed again for their gradients, which takes less memory and more time; by a batch's size where not said. */
@@ -89,7 +91,7 @@ const STATE = ['vector_next', 'first_moment_next', 'second_moment_next'];
 
 /** Opens the base and its sessions (each when first needed). Throws a UserError if the device named cannot start. */
 export async function createEngine(options: EngineOptions, isCancelled: () => boolean = () => false): Promise<Engine> {
-  const base = await openBase(options.base);
+  const base = await openBase(options.base, options.basePrecision);
   const started = await startDevice(base, options);
   const sessions: Partial<Record<Program, Session>> = { 'score labels': started.session };
   const sessionOf = async (program: Program): Promise<Session> => {
@@ -195,7 +197,7 @@ async function open(
   program: Program,
   device: Exclude<Device, 'auto'>,
 ): Promise<Session> {
-  const path = await cacheGraph(base, encodeOnnx(graphOf(base, options.trainable, program), WEIGHTS_FILE));
+  const path = await cacheGraph(base, encodeOnnx(graphOf(base, options.trainable, program), base.weights));
   return openSession(path, device, {
     threads: options.threads,
     ...(options.profile ? { profile: `${options.profile}-${program.split(' ')[0]}` } : {}),

@@ -85,6 +85,8 @@ export async function openSession(
   const sessionOptions: ort.InferenceSession.SessionOptions = {
     executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
     logSeverityLevel: 3,
+    // One block planned for a whole run is kept beside what the arena holds: half as much again, or more.
+    enableMemPattern: false,
     ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
     ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
     extra: { session: { ...NO_SPINNING, ...(options.prepack ? {} : { disable_prepacking: '1' }) } },

@@ -15,11 +15,12 @@ interface Options {
   readonly steps: number;
   readonly targets: string;
   readonly recompute?: boolean;
+  readonly basePrecision?: 'f16';
 }
 
 async function main({ folder, batch, tokens, steps, targets, ...options }: Options): Promise<void> {
   const trainable: Trainable = { type: 'lora', lora: { rank: 8, alpha: 16, targets } };
-  const base = await openBase(folder);
+  const base = await openBase(folder, options.basePrecision);
   await base.expand();
   const opened = resident();
   if (steps === 0) return console.log(JSON.stringify(opened));

@@ -3,9 +3,10 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { UserError } from '../../node/errors.ts';
 import { makeArchitecture } from '../../node/model/config.ts';
 import { createPrng } from '../../protocol/prng.ts';
-import { machine } from './measure.ts';
+import { type BenchOptions, machine } from './measure.ts';
 
 interface Shape {
   readonly config: Readonly<Record<string, unknown>>;
@@ -70,7 +71,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     limitGigabytes: 5,
   },
   'Qwen2.5-0.5B': { config: QWEN, batch: 4, tokens: 256, limitGigabytes: 8 },
-  'Qwen2.5-0.5B, a head of its own': {
+  'Qwen2.5-0.5B-untied': {
     config: { ...QWEN, tie_word_embeddings: false },
     batch: 4,
     tokens: 256,
@@ -78,27 +79,34 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   },
 };
 
+/** Of each the first is not timed. */
+const STEPS = 3;
+
 /** What is measured of each: the layers held, or computed again. */
-const WAYS: Readonly<Record<string, { readonly recompute?: boolean; readonly targets: string }>> = {
+const WAYS: Readonly<
+  Record<string, { readonly recompute?: boolean; readonly basePrecision?: 'f16'; readonly targets: string }>
+> = {
   chosen: { targets: 'q_proj,v_proj' },
   'layers held': { targets: 'q_proj,v_proj', recompute: false },
   'layers computed again': { targets: 'q_proj,v_proj', recompute: true },
+  'chosen, the base in f16': { targets: 'q_proj,v_proj', basePrecision: 'f16' },
   'chosen, adapters on all': { targets: 'all' },
 };
 
-/** Megabytes and milliseconds of each shape, each in a process of its own; `LORIKEET_BENCH` names one shape. */
-export async function benchMemory(workspace: string): Promise<unknown> {
-  const only = process.env.LORIKEET_BENCH;
+/** Megabytes and milliseconds of each shape, or of the one named, each in a process of its own. Throws a UserError on another. */
+export async function benchMemory(workspace: string, { shape: only }: BenchOptions): Promise<unknown> {
+  if (only !== undefined && !Object.hasOwn(SHAPES, only))
+    throw new UserError('usage', `--shape: got ${only}; wanted one of ${Object.keys(SHAPES).join(', ')}`);
   const results: Record<string, unknown> = {};
   for (const [name, shape] of Object.entries(SHAPES)) {
-    if (only && only !== name) continue;
+    if (only !== undefined && only !== name) continue;
     const folder = join(workspace, 'model');
     const parameters = writeRandomModel(folder, shape.config);
     const { batch, tokens, limitGigabytes } = shape;
     const first = await measure({ folder, batch, tokens, steps: 0, targets: 'q_proj' });
     const ways: Record<string, unknown> = {};
     for (const [way, options] of Object.entries(WAYS))
-      ways[way] = await measure({ folder, batch, tokens, steps: 3, ...options });
+      ways[way] = await measure({ folder, batch, tokens, steps: STEPS, ...options });
     results[name] = { parameters, batch, tokens, limitGigabytes, 'opened for the first time': first, ...ways };
     rmSync(workspace, { recursive: true });
     mkdirSync(workspace);
