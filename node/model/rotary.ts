@@ -60,7 +60,13 @@ function scalingOf(reader: ConfigReader, scaling: Scaling): (frequency: number) 
       ? value
       : reader.fail(`${name} of the rotary scaling is ${shown(value)}; wanted a positive number`);
   };
-  const known = ['rope_type', 'type', 'rope_theta', 'partial_rotary_factor', ...(FIELDS[String(kind)] ?? [])];
+  const known = [
+    'rope_type',
+    'type',
+    'rope_theta',
+    'partial_rotary_factor',
+    ...(Object.hasOwn(FIELDS, String(kind)) ? FIELDS[String(kind)]! : []),
+  ];
   const other = Object.keys(scaling).find((name) => !known.includes(name));
   if (other !== undefined || (scaling.partial_rotary_factor ?? 1) !== 1)
     reader.fail(`rotary field ${other ?? 'partial_rotary_factor'} is not known here and may change what is computed`);
