@@ -27,7 +27,7 @@ export interface Footprint {
 }
 
 /** A row of the embeddings brings the pages around it into memory. */
-const READ_AHEAD_BYTES = 65_536;
+const READ_AHEAD_BYTES = 524_288;
 /** Measured with a model of a few megabytes. */
 const PROGRAM_BYTES = 120e6;
 /**
@@ -83,19 +83,13 @@ function touchedBytes(graph: Graph, lookups: number): number {
   const readWhole = new Set<Value>();
   for (const { op, inputs } of graph.nodes)
     for (const [i, value] of inputs.entries()) if (op !== 'Gather' || i > 0) readWhole.add(value);
-  const places = [...graph.initializers].flatMap(([value, data]) =>
-    data.type === 'external' ? [{ value, begin: data.offset, end: data.offset + data.byteLength }] : [],
-  );
-  const whole = places.filter(({ value }) => readWhole.has(value));
-  let [bytes, at] = [0, 0];
-  // A head in pieces, and the embeddings it shares, lie over each other.
-  for (const { begin, end } of whole.sort((a, b) => a.begin - b.begin)) {
-    bytes += Math.max(0, end - Math.max(begin, at));
-    at = Math.max(at, end);
-  }
-  for (const { value, begin, end } of places) {
-    if (readWhole.has(value) || whole.some((other) => other.begin >= begin && other.end <= end)) continue;
-    bytes += Math.min(end - begin, lookups * Math.max((end - begin) / Number(value.shape[0]), READ_AHEAD_BYTES));
+  let bytes = 0;
+  // A head in pieces is mapped apart from the embeddings it shares.
+  for (const [value, data] of graph.initializers) {
+    if (data.type !== 'external') continue;
+    const row = data.byteLength / Number(value.shape[0]);
+    const looked = Math.min(data.byteLength, lookups * Math.max(row, READ_AHEAD_BYTES));
+    bytes += readWhole.has(value) ? data.byteLength : looked;
   }
   return bytes;
 }
