@@ -85,15 +85,14 @@ export function openData(path: string, options: DataOptions = {}): DataFile {
 
 function columnsOf(names: readonly string[], path: string, options: DataOptions): FormColumns {
   const { objective = 'classify', textColumn } = options;
-  const asClasses = (): FormColumns => ({ form: 'text', ...findColumns(names, path, options) });
-  if (objective === 'classify') return asClasses();
-  if (objective !== null) return findForm(names, path, textColumn);
-  const isWriting = names.some((name) => ['messages', 'completion'].includes(foldName(name)));
-  if (!isWriting) return asClasses();
+  if (objective !== 'classify' && objective !== null) return findForm(names, path, textColumn);
   try {
-    return asClasses();
-  } catch {
-    return findForm(names, path, textColumn);
+    return { form: 'text', ...findColumns(names, path, options) };
+  } catch (error) {
+    const isWriting = names.some((name) => ['messages', 'completion'].includes(foldName(name)));
+    if (!isWriting || !(error instanceof UserError)) throw error;
+    if (objective === null) return findForm(names, path, textColumn);
+    throw new UserError(error.mistake, `${error.message}; to learn to write as they do: --objective next-token`);
   }
 }
 

@@ -24,6 +24,7 @@ function file(name: string, ...rows: unknown[]): string {
   writeFileSync(path, rows.map((row) => (typeof row === 'string' ? row : JSON.stringify(row))).join('\n'));
   return path;
 }
+const pair2 = () => file('pair2.jsonl', { prompt: 'Q', completion: 'A' });
 const read = (path: string, options: DataOptions = OBJECTIVE) => openData(path, options);
 
 test('a file is read by its names: messages, else prompt and completion, else text; labels mean nothing', () => {
@@ -48,6 +49,10 @@ test('a file is read by its names: messages, else prompt and completion, else te
     ],
   );
   assert.throws(() => read(file('bare.txt', 'x'), { objective: 'classify' }), /unknown kind of file/);
+  assert.throws(
+    () => read(pair2(), { objective: 'classify' }),
+    /columns are prompt, completion; .*--objective next-token/,
+  );
   assert.throws(() => read(file('other.jsonl', { question: 'x' })), /:1: names are question; wanted text, or prompt/);
 });
 
