@@ -8,8 +8,8 @@ import { CODECS, type CodecName } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import { disagreement, mean } from '../protocol/vector.ts';
 import { writeAdapter } from './adapter.ts';
+import type { Precision } from './checkpoint/base.ts';
 import { messageOf, UserError } from './errors.ts';
-import type { Width } from './formats/narrow.ts';
 import { generateKey } from './host.ts';
 import { type Participant, type ParticipantView, startParticipant } from './participant.ts';
 import { openStore } from './store.ts';
@@ -33,7 +33,7 @@ export interface DemoOptions {
   readonly out: string;
   readonly device: Device;
   readonly threads: number;
-  readonly basePrecision: Width;
+  readonly basePrecision: Precision;
   readonly signal: AbortSignal;
   readonly onPeers: (peers: readonly DemoPeer[], disagreement: number) => void;
   readonly onProgress: (label: string, done: number, total: number) => void;

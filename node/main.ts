@@ -9,7 +9,6 @@ import { withData } from './commands/dataflags.ts';
 import { DEMO_SETTINGS } from './commands/flags.ts';
 import { withModel, withSampling } from './commands/writingflags.ts';
 import { EXIT, messageOf, UserError } from './errors.ts';
-import { WIDTHS } from './formats/narrow.ts';
 import { shapeHelp } from './help.ts';
 import { nearest } from './nearest.ts';
 import { packageVersion } from './package.ts';
@@ -71,7 +70,7 @@ function withDevice(command: Command): Command {
     .option('--threads <count>', 'threads of one operator; 0: one a core', '0')
     .option(
       '--base-precision <width>',
-      `what the base's matrices are kept in here, and widened from as they are used: ${WIDTHS.join(' | ')}; 16 bits halve their memory`,
+      "what the base's matrices are kept in here: f32 | f16 | bf16 (half the memory) | int8 (faster, less exact)",
       'f32',
     );
 }

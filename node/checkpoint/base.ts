@@ -6,10 +6,11 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic.ts';
-import type { Width } from '../formats/narrow.ts';
+import { WIDTHS } from '../formats/narrow.ts';
 import type { PlacedModel } from '../model/base.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { hashOfModel } from './hash.ts';
+import { INT8_FILE, int8PlacesOf, writeInt8 } from './int8.ts';
 import { basePath, cacheRoot } from './places.ts';
 import type { Checkpoint } from './stored.ts';
 import { placesOf, readWeights, storing, weightsFile, writeWeights } from './weights.ts';
@@ -32,21 +33,31 @@ export interface Base extends PlacedModel {
 /** Of weights.bin and of what is checked before it is written; another version's files lie elsewhere. */
 const LAYOUT = 3;
 
-/** Opens a base by name or path, its matrices to be mapped in the width given. Throws a UserError on anything missing, misnamed or misshapen. */
-export async function openBase(name: string, width: Width = 'f32'): Promise<Base> {
+/** What the frozen matrices of a base are kept in: a width, or 7 bits for the products with linear layers. */
+export const PRECISIONS = [...WIDTHS, 'int8'] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
+/** Opens a base by name or path, its matrices to be kept as given. Throws a UserError on anything missing, misnamed or misshapen. */
+export async function openBase(name: string, precision: Precision = 'f32'): Promise<Base> {
   const path = basePath(name);
   const checkpoint = openCheckpoint(path);
   const { architecture, config } = checkpoint;
   const sha256 = await hashOfModel(checkpoint);
+  const width = precision === 'int8' ? 'f32' : precision;
   const places = placesOf(architecture, width);
   const cache = join(cacheRoot(), `${sha256.slice(0, 32)}-${LAYOUT}`);
   const weights = weightsFile(width);
+  const int8 = precision === 'int8' ? { file: INT8_FILE, layers: int8PlacesOf(architecture) } : null;
+  const write = async (): Promise<void> => {
+    await writeWeights(join(cache, weights), checkpoint, places);
+    if (int8) await writeInt8(join(cache, weights), architecture, places);
+  };
   let expanded: Promise<void> | null = null;
   const expand = (): Promise<void> => {
-    expanded ??= writeWeights(join(cache, weights), checkpoint, places);
+    expanded ??= write();
     return expanded;
   };
-  return { path, config, architecture, sha256, cache, weights, places, expand };
+  return { path, config, architecture, sha256, cache, weights, places, int8, expand };
 }
 
 /** Every weight of the base as the one vector that full training trains. */

@@ -1,6 +1,7 @@
 /** @file Reads the flags commands share, and turns Ctrl-C into an AbortSignal. */
+
+import { PRECISIONS, type Precision } from '../checkpoint/base.ts';
 import { UserError } from '../errors.ts';
-import { WIDTHS, type Width } from '../formats/narrow.ts';
 import { onPipeClosed } from '../pipes.ts';
 import { DEVICES, type Device } from '../train/session.ts';
 
@@ -21,15 +22,15 @@ export function integerFlag(flags: Flags, name: string, min: number, max: number
   return value;
 }
 
-export function deviceFlags(flags: Flags): { device: Device; threads: number; basePrecision: Width } {
+export function deviceFlags(flags: Flags): { device: Device; threads: number; basePrecision: Precision } {
   const device = DEVICES.find((name) => name === flags.device);
   if (!device)
     throw new UserError('usage', `--device: got ${JSON.stringify(flags.device)}; wanted ${DEVICES.join(' | ')}`);
-  const basePrecision = WIDTHS.find((width) => width === (flags.basePrecision ?? 'f32'));
+  const basePrecision = PRECISIONS.find((one) => one === (flags.basePrecision ?? 'f32'));
   if (!basePrecision)
     throw new UserError(
       'usage',
-      `--base-precision: got ${JSON.stringify(flags.basePrecision)}; wanted ${WIDTHS.join(' | ')}`,
+      `--base-precision: got ${JSON.stringify(flags.basePrecision)}; wanted ${PRECISIONS.join(' | ')}`,
     );
   return { device, threads: integerFlag(flags, 'threads', 0, 1024), basePrecision };
 }

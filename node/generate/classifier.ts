@@ -1,8 +1,8 @@
 /** @file Classes of texts with how sure the model is of each: as an adapter was trained, or a base through a prompt. */
 
 import { readAdapter } from '../adapter.ts';
+import type { Precision } from '../checkpoint/base.ts';
 import { UserError } from '../errors.ts';
-import type { Width } from '../formats/narrow.ts';
 import type { Example } from '../train/data.ts';
 import { encodeTexts } from '../train/learner.ts';
 import { type ClassRun, checkSettings, openRun } from '../train/run.ts';
@@ -17,7 +17,7 @@ export interface ClassifierOptions {
   readonly given: Readonly<Record<string, unknown>>;
   readonly device: Device;
   readonly threads: number;
-  readonly basePrecision?: Width;
+  readonly basePrecision?: Precision;
 }
 
 export interface Prediction {

@@ -4,6 +4,7 @@
  */
 import { emit, type Graph, GraphError, type Node, scalar, type Value } from './graph.ts';
 import * as op from './ops.ts';
+import { INT8_PRODUCT, int8Gradient } from './quantised.ts';
 import { recomputing } from './recompute.ts';
 import { product, sameShape } from './shape.ts';
 
@@ -108,6 +109,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Gelu: unary(geluGradient),
   MatMul: (g, node, grads) => matMulGradient(g, node.inputs[0]!, node.inputs[1]!, first(grads)),
   Gemm: (g, node, grads) => gemmGradient(g, node, first(grads)),
+  [INT8_PRODUCT]: (g, node, grads) => [int8Gradient(g, node, first(grads)), null, null],
   /** Only `stopGradient` makes one. */
   Identity: () => [null],
   Transpose: unary((g, _x, y, d) => {

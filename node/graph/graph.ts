@@ -1,7 +1,7 @@
 /** @file A typed graph record: values with shapes, nodes in topological order, nothing else. The text print is stable. */
 
 /** Weights may be stored in 16 bits or 8; what is computed is not. */
-export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int64' | 'uint8' | 'bool';
+export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int64' | 'int8' | 'uint8' | 'bool';
 
 /** A size: a number, or a product of named sizes such as `B` or `B*T`, bound when the session runs. */
 export type Dim = number | string;

@@ -9,6 +9,7 @@ const BYTES: Readonly<Record<DType, number>> = {
   bfloat16: 2,
   int64: 8,
   bool: 1,
+  int8: 1,
   uint8: 1,
 };
 /** What they give lies where their first input does. */

@@ -274,6 +274,7 @@ export function LayerNormalization(
 export const ELEMENT_TYPE: Record<DType, number> = {
   float32: 1,
   uint8: 2,
+  int8: 3,
   int64: 7,
   bool: 9,
   float16: 10,

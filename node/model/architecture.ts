@@ -95,6 +95,9 @@ export interface Head {
   readonly cap: number | null;
 }
 
+/** Another way to multiply with a matrix of the base: x W^T, or null where it has none for this one. */
+export type Product = (g: Graph, x: Value, name: string) => Value | null;
+
 export interface Architecture {
   /** What it computes, as a text; see `fingerprintOf`. */
   readonly fingerprint: string;

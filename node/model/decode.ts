@@ -4,11 +4,11 @@
  */
 import { createGraph, type Graph, input, output, prune, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
-import { type KeysAndValues, SIZES } from './architecture.ts';
+import { type KeysAndValues, type Product, SIZES } from './architecture.ts';
 import type { PlacedModel } from './base.ts';
 import type { LoraSpec } from './lora.ts';
 import { type PackedWeights, packedProduct } from './packed.ts';
-import { baseWeights, openWeights, type Product } from './program.ts';
+import { baseWeights, openWeights } from './program.ts';
 import { allLogits } from './words.ts';
 
 export interface DecodeGraph {

@@ -7,8 +7,9 @@ import { gradients } from '../graph/grad.ts';
 import { createGraph, external, type Graph, input, output, prune, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { adamW } from './adamw.ts';
-import { type Head, type ModelInputs, SIZES, type Weights } from './architecture.ts';
+import { type Head, type ModelInputs, type Product, SIZES, type Weights } from './architecture.ts';
 import type { PlacedModel as Base } from './base.ts';
+import { int8Product } from './int8.ts';
 import { addLora, type LoraSpec, loraTensors, scaleOf, targetedLinears } from './lora.ts';
 import { elementCount, fullTensors, joinPieces, type ModelTensor, splitVector } from './tensors.ts';
 import { logProbabilities, logSumExp, wordLogits } from './words.ts';
@@ -125,7 +126,7 @@ function ask(g: Graph, base: Base, trainable: Trainable, question: Question): As
   const { trunk, head } = base.architecture;
   const inputs = modelInputs(g, question);
   const about = questionInputs(g, question);
-  const { weights, vector, pieces } = openWeights(g, base, trainable);
+  const { weights, vector, pieces } = openWeights(g, base, trainable, int8Product(base));
   const hidden = trunk(weights, inputs);
   return { scores: scoresOf(weights, head, { hidden, about }), vector, pieces };
 }
@@ -181,9 +182,6 @@ function scoresOf(w: Weights, head: Head, { hidden, about }: { hidden: Value; ab
   const sums = op.Squeeze(g, op.MatMul(g, about.combine, each), [2]);
   return op.Add(g, sums, about.bias);
 }
-
-/** Another way to multiply with a matrix of the base: x W^T, or null where it has none for this one. */
-export type Product = (g: Graph, x: Value, name: string) => Value | null;
 
 const noProduct: Product = () => null;
 

@@ -1,8 +1,7 @@
 /** @file Runs the model's graphs on a device: scores batches and takes training steps. Lives in the worker thread. */
 
-import { type Base, cacheGraph, openBase } from '../checkpoint/base.ts';
+import { type Base, cacheGraph, openBase, type Precision } from '../checkpoint/base.ts';
 import { UserError } from '../errors.ts';
-import type { Width } from '../formats/narrow.ts';
 import type { Graph } from '../graph/graph.ts';
 import { peakBytes } from '../graph/memory.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
@@ -38,7 +37,7 @@ export interface EngineOptions {
   /** 0: one a core. */
   readonly threads: number;
   /** What the frozen matrices are kept in, and widened from as they are used; float32 where not said. */
-  readonly basePrecision?: Width;
+  readonly basePrecision?: Precision;
   /** Where to write which back end ran each node of the graphs, as the engine is released. */
   readonly profile?: string;
   /** Whether layers are computed again for their gradients, which takes less memory and more time; by a batch's size where not said. */
