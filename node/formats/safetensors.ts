@@ -138,14 +138,17 @@ function readEntry(value: unknown, dataBegin: number, size: number): TensorEntry
   if (typeof dtype !== 'string' || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return null;
   const [begin, end] = [dataBegin + offsets[0]!, dataBegin + offsets[1]!];
   const count = shape.reduce((a, b) => a * b, 1);
-  const width = BYTES[dtype];
+  const width = Object.hasOwn(BYTES, dtype) ? BYTES[dtype] : undefined;
   if (end > size || begin > end || (width !== undefined && end - begin !== count * width)) return null;
   return { dtype, shape, begin, end };
 }
 
 /** A tensor as float32. Throws a UserError on a missing name or a type that is none of F64, F32, F16, BF16. */
 export function tensorData(file: SafetensorsFile, name: string): Float32Array {
-  const { shape } = entryOf(file, name);
+  const entry = entryOf(file, name);
+  const { shape } = entry;
+  // Before there is room for it: only of types that are read does the shape have to fit the file.
+  checkType(file, name, entry);
   const out = new Float32Array(shape.reduce((a, b) => a * b, 1));
   readElements(file, name, out, 0);
   return out;
@@ -157,13 +160,9 @@ const PIECE_BYTES = 1 << 20;
 /** The elements of a tensor from `begin` on, as many as `out` holds, as float32. Throws as `tensorData` does. */
 export function readElements(file: SafetensorsFile, name: string, out: Float32Array, begin: number): void {
   const entry = entryOf(file, name);
-  const widen = WIDEN[entry.dtype];
-  const width = BYTES[entry.dtype];
-  if (!widen || !width)
-    throw new UserError(
-      'usage',
-      `${file.path}: tensor ${name} is ${entry.dtype}; wanted ${Object.keys(WIDEN).join(', ')}`,
-    );
+  checkType(file, name, entry);
+  const widen = WIDEN[entry.dtype]!;
+  const width = BYTES[entry.dtype]!;
   const from = entry.begin + begin * width;
   const end = from + out.length * width;
   if (begin < 0 || end > entry.end)
@@ -181,6 +180,11 @@ const WIDEN: Readonly<Record<string, (bytes: Uint8Array<ArrayBuffer>, out: Float
   BF16: DEQUANTISERS.BF16!,
   F64: (bytes, out) => out.set(new Float64Array(bytes.buffer)),
 };
+
+function checkType(file: SafetensorsFile, name: string, { dtype }: TensorEntry): void {
+  if (Object.hasOwn(WIDEN, dtype)) return;
+  throw new UserError('usage', `${file.path}: tensor ${name} is ${dtype}; wanted ${Object.keys(WIDEN).join(', ')}`);
+}
 
 function entryOf(file: SafetensorsFile, name: string): TensorEntry {
   const entry = file.tensors.get(name);
