@@ -1,7 +1,8 @@
-/** @file Writes a file so that a reader, or a restart after a crash, sees the old bytes or the new, never a part; makes folders. A leaf. */
+/** @file Writes a file so that a reader, or a restart after a crash, sees the old bytes or the new, never a part; makes folders. */
 import { mkdirSync, rmdirSync, statSync } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { codeOf } from './errors.ts';
 
 let counter = 0;
 
@@ -30,9 +31,17 @@ export function removeEmpty(folder: string, last: string): void {
   }
 }
 
-/** Temporary file, fsync, rename, fsync of the folder. Throws what the system throws, leaving the old file. */
-export async function writeFileAtomic(path: string, bytes: Uint8Array | string, mode = 0o644): Promise<void> {
-  await writePiecesAtomic(path, (file) => file.writeFile(bytes), mode);
+/**
+ * Temporary file, fsync, rename, fsync of the folder. Throws what the system throws, leaving the old file. What stood at `path`
+ * before is kept at the first of `kept`, what stood there at the next, and so on.
+ */
+export async function writeFileAtomic(
+  path: string,
+  bytes: Uint8Array | string,
+  mode = 0o644,
+  kept: readonly string[] = [],
+): Promise<void> {
+  await writePiecesAtomic(path, (file) => file.writeFile(bytes), mode, kept);
 }
 
 /** The same for a file that `write` makes piece by piece. */
@@ -40,6 +49,7 @@ export async function writePiecesAtomic(
   path: string,
   write: (file: FileHandle) => Promise<void>,
   mode = 0o644,
+  kept: readonly string[] = [],
 ): Promise<void> {
   const temporary = `${path}.${process.pid}.${counter++}.tmp`;
   try {
@@ -50,12 +60,27 @@ export async function writePiecesAtomic(
     } finally {
       await file.close();
     }
+    await keep(path, kept);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/** Moves what is kept down by one, the last falling out. The file itself stays where it is, under two names, where the disk can do that. */
+async function keep(path: string, kept: readonly string[]): Promise<void> {
+  for (let i = kept.length - 1; i > 0; i--) await rename(kept[i - 1]!, kept[i]!).catch(unlessMissing);
+  const [first] = kept;
+  if (first === undefined) return;
+  // Two names of one file are left by a crash between this and what follows: then there is nothing to rename.
+  await rm(first, { force: true });
+  await link(path, first).catch((error) => rename(path, first).catch(() => unlessMissing(error)));
+}
+
+function unlessMissing(error: unknown): void {
+  if (codeOf(error) !== 'ENOENT') throw error;
 }
 
 /** Makes a rename durable; Windows has no such call and needs none. */

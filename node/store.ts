@@ -1,12 +1,13 @@
-/** @file A peer's state folder: run settings, key (0600), snapshot, port; one process at a time. */
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+/** @file A peer's state folder: run settings, key (0600), snapshots, port; one process at a time. */
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CODECS, type CodecName, decode } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
-import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../protocol/snapshot.ts';
+import type { Snapshot } from '../protocol/snapshot.ts';
 import { makeFolder, removeEmpty, writeFileAtomic } from './atomic.ts';
 import { codeOf, messageOf, UserError } from './errors.ts';
-import { isRunning } from './running.ts';
+import { type Lock, takeLock } from './lock.ts';
+import { SNAPSHOT_FILES, snapshotsIn } from './snapshots.ts';
 import { checkSettings, sha256 } from './train/run.ts';
 
 export interface Saved {
@@ -34,9 +35,9 @@ export interface Store {
   /** Digests of the rows the state has learned from, sorted; null where it does not say. */
   readTexts(): RowDigests | null;
   writeTexts(digests: RowDigests): Promise<void>;
-  /** The key, made by `create` the first time. */
+  /** The key, made by `create` the first time. One that others may read is closed to them; throws a UserError where it cannot be. */
   key(create: () => Promise<Uint8Array>): Promise<Uint8Array>;
-  /** The last whole snapshot, or null; one of the run that is followed does not count. Throws a UserError if it is torn or of another run. */
+  /** The last whole snapshot, or null; one of the run that is followed does not count. Throws a UserError if none is whole, or it is of another run. */
   readSnapshot(runId: string, codec: CodecName, follows?: string | null): Snapshot | null;
   writeSnapshot(snapshot: Snapshot): Promise<void>;
   /** Keeps the adapter that the run starts from. */
@@ -45,40 +46,33 @@ export interface Store {
   release(): void;
 }
 
-const FILES = {
-  run: 'run.json',
-  key: 'key',
-  snapshot: 'snapshot.bin',
-  texts: 'texts.bin',
-  start: 'start.bin',
-  lock: 'lock',
-} as const;
+const FILES = { run: 'run.json', key: 'key', texts: 'texts.bin', start: 'start.bin', lock: 'lock' } as const;
 
-/** Locks this very process holds. */
-const held = new Set<string>();
+/** A folder may go away between being made and being locked, as another start that failed tidies up. */
+const TRIES = 5;
 
-/** Opens (or makes) a state folder and locks it. Throws a UserError if it cannot be written or another process holds it. */
-export function openStore(folder: string): Store {
+type Tell = (line: string) => void;
+
+/**
+ * Opens (or makes) a state folder and locks it; `tell` hears what was mended. Throws a UserError if it cannot be written or
+ * another process holds it.
+ */
+export function openStore(folder: string, tell: Tell = () => {}): Store {
   const path = (file: keyof typeof FILES): string => join(folder, FILES[file]);
-  const failed = (what: string, error: unknown): UserError =>
-    new UserError(
-      'storage',
-      `${what}: ${messageOf(error)}; check its permissions and the space left, or choose another --state`,
-    );
-  let made: string | undefined;
-  try {
-    made = makeFolder(folder);
-  } catch (error) {
-    throw failed(folder, error);
-  }
-  takeLock(path('lock'), failed);
-  let isKeyNew = false;
-  // What a process that was killed while it wrote has left.
-  for (const file of readdirSync(folder)) if (file.endsWith('.tmp')) rmSync(join(folder, file), { force: true });
+  const { lock, made } = enter(folder, path('lock'));
+  const snapshots = snapshotsIn(folder);
+  let [isKeyNew, isReleased] = [false, false];
+  /** Writes, unless this process was taken for dead and another has the folder now. */
+  const guarded = async (file: string, write: () => Promise<void>): Promise<void> => {
+    try {
+      if (lock.isLost()) throw new Error('another process has taken over this state');
+      await write();
+    } catch (error) {
+      throw failed(file, error);
+    }
+  };
   const write = (file: keyof typeof FILES, bytes: Uint8Array | string, mode?: number): Promise<void> =>
-    writeFileAtomic(path(file), bytes, mode).catch((error) => {
-      throw failed(path(file), error);
-    });
+    guarded(path(file), () => writeFileAtomic(path(file), bytes, mode));
   return {
     folder,
     readRun: () => readRun(path('run')),
@@ -86,23 +80,73 @@ export function openStore(folder: string): Store {
     readTexts: () => readTexts(path('texts')),
     writeTexts: ({ words }) => write('texts', new Uint8Array(words.buffer, words.byteOffset, words.byteLength)),
     key: async (create) => {
-      if (existsSync(path('key'))) return readFileSync(path('key'));
+      if (existsSync(path('key'))) return readKey(path('key'), tell);
       const key = await create();
       isKeyNew = true;
       await write('key', key, 0o600);
       return key;
     },
-    readSnapshot: (runId, codec, follows = null) => readSnapshot(path('snapshot'), { runId, codec, follows }),
-    writeSnapshot: (snapshot) => write('snapshot', encodeSnapshot(snapshot, sha256)),
+    readSnapshot: (runId, codec, follows = null) => snapshots.read({ runId, codec, follows, tell }),
+    writeSnapshot: (snapshot) => guarded(join(folder, SNAPSHOT_FILES[0]!), () => snapshots.write(snapshot)),
     writeStart: (vector) => write('start', CODECS.f32.encode(vector)),
     release: () => {
-      if (!held.delete(path('lock'))) return;
-      rmSync(path('lock'), { force: true });
-      if (existsSync(path('run')) || existsSync(path('snapshot'))) return;
+      if (isReleased) return;
+      isReleased = true;
+      lock.release();
+      if ([FILES.run, ...SNAPSHOT_FILES].some((name) => existsSync(join(folder, name)))) return;
       if (isKeyNew) for (const file of ['key', 'start'] as const) rmSync(path(file), { force: true });
       if (made) removeEmpty(folder, made);
     },
   };
+}
+
+function failed(what: string, error: unknown): UserError {
+  return new UserError(
+    'storage',
+    `${what}: ${messageOf(error)}; check its permissions and the space left, or choose another --state`,
+  );
+}
+
+/** Makes a folder, locks it, and removes what a process that was killed while it wrote has left. */
+function enter(folder: string, path: string): { lock: Lock; made: string | undefined } {
+  let made: string | undefined;
+  for (let tries = 1; ; tries++) {
+    try {
+      made = makeFolder(folder) ?? made;
+      const lock = takeLock(path);
+      if (lock.type === 'taken') {
+        for (const file of readdirSync(folder)) if (file.endsWith('.tmp')) rmSync(join(folder, file), { force: true });
+        return { lock, made };
+      }
+      const who = lock.holder ? `process ${lock.holder.pid} of ${lock.holder.host}` : 'another process';
+      throw new UserError('storage', `${path}: ${who} uses this state; stop it or choose another --state`);
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      if (codeOf(error) !== 'ENOENT' || tries === TRIES) throw failed(folder, error);
+    }
+  }
+}
+
+/** Who reads the key can take part as this peer. */
+function readKey(path: string, tell: Tell): Uint8Array {
+  try {
+    const mode = modeOf(path);
+    if (mode & 0o077) {
+      chmodSync(path, 0o600);
+      const isMended = (modeOf(path) & 0o077) === 0;
+      tell(
+        `${path}: others could read it (mode ${mode.toString(8)}); ${isMended ? 'now only you can' : 'this disk keeps no permissions'}. Who has a copy can take part as this peer: remove it to come back as a new one`,
+      );
+    }
+    return readFileSync(path);
+  } catch (error) {
+    throw new UserError('storage', `${path}: ${messageOf(error)}; wanted a file that is yours alone (mode 600)`);
+  }
+}
+
+/** Permissions of a file; on Windows the user's folder keeps others out. */
+function modeOf(path: string): number {
+  return process.platform === 'win32' ? 0o600 : statSync(path).mode & 0o777;
 }
 
 /** What a state folder says of its run, or null. For commands that only look. */
@@ -166,56 +210,17 @@ function readTexts(path: string): RowDigests | null {
   return { words: new BigUint64Array(bytes.buffer) };
 }
 
-/** Looks into a state folder without locking it. */
-export function peekStore(folder: string): { saved: Saved; snapshot: (runId: string) => Snapshot | null } {
+/** Looks into a state folder without locking it; `tell` hears where an earlier snapshot stands in for the newest. */
+export function peekStore(
+  folder: string,
+  tell: Tell = () => {},
+): { saved: Saved; snapshot: (runId: string) => Snapshot | null } {
   const saved = readRun(join(folder, FILES.run));
   if (!saved)
     throw new UserError('usage', `${folder}: no state of a peer; wanted the folder that "lorikeet up" or "join" named`);
+  const { settings, follows } = saved;
   return {
     saved,
-    snapshot: (runId) =>
-      readSnapshot(join(folder, FILES.snapshot), {
-        runId,
-        codec: saved.settings.codec as CodecName,
-        follows: saved.follows,
-      }),
+    snapshot: (runId) => snapshotsIn(folder).read({ runId, codec: settings.codec as CodecName, follows, tell }),
   };
-}
-
-function readSnapshot(
-  path: string,
-  { runId, codec, follows }: { runId: string; codec: CodecName; follows: string | null },
-): Snapshot | null {
-  if (!existsSync(path)) return null;
-  const snapshot = decodeSnapshot(readFileSync(path), codec, sha256);
-  if (!snapshot)
-    throw new UserError('storage', `${path}: torn or altered; remove the folder to start afresh as a new peer`);
-  if (snapshot.runId !== runId && snapshot.runId === follows) return null;
-  if (snapshot.runId !== runId)
-    throw new UserError(
-      'incompatible',
-      `${path}: of run ${snapshot.runId}; this run is ${runId}; choose another --state`,
-    );
-  return snapshot;
-}
-
-/** A file that names the process that holds the folder; one left by a dead process is taken over. */
-function takeLock(path: string, failed: (what: string, error: unknown) => UserError): void {
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      const file = openSync(path, 'wx');
-      writeSync(file, String(process.pid));
-      closeSync(file);
-      held.add(path);
-      return;
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw failed(path, error);
-      const holder = Number(readFileSync(path, 'utf8'));
-      // Its own number in the file is a stale lock too: in a container every life has the same.
-      if (held.has(path) || (holder !== process.pid && isRunning(holder))) {
-        throw new UserError('storage', `${path}: process ${holder} uses this state; stop it or choose another --state`);
-      }
-      rmSync(path, { force: true });
-    }
-  }
 }

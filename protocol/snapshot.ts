@@ -28,6 +28,15 @@ export interface Snapshot {
 }
 
 const MAGIC = 0x534b4c33; // "3LKS"
+/** The first character of a snapshot. */
+export const SNAPSHOT_VERSION = String.fromCharCode(MAGIC & 255);
+
+/** Which version wrote a snapshot, by its first bytes; null where they are of none. */
+export function versionOf(bytes: Uint8Array): string | null {
+  const reader = new Reader(bytes);
+  const isOne = (reader.u32() ^ MAGIC) >>> 8 === 0 && !reader.failed;
+  return isOne ? String.fromCharCode(bytes[0]!) : null;
+}
 
 export function encodeSnapshot(snapshot: Snapshot, hash: Hash): Uint8Array {
   const writer = new Writer().u32(MAGIC).ascii(snapshot.runId).u53(snapshot.boot).u32(snapshot.round);

@@ -43,7 +43,7 @@ const RULES: readonly [room: string, allowed: readonly string[]][] = [
       'node/atomic.ts',
       'node/nearest.ts',
       'node/package.ts',
-      'node/running.ts',
+      'node/lock.ts',
       'node:',
     ],
   ],

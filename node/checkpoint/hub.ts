@@ -123,8 +123,8 @@ async function bring(asker: Asker, { name, revision }: HubName, listing: Listing
   const companions = companionsOf(choice, paths);
   const pick = (names: readonly string[]): HubFile[] =>
     listing.files.filter(({ path }) => names.includes(path)).sort((a, b) => a.size - b.size);
-  const onWait = (holder: string): void =>
-    options.onNotice?.(`${asker.model}: waits for process ${holder.split(' ')[0]}, which is downloading it`);
+  const onWait = (pid: number): void =>
+    options.onNotice?.(`${asker.model}: waits for process ${pid}, which is downloading it`);
   return whileLocked(repository, { signal, onWait }, async (): Promise<HubModel> => {
     const repositoryAt = { asker, repository, commit: listing.commit, options };
     // The index comes first, since it names the others.

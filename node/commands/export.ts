@@ -68,7 +68,7 @@ async function fromFolder({ adapter, base, state }: Flags): Promise<Found> {
 async function fromState({ state, base }: Flags): Promise<Found> {
   const folder = state === undefined ? onlyState() : String(state);
   if (base !== undefined) throw new UserError('usage', '--base: goes with --adapter; a state knows its base');
-  const { saved, snapshot } = peekStore(folder);
+  const { saved, snapshot } = peekStore(folder, console.error);
   const run = await openSaved({ saved, folder });
   const found = snapshot(run.runId);
   if (!found) throw new UserError('usage', `${folder}: no snapshot yet; let the peer finish its first round`);

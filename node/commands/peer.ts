@@ -46,7 +46,7 @@ export async function runPeer(flags: Flags, prepared: Prepared, begun: Beginning
   if (isOver && begun.isBack && !flags.serve) refuseFinished(prepared, bare);
   const found = await inspectStart(flags, texts.own, display.note);
   const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
-  const store = openStore(folder);
+  const store = openStore(folder, display.note);
   found.forEach(display.note);
   try {
     const trainer = await startTrainer(flags, bare);

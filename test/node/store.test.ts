@@ -1,15 +1,18 @@
 /** @file State folders: the key's mode, one process at a time, snapshots that are torn, files written whole or not at all. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { writeFileAtomic } from '../../node/atomic.ts';
 import { UserError } from '../../node/errors.ts';
 import { compareRows, digestRows, openStore } from '../../node/store.ts';
+import { sha256 } from '../../node/train/run.ts';
 import { createPeer, snapshotOf } from '../../protocol/peer.ts';
+import { decodeSnapshot } from '../../protocol/snapshot.ts';
 import { settingsWith, temporaryFolder } from '../support.ts';
 
 const RUN = '00112233445566778899aabbccddeeff';
+const OTHER = 'f'.repeat(32);
 const settings = settingsWith({});
 const snapshot = snapshotOf(createPeer({ id: 'a', runId: RUN, settings, adapter: Float32Array.of(1, 2, 3) }));
 
@@ -59,7 +62,7 @@ test('what has changed in a file is known by its rows, in whatever order they st
   assert.equal(changed([row('x'), row('y')]), { added: 2, removed: 4 });
 });
 
-test('run and snapshot come back; a snapshot that is torn or of another run is refused', async () => {
+test('run and snapshot come back; a snapshot of another run is refused', async () => {
   const folder = temporaryFolder();
   const store = openStore(folder);
   assert.is(store.readRun(), null);
@@ -70,20 +73,104 @@ test('run and snapshot come back; a snapshot that is torn or of another run is r
   assert.equal(store.readRun(), saved);
   assert.equal(store.readSnapshot(RUN, 'int8'), snapshot);
   assert.is(
-    mistakeOf(() => store.readSnapshot('f'.repeat(32), 'int8')),
+    mistakeOf(() => store.readSnapshot(OTHER, 'int8')),
     'incompatible',
   );
-  const path = join(folder, 'snapshot.bin');
-  writeFileSync(path, readFileSync(path).subarray(0, 40));
-  assert.is(
-    mistakeOf(() => store.readSnapshot(RUN, 'int8')),
-    'storage',
-  );
+  assert.is(store.readSnapshot(OTHER, 'int8', RUN), null, 'that of the run it follows does not count');
   assert.equal(
     readdirSync(folder).filter((name) => name.endsWith('.tmp')),
     [],
   );
   store.release();
+});
+
+const [NEWEST, SECOND, THIRD] = ['snapshot.bin', 'snapshot-1.bin', 'snapshot-2.bin'] as const;
+/** What can happen to a snapshot, and what is said of it. */
+const SPOILT: readonly (readonly [wanted: RegExp, spoil: (path: string) => void])[] = [
+  [/torn or altered/, (path) => writeFileSync(path, readFileSync(path).subarray(0, 40))],
+  [/torn or altered/, (path) => writeFileSync(path, '')],
+  [/missing/, (path) => rmSync(path)],
+  [
+    /another version \(form 2; this one reads 3\)/,
+    (path) => writeFileSync(path, Buffer.concat([Buffer.from('2'), readFileSync(path).subarray(1)])),
+  ],
+  [
+    /cannot be read/,
+    (path) => {
+      rmSync(path);
+      mkdirSync(path);
+    },
+  ],
+];
+
+test('three snapshots are kept; one that is cut, of another version or missing gives way to the one before, with a line', async () => {
+  for (const [wanted, spoil] of SPOILT) {
+    const folder = temporaryFolder();
+    const said: string[] = [];
+    const store = openStore(folder, (line) => said.push(line));
+    const read = () => store.readSnapshot(RUN, 'int8');
+    for (let round = 1; round <= 5; round++) await store.writeSnapshot({ ...snapshot, round, boot: 1 });
+    assert.equal(readdirSync(folder).sort(), ['lock', SECOND, THIRD, NEWEST]);
+    assert.is(read()?.round, 5);
+    spoil(join(folder, NEWEST));
+    assert.equal([read()?.round, read()?.boot], [4, 2], 'its life may have begun with what was lost');
+    assert.match(said[0]!, wanted);
+    assert.match(said[0]!, /^[^\n]*snapshot\.bin: [^\n]*; going on from snapshot-1\.bin instead, of round 4$/);
+    spoil(join(folder, SECOND));
+    assert.equal([read()?.round, read()?.boot], [3, 3]);
+    spoil(join(folder, THIRD));
+    if (wanted.source === 'missing') assert.is(read(), null);
+    else assert.throws(read, wanted);
+    store.release();
+  }
+});
+
+test('a snapshot that is not whole does not take the place of one that is', async () => {
+  const folder = temporaryFolder();
+  const store = openStore(folder);
+  for (let round = 1; round <= 3; round++) await store.writeSnapshot({ ...snapshot, round });
+  writeFileSync(join(folder, NEWEST), 'x');
+  assert.is(store.readSnapshot(RUN, 'int8')?.round, 2);
+  await store.writeSnapshot({ ...snapshot, round: 9 });
+  const rounds = [NEWEST, SECOND, THIRD].map((file) => roundIn(join(folder, file)));
+  assert.equal(rounds, [9, 2, 1]);
+  store.release();
+});
+
+test('a run does not begin again where its newest snapshot is spoilt and those before are of the run it follows', async () => {
+  const folder = temporaryFolder();
+  const store = openStore(folder);
+  await store.writeSnapshot(snapshot);
+  await store.writeSnapshot({ ...snapshot, runId: OTHER });
+  writeFileSync(join(folder, NEWEST), 'x');
+  assert.throws(() => store.readSnapshot(OTHER, 'int8', RUN), /torn or altered, and no earlier one of this run/);
+  rmSync(join(folder, NEWEST));
+  assert.is(store.readSnapshot(OTHER, 'int8', RUN), null);
+  store.release();
+});
+
+test('a key that others may read is closed to them, with a line', async () => {
+  if (process.platform === 'win32') return;
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'key'), Uint8Array.of(7), { mode: 0o644 });
+  const said: string[] = [];
+  const store = openStore(folder, (line) => said.push(line));
+  for (let time = 0; time < 2; time++)
+    assert.equal(Uint8Array.from(await store.key(async () => Uint8Array.of(9))), Uint8Array.of(7));
+  assert.is(statSync(join(folder, 'key')).mode & 0o777, 0o600);
+  assert.is(said.length, 1);
+  assert.match(said[0]!, /key: others could read it \(mode 644\); now only you can/);
+  store.release();
+});
+
+test('who was taken for dead writes no more where another has the folder', async () => {
+  const folder = temporaryFolder();
+  const store = openStore(folder);
+  writeFileSync(join(folder, 'lock'), '1 another-machine');
+  const failure = await store.writeSnapshot(snapshot).catch((error) => error);
+  assert.match(String(failure), /UserError: .*another process has taken over this state/);
+  store.release();
+  assert.ok(existsSync(join(folder, 'lock')));
 });
 
 test('a second process is kept out; a lock left by a dead one is taken over', () => {
@@ -120,6 +207,10 @@ test('a write that fails leaves the old file and nothing else', async () => {
   assert.equal(Uint8Array.from(readFileSync(path)), Uint8Array.of(1));
   assert.equal(readdirSync(folder), ['a']);
 });
+
+function roundIn(path: string): number | undefined {
+  return decodeSnapshot(readFileSync(path), 'int8', sha256)?.round;
+}
 
 async function assertRejects(promise: Promise<unknown>): Promise<void> {
   assert.ok(
