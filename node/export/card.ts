@@ -66,7 +66,7 @@ export function cardText(options: CardOptions): string {
       ['adapter', `LoRA, rank ${options.rank}, alpha ${options.alpha}, ${options.layers} linear layers`],
       ['rounds', facts.rounds],
       ['peers that were mixed with', facts.peers],
-      ['labelled texts of this peer', facts.labelled],
+      [settings?.objective === 'next-token' ? 'texts of this peer' : 'labelled texts of this peer', facts.labelled],
       ['unlabelled texts of this peer', facts.unlabelled],
       ['texts of this peer, with and without labels', facts.texts],
     ]),
@@ -201,7 +201,17 @@ function block(language: string, ...lines: string[]): string[] {
 
 /** Settings that tell how it was trained and for what; where peers are and who may take part is nobody's business. */
 const TOLD = [
-  ...['prompt', 'labels', 'maxTokens', 'rounds', 'closingRounds', 'localSteps', 'learningRate', 'batchSize'],
+  ...[
+    'objective',
+    'prompt',
+    'labels',
+    'maxTokens',
+    'rounds',
+    'closingRounds',
+    'localSteps',
+    'learningRate',
+    'batchSize',
+  ],
   ...['softLabels', 'averaging', 'codec', 'mixing', 'schedule', 'seed'],
 ] as const;
 
