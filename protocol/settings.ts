@@ -351,21 +351,14 @@ export const SETTINGS = {
   maxOpenRounds: integer(4, 1, 64, 'rounds whose exchanges may be unfinished at once', 'bounds memory and disk', false),
 } as const satisfies Record<string, Setting>;
 
+/** Settings that mean something to soft labels alone. */
+export const SOFT_LABEL_SETTINGS = [
+  ...(['patterns', 'temperature', 'confidenceWeight', 'generationRounds', 'pseudoGrowth', 'pseudoBase'] as const),
+  ...(['pseudoMax', 'pseudoScored', 'pseudoSharpness', 'pseudoKeep'] as const),
+] as const satisfies readonly (keyof typeof SETTINGS)[];
+
 /** Settings that mean something to classification alone; elsewhere they stay as they are by default. */
 export const CLASSIFY_SETTINGS = [
-  'prompt',
-  'labels',
-  'labelPrior',
-  'patterns',
-  'softLabels',
-  'temperature',
-  'confidenceWeight',
-  'generationRounds',
-  'pseudoGrowth',
-  'pseudoBase',
-  'pseudoMax',
-  'pseudoScored',
-  'pseudoSharpness',
-  'pseudoKeep',
-  'auxiliary',
+  ...(['prompt', 'labels', 'labelPrior', 'softLabels', 'auxiliary'] as const),
+  ...SOFT_LABEL_SETTINGS,
 ] as const satisfies readonly (keyof typeof SETTINGS)[];

@@ -7,7 +7,7 @@ import { openRun, type Run } from '../../node/train/run.ts';
 import type { Task } from '../../node/train/task.ts';
 import { parseSettings, type RunSettings } from '../../protocol/config.ts';
 import { graphMistake, readEdges } from '../../protocol/edges.ts';
-import { SETTINGS } from '../../protocol/settings.ts';
+import { SETTINGS, SOFT_LABEL_SETTINGS } from '../../protocol/settings.ts';
 import { type Point, pathOf } from '../points.ts';
 import { DATASETS, readDataset } from './datasets.ts';
 import { METHODS, needsLabels } from './methods.ts';
@@ -193,16 +193,3 @@ function unusedOf(method: string, isOfClasses: boolean): Record<string, unknown>
     ...(mixing === 'gossip' ? {} : defaults(['schedule', 'edges', 'redraw', 'degree', 'closingRounds'])),
   };
 }
-
-const SOFT_LABEL_SETTINGS = [
-  'patterns',
-  'temperature',
-  'confidenceWeight',
-  'generationRounds',
-  'pseudoGrowth',
-  'pseudoBase',
-  'pseudoMax',
-  'pseudoScored',
-  'pseudoSharpness',
-  'pseudoKeep',
-] as const;
