@@ -14,10 +14,10 @@ import {
   type Weights,
 } from './architecture.ts';
 import { attend, byHeads, extended, sightBias } from './attention.ts';
-import { type ConfigReader, MAX_LAYERS } from './fields.ts';
+import { type ConfigReader, isUnset, MAX_LAYERS, readLayerTypes, shown } from './fields.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { ACTIVATIONS, flat, type Narrowing, narrowing, normParameters, rmsNorm } from './layers.ts';
-import { type Frequencies, frequenciesOf, readFrequencies, rotate, type Turn, turnAt } from './rotary.ts';
+import { type Frequencies, readFrequencies, rotate, type Turn, turnAt } from './rotary.ts';
 
 /** What sets the kinds apart. */
 interface Kind {
@@ -26,19 +26,46 @@ interface Kind {
   readonly hasHeadNorms?: boolean;
   /** Norms also after attention and feed-forward, weights of norms from -1, embeddings scaled, own scale of queries. */
   readonly isGemma?: boolean;
-  /** Whether `sliding_window` counts without further ado. */
-  readonly hasWindow?: boolean;
+  /** Which layers have a window: all, by `use_sliding_window` those past `max_window_layers`, or by pattern. */
+  readonly windows?: 'all' | 'late' | 'pattern';
   readonly activation: string;
   readonly theta: number;
+  /** What Transformers takes for a field that is left out. */
+  readonly defaults?: { readonly keyHeads: number; readonly width?: number };
 }
 
 /** One entry a kind. */
 const KINDS = {
   llama: { activation: 'silu', theta: 10_000 },
-  mistral: { activation: 'silu', theta: 10_000, biases: { qkv: false, output: false }, hasWindow: true },
-  qwen2: { activation: 'silu', theta: 10_000, biases: { qkv: true, output: false } },
-  qwen3: { activation: 'silu', theta: 10_000, hasHeadNorms: true },
-  gemma3: { activation: 'gelu_pytorch_tanh', theta: 1_000_000, hasHeadNorms: true, isGemma: true },
+  mistral: {
+    activation: 'silu',
+    theta: 10_000,
+    biases: { qkv: false, output: false },
+    windows: 'all',
+    defaults: { keyHeads: 8 },
+  },
+  qwen2: {
+    activation: 'silu',
+    theta: 10_000,
+    biases: { qkv: true, output: false },
+    windows: 'late',
+    defaults: { keyHeads: 32 },
+  },
+  qwen3: {
+    activation: 'silu',
+    theta: 10_000,
+    hasHeadNorms: true,
+    windows: 'late',
+    defaults: { keyHeads: 32, width: 128 },
+  },
+  gemma3: {
+    activation: 'gelu_pytorch_tanh',
+    theta: 1_000_000,
+    hasHeadNorms: true,
+    isGemma: true,
+    windows: 'pattern',
+    defaults: { keyHeads: 4, width: 256 },
+  },
 } as const satisfies Record<string, Kind>;
 
 interface Layer {
@@ -79,17 +106,19 @@ export function createDecoder(name: keyof typeof KINDS): (reader: ConfigReader) 
 
 function readDecoder(reader: ConfigReader, kind: Kind): Decoder & { positions: number } {
   const [hidden, heads] = [reader.integer('hidden_size'), reader.integer('num_attention_heads')];
-  const width = reader.integerOr('head_dim', hidden / heads);
-  const keyHeads = reader.integerOr('num_key_value_heads', heads);
+  const { defaults } = kind;
+  const width = reader.integerOr('head_dim', defaults?.width ?? hidden / heads);
+  const areLeftOut = reader.value('num_key_value_heads') === undefined;
+  const keyHeads = reader.integerOr('num_key_value_heads', (areLeftOut && defaults?.keyHeads) || heads);
   if (heads % keyHeads !== 0) reader.fail(`${heads} heads cannot share ${keyHeads} of keys and values`);
   if (width % 2 !== 0) reader.fail(`head_dim is ${width}; wanted an even number`);
   for (const field of ['hidden_act', 'hidden_activation']) reader.expect(field, [kind.activation, null, undefined]);
   for (const field of ['attn_logit_softcapping', 'use_bidirectional_attention'])
     reader.expect(field, [false, null, undefined]);
   reader.expect('rope_interleaved', [false], false);
+  reader.expect('is_causal', [true], true);
   const { qkv, output } = kind.biases ?? { qkv: reader.flag('attention_bias'), output: reader.flag('attention_bias') };
-  const cap = reader.value('final_logit_softcapping') ?? null;
-  const query = reader.value('query_pre_attn_scalar');
+  const isCapped = kind.isGemma && !isUnset(reader.value('final_logit_softcapping'));
   const decoder = {
     ...kind,
     vocabulary: reader.integer('vocab_size'),
@@ -100,57 +129,68 @@ function readDecoder(reader: ConfigReader, kind: Kind): Decoder & { positions: n
     feedForward: reader.integer('intermediate_size'),
     layers: readLayers(reader, kind, width),
     positions: reader.integer('max_position_embeddings'),
-    epsilon: reader.positive('rms_norm_eps'),
-    scale: (kind.isGemma && typeof query === 'number' ? query : width) ** -0.5,
+    epsilon: reader.positive('rms_norm_eps', 1e-6),
+    scale: (kind.isGemma ? reader.positive('query_pre_attn_scalar', 256) : width) ** -0.5,
     isTied: reader.flag('tie_word_embeddings', kind.isGemma ?? false),
     hasQkvBias: qkv,
     hasOutputBias: output,
     hasFeedForwardBias: kind.biases ? false : reader.flag('mlp_bias'),
-    logitCap: typeof cap === 'number' ? cap : null,
+    logitCap: isCapped ? reader.positive('final_logit_softcapping') : null,
   };
   reader.known(WITHOUT_EFFECT);
   return decoder;
 }
 
-const KINDS_OF_LAYER = ['full_attention', 'sliding_attention'];
-
 /** Each layer's window and rotary frequencies, which go with it in Gemma 3. */
 function readLayers(reader: ConfigReader, kind: Kind, width: number): Layer[] {
   const count = reader.integer('num_hidden_layers', MAX_LAYERS);
-  const size = reader.value('sliding_window');
-  const isUsed = kind.hasWindow || kind.isGemma || reader.flag('use_sliding_window');
-  const window = isUsed && typeof size === 'number' ? size : null;
-  const pattern = Number(reader.value('sliding_window_pattern') ?? 6);
-  const given = reader.value('layer_types');
-  if (
-    given !== undefined &&
-    given !== null &&
-    !(Array.isArray(given) && given.length === count && given.every((type) => KINDS_OF_LAYER.includes(type)))
-  )
-    reader.fail(
-      `layer_types is ${JSON.stringify(given).slice(0, 80)}; wanted ${count} of ${KINDS_OF_LAYER.join(', ')}`,
-    );
-  const typeOf = (i: number): string => {
-    if (Array.isArray(given)) return given[i];
-    if (kind.isGemma) return (i + 1) % pattern === 0 ? 'full_attention' : 'sliding_attention';
-    return window !== null ? 'sliding_attention' : 'full_attention';
-  };
-  const far = readFrequencies(reader, width, { layers: 'full_attention', theta: kind.theta });
-  const near = kind.isGemma ? readNear(reader, width) : far;
+  const far = readFrequencies(reader, width, {
+    ...(kind.isGemma ? { layers: 'full_attention' } : {}),
+    theta: kind.theta,
+  });
+  const near = kind.isGemma
+    ? readFrequencies(reader, width, {
+        layers: 'sliding_attention',
+        field: 'rope_local_base_freq',
+        theta: 10_000,
+        isScaled: false,
+      })
+    : far;
   // Layers of one kind are one object, whose view is built once.
   const [whole, windowed]: [Layer, Layer] = [
     { window: null, frequencies: far },
-    { window, frequencies: near },
+    { window: readWindow(reader, kind), frequencies: near },
   ];
-  return Array.from({ length: count }, (_, i) => (typeOf(i) === 'full_attention' ? whole : windowed));
+  const hasWindow = readPlaces(reader, kind, { count, window: windowed.window });
+  return Array.from({ length: count }, (_, i) => (hasWindow(i) ? windowed : whole));
 }
 
-/** Rotary frequencies of Gemma's layers with a window. */
-function readNear(reader: ConfigReader, width: number): Frequencies {
-  const local = reader.value('rope_local_base_freq');
-  const isNew = reader.value('rope_parameters') !== undefined && local === undefined;
-  if (isNew) return readFrequencies(reader, width, { layers: 'sliding_attention', theta: 10_000 });
-  return frequenciesOf(Number(local ?? 10_000), width);
+/** The window, where the configuration makes use of one; null: it does not. */
+function readWindow(reader: ConfigReader, { windows }: Kind): number | null {
+  const size = reader.value('sliding_window');
+  if (windows === undefined || (windows === 'late' && !reader.flag('use_sliding_window'))) return null;
+  if (size === null && windows !== 'pattern') return null;
+  return size === undefined ? 4096 : reader.integer('sliding_window');
+}
+
+/** Which layers have the window, if there is one. */
+function readPlaces(
+  reader: ConfigReader,
+  { windows }: Kind,
+  { count, window }: { count: number; window: number | null },
+): (layer: number) => boolean {
+  if (windows === 'all') return () => window !== null;
+  const types = readLayerTypes(reader, count);
+  if (window === null && types?.includes('sliding_attention'))
+    return reader.fail('layer_types has sliding_attention, and no window is set; wanted full_attention alone');
+  const pattern = reader.integerOr('sliding_window_pattern', 6);
+  const from = reader.value('max_window_layers') ?? 28;
+  if (window === null) return () => false;
+  if (types !== null) return (i) => types[i] === 'sliding_attention';
+  if (windows === 'pattern') return (i) => (i + 1) % pattern !== 0;
+  if (!(Number.isInteger(from) && Number(from) >= 0))
+    return reader.fail(`max_window_layers is ${shown(from)}; wanted the number of layers without a window`);
+  return (i) => i >= Number(from);
 }
 
 const layerName = (i: number): string => `model.layers.${i}`;

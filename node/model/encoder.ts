@@ -126,7 +126,7 @@ export function createBert(reader: ConfigReader): Architecture {
 /** The same for a RoBERTa, whose positions begin after the padding token's number. */
 export function createRoberta(reader: ConfigReader): Architecture {
   expectBert(reader);
-  const padding = reader.value('pad_token_id') ?? 1;
+  const padding = reader.value('pad_token_id') === undefined ? 1 : reader.value('pad_token_id');
   if (!Number.isInteger(padding) || Number(padding) < 0)
     return reader.fail(`pad_token_id is ${JSON.stringify(padding)}; wanted the number positions begin after`);
   return encoder(
@@ -182,8 +182,8 @@ function bertSizes(reader: ConfigReader) {
     heads: reader.integer('num_attention_heads'),
     feedForward: reader.integer('intermediate_size'),
     positions: reader.integer('max_position_embeddings'),
-    types: reader.integer('type_vocab_size'),
-    epsilon: reader.positive('layer_norm_eps'),
+    types: reader.integerOr('type_vocab_size', 2),
+    epsilon: reader.positive('layer_norm_eps', 1e-12),
   };
 }
 

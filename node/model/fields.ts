@@ -4,8 +4,8 @@ import { UserError } from '../errors.ts';
 export interface ConfigReader {
   /** A positive integer. Throws on anything else, or above `most`. */
   integer(key: string, most?: number): number;
-  /** A positive number. */
-  positive(key: string): number;
+  /** A positive number; the fallback where it is left out. */
+  positive(key: string, fallback?: number): number;
   /** An integer from 1 where it is set, else the fallback. */
   integerOr(key: string, fallback: number): number;
   /** The value as it stands, for whoever checks it; the field counts as known. */
@@ -75,9 +75,9 @@ export function createReader(path: string, config: Readonly<Record<string, unkno
         ? Number(value)
         : fail(`${key} is ${shown(value)}; wanted a positive integer`);
     },
-    positive: (key) => {
+    positive: (key, fallback) => {
       expected.add(key);
-      const value = number(key);
+      const value = config[key] === undefined && fallback !== undefined ? fallback : number(key);
       return value > 0 ? value : fail(`${key} is ${value}; wanted a positive number`);
     },
     integer: (key, most = 2 ** 31 - 1) => {
@@ -105,4 +105,15 @@ export function shown(value: unknown): string | undefined {
 export function isUnset(value: unknown): boolean {
   if (value === null || value === undefined || value === false || value === '') return true;
   return typeof value === 'object' && Object.keys(value).length === 0;
+}
+
+const LAYER_TYPES = ['full_attention', 'sliding_attention'];
+
+/** What each layer attends to, where `layer_types` says so; else null. */
+export function readLayerTypes(reader: ConfigReader, count: number): readonly string[] | null {
+  const types = reader.value('layer_types') ?? null;
+  if (types === null) return null;
+  if (!(Array.isArray(types) && types.length === count && types.every((type) => LAYER_TYPES.includes(type))))
+    return reader.fail(`layer_types is ${shown(types)}; wanted ${count} of ${LAYER_TYPES.join(', ')}`);
+  return types;
 }

@@ -1,7 +1,7 @@
 /** @file What an architecture computes, as a text: the same for two configurations that say the same in other words. */
 
 /** Sizes that limit an input and change nothing of what is computed, and settings that others were made from. */
-const WITHOUT_EFFECT = ['positions', 'theta', 'biases', 'hasWindow'];
+const WITHOUT_EFFECT = ['positions', 'theta', 'biases', 'windows', 'defaults'];
 
 /** JSON of the settings a graph is built from, keys sorted, numbers as float32 has them; functions and what is not set are left out. */
 export function fingerprintOf(settings: object): string {

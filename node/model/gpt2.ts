@@ -37,6 +37,7 @@ export function createGpt2(reader: ConfigReader): Architecture {
   reader.expect('scale_attn_weights', [true], true);
   reader.expect('scale_attn_by_inverse_layer_idx', [false], false);
   reader.expect('add_cross_attention', [false], false);
+  reader.expect('is_causal', [true], true);
   reader.expect('tie_word_embeddings', [true], true);
   const activation = String(reader.value('activation_function') ?? 'gelu_new');
   if (!Object.hasOwn(ACTIVATIONS, activation))
@@ -49,7 +50,7 @@ export function createGpt2(reader: ConfigReader): Architecture {
     heads: reader.integer('n_head'),
     feedForward: reader.integerOr('n_inner', 4 * hidden),
     positions: reader.integer('n_positions'),
-    epsilon: reader.positive('layer_norm_epsilon'),
+    epsilon: reader.positive('layer_norm_epsilon', 1e-5),
     activation,
   };
   reader.known(WITHOUT_EFFECT);

@@ -13,7 +13,7 @@ import {
   type Weights,
 } from './architecture.ts';
 import { attend, byHeads, sightBias } from './attention.ts';
-import { type ConfigReader, MAX_LAYERS } from './fields.ts';
+import { type ConfigReader, MAX_LAYERS, readLayerTypes } from './fields.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { flat, layerNorm, normParameters, rowsAfter } from './layers.ts';
 import { type Frequencies, readFrequencies, rotate, turnAt } from './rotary.ts';
@@ -67,7 +67,7 @@ export function createModernBert(reader: ConfigReader): Architecture {
     heads,
     feedForward: reader.integer('intermediate_size'),
     layers: readLayers(reader, hidden / heads),
-    epsilon: reader.positive('norm_eps'),
+    epsilon: reader.positive('norm_eps', 1e-5),
     hasNormBias: reader.flag('norm_bias'),
     hasAttentionBias: reader.flag('attention_bias'),
     hasFeedForwardBias: reader.flag('mlp_bias'),
@@ -109,21 +109,18 @@ export function createModernBert(reader: ConfigReader): Architecture {
 function readLayers(reader: ConfigReader, width: number): Layer[] {
   const count = reader.integer('num_hidden_layers', MAX_LAYERS);
   const every = reader.integerOr('global_attn_every_n_layers', 3);
-  const types = reader.value('layer_types');
+  const types = readLayerTypes(reader, count);
   const reach = Math.floor(reader.integerOr('local_attention', 128) / 2);
-  const global = readFrequencies(reader, width, {
-    layers: 'full_attention',
-    theta: Number(reader.value('global_rope_theta') ?? 160_000),
-  });
-  const local = readFrequencies(reader, width, {
-    layers: 'sliding_attention',
-    theta: Number(reader.value('local_rope_theta') ?? 10_000),
-  });
+  const frequencies = (layers: string, field: string, theta: number): Frequencies =>
+    readFrequencies(reader, width, { layers, field, theta });
   // Layers of one kind are one object, whose turn and sight are built once.
-  const whole: Layer = { window: null, frequencies: global };
-  const windowed: Layer = { window: reach + 1, frequencies: local };
+  const whole: Layer = { window: null, frequencies: frequencies('full_attention', 'global_rope_theta', 160_000) };
+  const windowed: Layer = {
+    window: reach + 1,
+    frequencies: frequencies('sliding_attention', 'local_rope_theta', 10_000),
+  };
   return Array.from({ length: count }, (_, i) =>
-    (Array.isArray(types) ? types[i] === 'full_attention' : i % every === 0) ? whole : windowed,
+    (types === null ? i % every === 0 : types[i] === 'full_attention') ? whole : windowed,
   );
 }
 

@@ -1,7 +1,7 @@
 /** @file Rotary positions: pairs of a head's numbers turned by an angle that grows with the position. Su et al. 2021, arXiv:2104.09864. */
 import { constant, type Graph, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
-import { type ConfigReader, shown } from './fields.ts';
+import { type ConfigReader, isUnset, shown } from './fields.ts';
 
 /** Angles a position, one a pair: [width / 2]. */
 export type Frequencies = Float32Array;
@@ -21,34 +21,61 @@ interface Scaling {
   readonly [name: string]: unknown;
 }
 
+/** Where the frequencies of a kind of layer stand in a configuration. */
+interface Place {
+  /** What they are named by within `rope_parameters`, where kinds of layers differ. */
+  readonly layers?: string;
+  /** The field that holds theta outside of it. */
+  readonly field?: string;
+  /** Theta where nothing is said. */
+  readonly theta: number;
+  /** Whether `rope_scaling` is meant for them. */
+  readonly isScaled?: boolean;
+}
+
 /**
- * Reads `rope_parameters` (Transformers 5; of one kind of layer where they differ) or `rope_theta` and `rope_scaling`
- * (Transformers 4). Throws on a scaling that is not computed here.
+ * Reads `rope_parameters` (Transformers 5; of one kind of layer where they differ) or theta in a field of its own and
+ * `rope_scaling` (Transformers 4). Throws where both are set, and on a scaling that is not computed here.
  */
 export function readFrequencies(
   reader: ConfigReader,
   width: number,
-  { layers, theta: standard }: { layers?: string; theta: number },
+  { layers, field = 'rope_theta', theta: standard, isScaled = true }: Place,
 ): Frequencies {
   if (!(width <= MAX_WIDTH)) reader.fail(`a head is ${width} wide; wanted at most ${MAX_WIDTH}`);
-  const given = reader.object('rope_parameters') as Record<string, Scaling> | null;
+  const given = reader.object('rope_parameters');
   const old = reader.object('rope_scaling') as Scaling | null;
-  const nested = given !== null && layers !== undefined ? given[layers] : undefined;
-  if (nested !== undefined && (nested === null || typeof nested !== 'object'))
-    reader.fail(`rope_parameters.${layers} is ${shown(nested)}; wanted an object`);
-  const isNested = nested !== undefined;
-  const scaling = nested ?? given ?? old ?? {};
-  const theta = Number(scaling.rope_theta ?? (isNested ? standard : (reader.value('rope_theta') ?? standard)));
-  if (!(theta > 1)) reader.fail(`rope_theta is ${theta}; wanted a number above 1`);
+  if (!isUnset(given) && !isUnset(old)) reader.fail('rope_parameters and rope_scaling are set; wanted one of them');
+  const parameters = (
+    layers === undefined || isUnset(given) ? given : ofLayers(reader, given!, layers)
+  ) as Scaling | null;
+  const scaling = parameters ?? (isScaled ? old : null) ?? {};
+  const own = reader.value(field);
+  if (own !== undefined && scaling.rope_theta !== undefined && own !== scaling.rope_theta)
+    reader.fail(
+      `${field} is ${shown(own)}, rope_theta of the rotary parameters ${shown(scaling.rope_theta)}; wanted one`,
+    );
+  const theta = [scaling.rope_theta, own, standard].find((value) => value !== undefined);
+  if (!(typeof theta === 'number' && theta > 1))
+    return reader.fail(`${field} is ${shown(theta)}; wanted a number above 1`);
   return frequenciesOf(theta, width, scalingOf(reader, scaling));
 }
 
+/** The kinds of layers that rotary parameters can be of. */
+const LAYERS = ['full_attention', 'sliding_attention'];
+
+/** Of rotary parameters by kind of layer, those of one. */
+function ofLayers(reader: ConfigReader, given: Readonly<Record<string, unknown>>, layers: string): Scaling | null {
+  const other = Object.keys(given).find((name) => !LAYERS.includes(name));
+  if (other !== undefined) reader.fail(`rope_parameters holds ${shown(other)}; wanted ${LAYERS.join(' and ')}`);
+  const own = given[layers] ?? null;
+  if (typeof own !== 'object' || Array.isArray(own))
+    return reader.fail(`rope_parameters.${layers} is ${shown(own)}; wanted an object`);
+  return own as Scaling | null;
+}
+
 /** theta^(-2i / width) for each pair i, scaled. */
-export function frequenciesOf(
-  theta: number,
-  width: number,
-  scale = (frequency: number): number => frequency,
-): Frequencies {
+function frequenciesOf(theta: number, width: number, scale = (frequency: number): number => frequency): Frequencies {
   return Float32Array.from({ length: width / 2 }, (_, i) => scale(theta ** ((-2 * i) / width)));
 }
 
@@ -60,13 +87,10 @@ function scalingOf(reader: ConfigReader, scaling: Scaling): (frequency: number) 
       ? value
       : reader.fail(`${name} of the rotary scaling is ${shown(value)}; wanted a positive number`);
   };
-  const known = [
-    'rope_type',
-    'type',
-    'rope_theta',
-    'partial_rotary_factor',
-    ...(Object.hasOwn(FIELDS, String(kind)) ? FIELDS[String(kind)]! : []),
-  ];
+  const own = Object.hasOwn(FIELDS, String(kind)) ? FIELDS[String(kind)] : undefined;
+  if (!own)
+    return reader.fail(`rotary scaling ${shown(kind)} is not known; wanted one of ${Object.keys(FIELDS).join(', ')}`);
+  const known = ['rope_type', 'type', 'rope_theta', 'partial_rotary_factor', ...own];
   const other = Object.keys(scaling).find((name) => !known.includes(name));
   if (other !== undefined || (scaling.partial_rotary_factor ?? 1) !== 1)
     reader.fail(`rotary field ${other ?? 'partial_rotary_factor'} is not known here and may change what is computed`);
@@ -75,8 +99,6 @@ function scalingOf(reader: ConfigReader, scaling: Scaling): (frequency: number) 
     const factor = number('factor');
     return (f) => f / factor;
   }
-  if (kind !== 'llama3')
-    return reader.fail(`rotary scaling ${shown(kind)} is not known; wanted default, linear or llama3`);
   const [factor, low, high] = [number('factor'), number('low_freq_factor'), number('high_freq_factor')];
   const original = number('original_max_position_embeddings');
   return (f) => {
