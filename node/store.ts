@@ -130,6 +130,7 @@ function enter(folder: string, path: string): { lock: Lock; made: string | undef
 /** Who reads the key can take part as this peer. */
 function readKey(path: string, tell: Tell): Uint8Array {
   try {
+    const key = readFileSync(path);
     const mode = modeOf(path);
     if (mode & 0o077) {
       chmodSync(path, 0o600);
@@ -138,7 +139,7 @@ function readKey(path: string, tell: Tell): Uint8Array {
         `${path}: others could read it (mode ${mode.toString(8)}); ${isMended ? 'now only you can' : 'this disk keeps no permissions'}. Who has a copy can take part as this peer: remove it to come back as a new one`,
       );
     }
-    return readFileSync(path);
+    return key;
   } catch (error) {
     throw new UserError('storage', `${path}: ${messageOf(error)}; wanted a file that is yours alone (mode 600)`);
   }
@@ -197,15 +198,23 @@ export function peekTexts(folder: string): RowDigests | null {
 export function peekStart(folder: string): Float32Array | null {
   const path = join(folder, FILES.start);
   if (!existsSync(path)) return null;
-  const bytes = readFileSync(path);
+  const bytes = readBytes(path);
   const vector = decode('f32', bytes, bytes.length / 4);
   if (!vector) throw new UserError('storage', `${path}: torn; remove the folder to start afresh`);
   return vector;
 }
 
+function readBytes(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw failed(path, error);
+  }
+}
+
 function readTexts(path: string): RowDigests | null {
   if (!existsSync(path)) return null;
-  const bytes = Uint8Array.from(readFileSync(path)); // a buffer of its own, so aligned
+  const bytes = Uint8Array.from(readBytes(path)); // a buffer of its own, so aligned
   if (bytes.length % 8 !== 0) throw new UserError('storage', `${path}: torn; remove the folder to start afresh`);
   return { words: new BigUint64Array(bytes.buffer) };
 }

@@ -1,5 +1,4 @@
 /** @file Reads YAML, here alone: what a file holds, and the line each field stands in. */
-import { readFileSync } from 'node:fs';
 import {
   type Alias,
   type Document,
@@ -15,8 +14,18 @@ import {
   visit,
 } from 'yaml';
 import { messageOf, UserError } from './errors.ts';
+import { readBounded } from './formats/bounded.ts';
+import { isDeeper } from './formats/json.ts';
 import type { Path } from './schema.ts';
 import type { Source } from './source.ts';
+
+/** Larger than any file of settings, and read in no time. */
+const MAX_BYTES = 128_000;
+/** Deeper than any field lies; an alias within what it stands for has no end. */
+const MAX_DEPTH = 50;
+const TOO_DEEP = `is nested deeper than ${MAX_DEPTH} levels, or within itself`;
+/** Of what stands in a line, so that the message is one. */
+const SHOWN_CHARACTERS = 80;
 
 export interface YamlFile {
   readonly given: Record<string, unknown>;
@@ -27,7 +36,7 @@ export interface YamlFile {
 export function readYaml(path: string, wanted: string): YamlFile {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = new TextDecoder().decode(readBounded(path, MAX_BYTES));
   } catch (error) {
     return refuseText(path, `cannot be read (${messageOf(error)})`, wanted);
   }
@@ -36,6 +45,15 @@ export function readYaml(path: string, wanted: string): YamlFile {
 
 /** The same of a text, that `path` is to be called. */
 export function readYamlText(text: string, path: string, wanted: string): YamlFile {
+  try {
+    return parseText(text, path, wanted);
+  } catch (error) {
+    if (error instanceof RangeError) return refuseText(path, TOO_DEEP, wanted);
+    throw error;
+  }
+}
+
+function parseText(text: string, path: string, wanted: string): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const lineAt = (offset: number): number => lines.linePos(offset).line;
@@ -46,8 +64,13 @@ export function readYamlText(text: string, path: string, wanted: string): YamlFi
     while (line > 1 && rows[line - 1] === '') line--; // what is not closed shows at the end
     const said = rows[line - 1]!;
     const hint = said !== '' && !said.includes(':') ? '; is a colon missing?' : '';
-    const why = wrong.message.split('\n')[0];
-    refuseText(`${path}:${line}`, `got ${JSON.stringify(said)}, which is no YAML (${why})${hint}`, wanted);
+    const why = wrong.message.split('\n')[0]!.slice(0, SHOWN_CHARACTERS);
+    if (/call stack/.test(wrong.message)) refuseText(path, TOO_DEEP, wanted);
+    refuseText(
+      `${path}:${line}`,
+      `got ${JSON.stringify(said.slice(0, SHOWN_CHARACTERS))}, which is no YAML (${why})${hint}`,
+      wanted,
+    );
   }
   const astray = aliasWithoutAnchor(document);
   if (astray)
@@ -71,6 +94,7 @@ export function readYamlText(text: string, path: string, wanted: string): YamlFi
   } catch (error) {
     return refuseText(path, messageOf(error), wanted);
   }
+  if (isDeeper(given, MAX_DEPTH)) return refuseText(path, TOO_DEEP, wanted);
   if (typeof given === 'object' && given !== null && !Array.isArray(given))
     return { given: given as Record<string, unknown>, source };
   return refuseText(path, 'holds no fields', wanted);
@@ -94,7 +118,9 @@ function aliasWithoutAnchor(document: Document.Parsed): Alias | null {
 
 /** A value as YAML has it, as flags give it. Throws where it is none. */
 export function readYamlValue(text: string): unknown {
-  return parse(text);
+  const value: unknown = parse(text);
+  if (isDeeper(value, MAX_DEPTH)) throw new Error(TOO_DEEP);
+  return value;
 }
 
 /** The name of the field a path ends at, the item where it ends in a list, or the nearest there is around it. */

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { readJsonObject } from '../formats/json.ts';
 
+/** The largest vocabularies have a third of it. */
+const MAX_TOKENIZER_BYTES = 128_000_000;
 /** Kinds of tokenizer whose words are looked up as they are written here. */
 const KINDS: readonly unknown[] = [undefined, null, 'WordPiece', 'BPE', 'Unigram'];
 
@@ -18,7 +20,11 @@ interface Words {
 export function checkTokenizer(folder: string, rows: number): void {
   const path = join(folder, 'tokenizer.json');
   if (!existsSync(path)) return;
-  const { model, added_tokens: added, normalizer } = readJsonObject(path, 'the tokenizer of a Hugging Face model');
+  const {
+    model,
+    added_tokens: added,
+    normalizer,
+  } = readJsonObject(path, 'the tokenizer of a Hugging Face model', MAX_TOKENIZER_BYTES);
   const fail = (problem: string): never => {
     throw new UserError('incompatible', `${path}: ${problem}`);
   };

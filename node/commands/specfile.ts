@@ -59,9 +59,12 @@ function applySets(spec: Record<string, unknown>, sets: readonly string[]): Reco
   for (const set of sets) {
     const match = /^([\w.-]+)=(.*)$/s.exec(set);
     if (!match)
-      throw new UserError('usage', `--set: got "${set}"; wanted field=value, such as seeds=[1,2] or settings.rounds=3`);
+      throw new UserError(
+        'usage',
+        `--set: got "${shown(set)}"; wanted field=value, such as seeds=[1,2] or settings.rounds=3`,
+      );
     const names = match[1]!.split('.');
-    if (names.includes('__proto__')) throw new UserError('usage', `--set: got "${set}"; no field has that name`);
+    if (names.includes('__proto__')) throw new UserError('usage', `--set: got "${shown(set)}"; no field has that name`);
     let place = out;
     for (const name of names.slice(0, -1)) {
       if (typeof place[name] !== 'object' || place[name] === null) place[name] = {};
@@ -70,6 +73,11 @@ function applySets(spec: Record<string, unknown>, sets: readonly string[]): Reco
     place[names.at(-1)!] = readValue(match[2]!, set);
   }
   return out;
+}
+
+/** A change in a message of one line. */
+function shown(set: string): string {
+  return set.length > 80 ? `${set.slice(0, 77)}...` : set;
 }
 
 function copyOf(value: unknown): unknown {
@@ -82,7 +90,10 @@ function readValue(text: string, set: string): unknown {
   try {
     return readYamlValue(text);
   } catch (error) {
-    throw new UserError('usage', `--set: got "${set}"; its value is not YAML (${messageOf(error).split('\n')[0]})`);
+    throw new UserError(
+      'usage',
+      `--set: got "${shown(set)}"; its value is not YAML (${shown(messageOf(error).split('\n')[0]!)})`,
+    );
   }
 }
 

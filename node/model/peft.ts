@@ -99,7 +99,7 @@ function readSaid(path: string, config: Record<string, unknown>): Said {
   for (const key of ['peft_type', 'r', 'lora_alpha', 'target_modules'])
     if (!(key in config)) fail(`${key} is missing; wanted the configuration of a plain LoRA`);
   for (const [key, value] of Object.entries(config)) {
-    const accepts = FIELDS[key];
+    const accepts = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
     if (accepts ? accepts(value) : isUnset(value)) continue;
     const got = JSON.stringify(value)?.slice(0, 80);
     fail(

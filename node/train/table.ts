@@ -1,6 +1,7 @@
 /** @file The records of a data file, of whatever kind: names with values, each with its line; what is malformed beside them. */
 import { parse } from 'csv-parse/sync';
 import { messageOf, UserError } from '../errors.ts';
+import { isDeeper } from '../formats/json.ts';
 import { foldName } from './columns.ts';
 
 export interface BadRow {
@@ -99,6 +100,8 @@ function readTsv(content: string, path: string, isText: (name: string) => boolea
   return fromTable(rows, { notes, bad });
 }
 
+/** Chats, the deepest there are, have three. */
+const MAX_DEPTH = 20;
 const MIXED = 'some of its lines end in CR alone';
 
 function readCsv(content: string, path: string, isText: (name: string) => boolean): Source {
@@ -153,6 +156,10 @@ function readJson(content: string, path: string): Source {
   const take = (value: unknown, line: number): SourceRecord[] => {
     if (value === null || typeof value !== 'object' || Array.isArray(value)) {
       bad.push({ line, problem: 'not an object; wanted {"text": ..., "label": ...}' });
+      return [];
+    }
+    if (isDeeper(value, MAX_DEPTH)) {
+      bad.push({ line, problem: `nested deeper than ${MAX_DEPTH} levels; wanted texts` });
       return [];
     }
     for (const key of Object.keys(value)) if (!names.has(foldName(key))) names.set(foldName(key), key);

@@ -1,7 +1,14 @@
 /** @file Bytes to text: UTF-8 or UTF-16, plain or gzipped, recognised by what the file holds; anything else is named. */
-import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { messageOf, UserError } from '../errors.ts';
+import { codeOf, messageOf, UserError } from '../errors.ts';
+import { readBounded, shownBytes } from '../formats/bounded.ts';
+
+/** The longest text that Node can hold. */
+const MAX_BYTES = 0x1fffffe8;
+/** Text is packed to a third or a tenth; what grows by more than this, and beyond what does no harm, is there to fill the memory. */
+const MOST_GROWTH = 24;
+const HARMLESS_BYTES = 16_000_000;
+const PIECE_BYTES = 1 << 20;
 
 /** What is no text, by its first bytes. */
 const KINDS: readonly (readonly [what: string, beginning: readonly number[]])[] = [
@@ -22,9 +29,9 @@ const KINDS: readonly (readonly [what: string, beginning: readonly number[]])[] 
 export function readText(path: string): string {
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(path);
+    bytes = readBounded(path, MAX_BYTES);
     // By content: a browser may have unpacked what is still named .gz.
-    if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = gunzipSync(bytes);
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = unpack(bytes);
   } catch (error) {
     throw new UserError('usage', `${path}: cannot be read (${messageOf(error)}); wanted a UTF-8 file of texts`);
   }
@@ -41,6 +48,19 @@ export function readText(path: string): string {
     throw new UserError(
       'usage',
       `${path}: cannot be read as ${encoding.toUpperCase()} (${encoding === 'utf-8' ? placeOf(bytes, error) : messageOf(error)}); wanted a UTF-8 file of texts${next}`,
+    );
+  }
+}
+
+/** What was gzipped. Throws where it is far more than text packs to. */
+function unpack(packed: Uint8Array): Uint8Array {
+  const most = Math.min(MAX_BYTES, Math.max(HARMLESS_BYTES, MOST_GROWTH * packed.length));
+  try {
+    return gunzipSync(packed, { maxOutputLength: most, chunkSize: PIECE_BYTES });
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_BUFFER_TOO_LARGE') throw error;
+    throw new Error(
+      `its ${shownBytes(packed.length)} unpack to more than ${shownBytes(most)}, which no text does; if it is one, unpack it first`,
     );
   }
 }

@@ -172,6 +172,29 @@ test('a file of settings for up is refused by line, and so is what does not go t
   assert.match(await told(['schedule: edges', 'edges: 0-1,1-1']), /edges: edge 1-1: joins a peer to itself/);
 });
 
+test('a file that is too long, too deep, or within itself is refused in one short line, at once', () => {
+  const path = join(temporaryFolder(), 'x.yaml');
+  const told = (text: string, flags = {}): string => {
+    writeFileSync(path, text);
+    const message = messageOfCall(() => readSpecFile('sim', path, flags)).replace(path, 'x.yaml');
+    assert.ok(message.length < 400 && !message.includes('\n'), message);
+    return message;
+  };
+  const deep = /^x\.yaml: is nested deeper than 50 levels, or within itself; wanted a YAML file/;
+  assert.match(told(`a: ${'['.repeat(5000)}${']'.repeat(5000)}`), deep);
+  assert.match(told(`a:\n  ${'- '.repeat(5000)}1`), deep);
+  assert.match(told(`a: ${'['.repeat(50)}${']'.repeat(50)}`), deep);
+  assert.is(told(`a: ${'['.repeat(49)}${']'.repeat(49)}`), 'none');
+  assert.match(told('a: &a [*a]'), deep);
+  assert.match(told('a: &a { b: 1, c: *a }'), deep);
+  const laughs = Array.from({ length: 9 }, (_, i) => `x${i + 1}: &x${i + 1} [${`*x${i}, `.repeat(9)}]`);
+  assert.match(told(['x0: &x0 [1]', ...laughs].join('\n')), /^x\.yaml: Excessive alias count/);
+  assert.match(told(`a: ${'x'.repeat(200_000)}`), /^x\.yaml: cannot be read \(it is longer than 128 kB/);
+  assert.match(told(`a: ${'!'.repeat(20_000)}`), /^x\.yaml:1: got "a: !/);
+  for (const set of ['a=&a [*a]', `a=${'['.repeat(5000)}`, `a=${'!'.repeat(5000)}`])
+    assert.match(told('a: 1', { set: [set] }), /^--set: got "a=.*its value is not YAML/);
+});
+
 test('a flag changes a field in one place, also where an alias stands there', () => {
   const path = join(temporaryFolder(), 'x.yaml');
   writeFileSync(path, 'overrides:\n  alone: &same { rank: 4 }\n  pooled: *same\n');
