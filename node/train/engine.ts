@@ -222,7 +222,7 @@ async function startDevice(
       const missing = missingFor(device, options.device !== 'auto');
       if (missing) throw new Error(missing);
       const session = await open(base, options, 'score labels', device);
-      const notice = failures.length ? `training on the ${device.toUpperCase()} (${failures.join('; ')})` : null;
+      const notice = failures.length ? `computing on the ${device.toUpperCase()} (${failures.join('; ')})` : null;
       return { session, device, notice };
     } catch (error) {
       if (error instanceof UserError) throw error;
