@@ -74,10 +74,22 @@ export interface ModelInputs {
   readonly extend?: (layer: number, own: KeysAndValues) => KeysAndValues;
 }
 
+/** y = x W^T + b + scale (x A^T) B^T by heads of outputs. */
+export interface HeadWeights {
+  /** [heads, width, inputs] */
+  readonly weight: Value;
+  /** [heads * width] */
+  readonly bias: Value | null;
+  /** A [r, inputs], B [heads, width, r] */
+  readonly lora: { readonly a: Value; readonly b: Value; readonly scale: number } | null;
+}
+
 /** How the builder reaches weights, so that frozen, LoRA and full-parameter graphs share one forward pass. */
 export interface Weights {
   readonly graph: Graph;
   parameter(name: string): Value;
+  /** The parts of a linear layer whose outputs are those of heads, to be used in another order; null where they cannot be. */
+  byHeads(module: string, heads: number): HeadWeights | null;
   /** Rows [from, to) of a matrix that is not trained; null where it is. */
   rows(name: string, from: number, to: number): Value | null;
   /** scale (x W^T + b + adapter(x)) for x [N, inputs]. */

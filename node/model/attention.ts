@@ -2,7 +2,7 @@
 import { type Graph, scalar, type Value } from '../graph/graph.ts';
 import * as op from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
-import type { KeysAndValues, ModelInputs } from './architecture.ts';
+import { type HeadWeights, type KeysAndValues, type ModelInputs, SIZES } from './architecture.ts';
 
 /** Who may see whom. */
 export interface Sight {
@@ -75,4 +75,55 @@ export function attend(g: Graph, q: Value, k: Value, v: Value, bias: Value, { he
   const weights = op.Reshape(g, op.Softmax(g, seen), [batch, keyHeads, many, tokens]);
   const mixed = op.Reshape(g, op.MatMul(g, weights, op.Transpose(g, v, [0, 2, 1, 3])), [batch, heads, queries, width]);
   return op.Reshape(g, op.Transpose(g, mixed, [0, 2, 1, 3]), [product([batch, queries]), heads * width]);
+}
+
+/**
+ * The same for few queries [B, Q, heads, width] over hidden states [B*T, H]: the weights of keys act on the queries, those of
+ * values on what is mixed, since q (W x) = (q W) x and sum p (W x) = W sum p x, and no key or value of a token is made. A
+ * bias of keys adds the same to every score, so that the softmax forgets it.
+ */
+export function attendFew(
+  g: Graph,
+  q: Value,
+  x: Value,
+  { key, value, bias }: { key: HeadWeights; value: HeadWeights; bias: Value },
+): Value {
+  const [batch, queries, heads, width] = q.shape as [string, string, number, number];
+  const hidden = x.shape[1]!;
+  const states = op.Reshape(g, x, [batch, SIZES.tokens, hidden]);
+  const rows = product([batch, queries]);
+  /** [heads, B*Q, n] as [B, heads*Q, n], and back. */
+  const byText = (y: Value): Value => {
+    const n = y.shape[2]!;
+    const apart = op.Transpose(g, op.Reshape(g, y, [heads, batch, queries, n]), [1, 0, 2, 3]);
+    return op.Reshape(g, apart, [batch, product([heads, queries]), n]);
+  };
+  const byHead = (y: Value): Value => {
+    const apart = op.Transpose(g, op.Reshape(g, y, [batch, heads, queries, hidden]), [1, 0, 2, 3]);
+    return op.Reshape(g, apart, [heads, rows, hidden]);
+  };
+  const own = op.Reshape(g, op.Transpose(g, q, [2, 0, 1, 3]), [heads, rows, width]);
+  const scores = op.MatMul(g, byText(backward(g, own, key)), op.Transpose(g, states, [0, 2, 1]));
+  const seen = op.Softmax(g, op.Add(g, op.Reshape(g, scores, [batch, heads, queries, SIZES.tokens]), bias));
+  const weights = op.Reshape(g, seen, [batch, product([heads, queries]), SIZES.tokens]);
+  const mixed = forward(g, byHead(op.MatMul(g, weights, states)), value);
+  const context = op.Transpose(g, op.Reshape(g, mixed, [heads, batch, queries, width]), [1, 2, 0, 3]);
+  const flat = op.Reshape(g, context, [rows, heads * width]);
+  return value.bias ? op.Add(g, flat, value.bias) : flat;
+}
+
+/** y W of each head, [heads, N, width] to [heads, N, inputs]. */
+function backward(g: Graph, y: Value, { weight, lora }: HeadWeights): Value {
+  const product = op.MatMul(g, y, weight);
+  if (!lora) return product;
+  const low = op.Mul(g, op.MatMul(g, y, lora.b), scalar(g, lora.scale, 'float32'));
+  return op.Add(g, product, op.MatMul(g, low, lora.a));
+}
+
+/** x W^T of each head, [heads, N, inputs] to [heads, N, width]. */
+function forward(g: Graph, x: Value, { weight, lora }: HeadWeights): Value {
+  const product = op.MatMul(g, x, op.Transpose(g, weight, [0, 2, 1]));
+  if (!lora) return product;
+  const low = op.Mul(g, op.MatMul(g, x, op.Transpose(g, lora.a, [1, 0])), scalar(g, lora.scale, 'float32'));
+  return op.Add(g, product, op.MatMul(g, low, op.Transpose(g, lora.b, [0, 2, 1])));
 }

@@ -12,7 +12,7 @@ import {
   SIZES,
   type Weights,
 } from './architecture.ts';
-import { attend, byHeads, sightBias } from './attention.ts';
+import { attend, attendFew, byHeads, sightBias } from './attention.ts';
 import { type ConfigReader, MAX_LAYERS } from './fields.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { flat, layerNorm, narrowing, normParameters } from './layers.ts';
@@ -252,14 +252,20 @@ function trunk(c: Encoder, w: Weights, inputs: ModelInputs): Value {
     const queries = narrow.queries(x);
     // The scale rides on the query's matrix product.
     const q = heads(w.linear(queries, names.query, 1 / Math.sqrt(shape.width)), narrow.length);
-    const context = attend(
-      g,
-      q,
-      heads(w.linear(x, names.key), SIZES.tokens),
-      heads(w.linear(x, names.value), SIZES.tokens),
-      narrow.bias(bias),
-      shape,
-    );
+    const few = narrow.length === SIZES.rows ? [w.byHeads(names.key, c.heads), w.byHeads(names.value, c.heads)] : [];
+    const [key, value] = few;
+    const seenBias = narrow.bias(bias);
+    const context =
+      key && value
+        ? attendFew(g, q, x, { key, value, bias: seenBias })
+        : attend(
+            g,
+            q,
+            heads(w.linear(x, names.key), SIZES.tokens),
+            heads(w.linear(x, names.value), SIZES.tokens),
+            seenBias,
+            shape,
+          );
     const mixed = w.linear(narrow.rows(context), names.output);
     const seen = layerNorm(w, names.outputNorm, op.Add(g, mixed, narrow.rows(queries)), c.epsilon);
     const inner = op.Gelu(g, w.linear(seen, names.inner));

@@ -237,6 +237,19 @@ function reachWeights(
       const place = { offset: offset + from * row, byteLength: (to - from) * row };
       return external(g, `${name}[${from}:${to}]`, [to - from, ...shape.slice(1)], place, dtype);
     },
+    byHeads: (module, heads) => {
+      const { inputs, outputs, hasBias, isTransposed } = linears.get(module)!;
+      const whole = parameter(`${module}.weight`);
+      if (isTransposed || whole.dtype !== 'float32') return null;
+      const [a, b] = [factor(`${module}.lora_A`), factor(`${module}.lora_B`)];
+      const width = outputs / heads;
+      const byHead = (x: Value): Value => op.Reshape(g, x, [heads, width, x.shape[1]!]);
+      return {
+        weight: op.Reshape(g, whole, [heads, width, inputs]),
+        bias: hasBias ? parameter(`${module}.bias`) : null,
+        lora: a && b && trainable?.type === 'lora' ? { a, b: byHead(b), scale: scaleOf(trainable.lora, module) } : null,
+      };
+    },
     linear: (x, module, scale = 1) => {
       const { hasBias, isTransposed = false } = linears.get(module)!;
       const bias = hasBias ? parameter(`${module}.bias`) : null;

@@ -30,6 +30,7 @@ async function run(piece: number, { cap, hasBias }: { cap: number | null; hasBia
         ? constant(g, words.slice(from * HIDDEN, to * HIDDEN), [to - from, HIDDEN])
         : constant(g, biases.slice(from, to), [to - from]),
     linear: (x) => x,
+    byHeads: () => null,
   };
   const head: Head = { transform: (_, x) => op.Mul(g, x, x), weight: 'w', ...(hasBias ? { bias: 'b' } : {}), cap };
   const hidden = input(g, 'hidden', 'float32', [ROWS, HIDDEN]);
