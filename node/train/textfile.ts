@@ -6,7 +6,7 @@ import { readBounded, shownBytes } from '../formats/bounded.ts';
 /** The longest text that Node can hold. */
 const MAX_BYTES = 0x1fffffe8;
 /** Text is packed to a third or a tenth; what grows by more than this, and beyond what does no harm, is there to fill the memory. */
-const MOST_GROWTH = 24;
+const MOST_GROWTH = 20;
 const HARMLESS_BYTES = 16_000_000;
 const PIECE_BYTES = 1 << 20;
 
