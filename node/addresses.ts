@@ -32,6 +32,42 @@ export function isPublic(address: string): boolean {
   return !isLoopback(address) && !/^\/ip(4\/169\.254\.|6\/fe[89ab])/i.test(address);
 }
 
+/** How far an address leads: to this very machine, within its networks, or anywhere; null: nowhere that is dialled. */
+function reachOf(host: string): 0 | 1 | 2 | null {
+  const plain = host.toLowerCase().replace(/^::ffff:(?=[\d.]+$)/, '');
+  if (isIP(plain) === 0) return null;
+  if (isIP(plain) === 6) {
+    if (plain === '::1') return 0;
+    if (plain === '::' || /^ff/.test(plain)) return null;
+    return /^(f[cd]|fe[89ab])/.test(plain) ? 1 : 2;
+  }
+  const [a = 0, b = 0] = plain.split('.').map(Number);
+  if (a === 127) return 0;
+  if (a === 0 || a >= 224) return null;
+  const isPrivate =
+    a === 10 ||
+    (a === 172 && b >= 16 && b < 32) ||
+    (a === 192 && b === 168) ||
+    (a === 169 && b === 254) ||
+    (a === 100 && b >= 64 && b < 128);
+  return isPrivate ? 1 : 2;
+}
+
+/**
+ * Those of a peer's addresses that are worth dialling when somebody at this host tells of them: of TCP, with its id, and none
+ * that leads less far than from the teller to here: what is private where one is public leads to somebody else's services.
+ */
+export function worthDialling(addresses: readonly string[], id: string, teller: string): string[] {
+  // Where a name leads only the user knows, who gave it.
+  const isName = teller !== '' && isIP(teller) === 0;
+  const nearest = isName ? Number(teller !== 'localhost') : (reachOf(teller) ?? 2);
+  return addresses.filter((address) => {
+    const [, host, of] = /^\/ip[46]\/([^/]+)\/tcp\/[1-9]\d*\/p2p\/([^/]+)$/.exec(address) ?? [];
+    const reach = host === undefined ? null : reachOf(host);
+    return of === id && reach !== null && reach >= nearest;
+  });
+}
+
 /** Those of use to others, or where there are none, all; so many at most. */
 export function worthTelling(addresses: readonly string[], count: number): string[] {
   const useful = addresses.filter(isPublic);

@@ -23,28 +23,43 @@ import {
 } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { tcp } from '@libp2p/tcp';
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
-import { PROTOCOL_VERSION } from '../protocol/frame.ts';
-import { idIn, nobodyOf, placeOf, portIn, reasonsOf } from './addresses.ts';
-import { codeOf, messageOf, UserError } from './errors.ts';
+import { PROTOCOL_VERSION, type Refusal } from '../protocol/frame.ts';
+import { idIn, portIn, reasonsOf } from './addresses.ts';
+import { createDefence, type Defence } from './defence.ts';
+import { codeOf, UserError } from './errors.ts';
 import { stopWhole } from './leftovers.ts';
 import {
   DIAL_DEADLINE_MS,
   GOSSIP_LIMITS,
   MAX_INBOUND_STREAMS,
+  MAX_MUXED_STREAMS,
   MAX_OUTBOUND_STREAMS,
   MAX_PUBLISHED_BYTES,
-  MAX_RUN_BYTES,
-  MAX_WORD_BYTES,
+  MAX_QUESTIONS,
+  MAX_SLOTS,
+  MAX_WINDOW_BYTES,
+  PROTOCOL_DEADLINE_MS,
   REJECT_HALF_LIFE_MS,
   SCORE_TICK_MS,
-  SEND_DEADLINE_MS,
   STOP_DEADLINE_MS,
 } from './limits.ts';
 import { createLine, type Line } from './line.ts';
+import {
+  askForCall,
+  askForRun,
+  callBack,
+  callBackProtocol,
+  frameProtocol,
+  hostOf,
+  PING_PROTOCOL,
+  runProtocol,
+  startProtocol,
+  tellingOf,
+} from './questions.ts';
 import { raceTo } from './race.ts';
-import { channelOf, converse, receiveFrames, receiveWhole, say, sendWhole } from './streams.ts';
+import { channelOf, echo, receiveFrames, receiveWhole, say, sendWhole } from './streams.ts';
 
 export interface HostOptions {
   /** An Ed25519 key as `generateKey` gives it. */
@@ -58,9 +73,12 @@ export interface HostOptions {
   readonly describeRun: () => string;
   /** The adapter that the run starts from, served likewise; null: it is a fresh one. */
   readonly start?: Uint8Array | null;
-  readonly onFrame: (from: string, bytes: Uint8Array) => void;
+  /** Resolves when the frame is dealt with: no more of that stream is read before. `via`: who has passed it on. */
+  readonly onFrame: (from: string, bytes: Uint8Array, via: string) => Promise<void>;
   readonly onOversized: (from: string) => void;
   readonly onPeer: (id: string, up: boolean) => void;
+  /** What was not let in, counted under a code. */
+  readonly onRefuse: (id: string, code: Refusal) => void;
   /** Whether a published message is well formed; a bad one costs its sender. */
   readonly validate: (from: string, bytes: Uint8Array) => boolean;
 }
@@ -77,6 +95,8 @@ export interface Host {
   /** Where it can be reached, with its id. */
   addresses(): string[];
   isConnected(id: string): boolean;
+  /** The host a connected peer is seen at; empty where it is not connected. */
+  seenAt(id: string): string;
   /** Connects; resolves to the id reached. Throws a UserError where nobody answers. */
   dial(addresses: readonly string[], signal?: AbortSignal): Promise<string>;
   /** Whether a connected peer can connect to this one too; null where it does not say, or is on this machine. */
@@ -85,14 +105,10 @@ export interface Host {
   send(to: string, bytes: Uint8Array): Promise<boolean>;
   publish(bytes: Uint8Array): Promise<void>;
   /** Closes the connection and takes no more from this peer. */
-  ban(id: string): Promise<void>;
+  ban(id: string): void;
   stop(): Promise<void>;
 }
 
-const frameProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/frame`;
-const runProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/run`;
-const startProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/start`;
-const callBackProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/call-back`;
 const topicOf = (runId: string): string => `lorikeet/${PROTOCOL_VERSION}/${runId}`;
 
 /** A new Ed25519 key; the same for the same 32 bytes of seed, where they are given (for demonstrations only). */
@@ -121,32 +137,58 @@ export function isPlace(id: string, addresses: readonly string[]): boolean {
 
 /** Starts listening. Throws a UserError where an address cannot be had. */
 export async function createHost(options: HostOptions): Promise<Host> {
+  const stopping = new AbortController();
+  let node: Awaited<ReturnType<typeof startNode>> | null = null;
+  const defence = createDefence({
+    maxFrameBytes: options.maxFrameBytes,
+    onRefuse: options.onRefuse,
+    connections: () => node?.getConnections() ?? [],
+    hangUp: (id) => {
+      node?.hangUp(peerIdFromString(id)).catch(() => {});
+    },
+    signal: stopping.signal,
+  });
+  try {
+    node = await startNode(options, privateKeyFromProtobuf(options.key), defence);
+  } catch (error) {
+    defence.stop();
+    throw error;
+  }
+  return run(node, options, defence, stopping);
+}
+
+async function run(
+  node: Awaited<ReturnType<typeof startNode>>,
+  options: HostOptions,
+  defence: Defence,
+  stopping: AbortController,
+): Promise<Host> {
   const { runId } = options;
   const topic = topicOf(runId);
-  const node = await startNode(options, privateKeyFromProtobuf(options.key));
-  const banned = new Set<string>();
   const lines = new Map<string, Line>();
-  const stopping = new AbortController();
   const pubsub = node.services.pubsub;
   const isConnected = (id: string): boolean => node.getConnections(peerIdFromString(id)).length > 0;
 
   node.addEventListener('peer:connect', ({ detail }) => {
-    if (banned.has(detail.toString())) node.hangUp(detail).catch(() => {});
+    if (defence.isBanned(detail.toString())) node.hangUp(detail).catch(() => {});
     else options.onPeer(detail.toString(), true);
   });
   node.addEventListener('peer:disconnect', ({ detail }) => {
     lines.get(detail.toString())?.end();
+    defence.gone(detail.toString());
     options.onPeer(detail.toString(), false);
   });
-  pubsub.topicValidators.set(topic, (_source, message) => {
+  pubsub.topicValidators.set(topic, (via, message) => {
     if (message.type !== 'signed' || message.data.length > MAX_PUBLISHED_BYTES) return TopicValidatorResult.Reject;
+    if (!defence.announcement(message.from.toString(), via.toString())) return TopicValidatorResult.Ignore;
     return options.validate(message.from.toString(), message.data)
       ? TopicValidatorResult.Accept
       : TopicValidatorResult.Reject;
   });
-  pubsub.addEventListener('message', ({ detail }) => {
-    const from = detail.type === 'signed' ? detail.from.toString() : '';
-    if (from !== '' && from !== node.peerId.toString() && !banned.has(from)) options.onFrame(from, detail.data);
+  pubsub.addEventListener('gossipsub:message', ({ detail: { msg, propagationSource } }) => {
+    const from = msg.type === 'signed' ? msg.from.toString() : '';
+    if (from === '' || from === node.peerId.toString() || defence.isBanned(from)) return;
+    options.onFrame(from, msg.data, propagationSource.toString()).catch(() => {});
   });
   pubsub.subscribe(topic);
 
@@ -156,36 +198,39 @@ export async function createHost(options: HostOptions): Promise<Host> {
       const from = incoming.connection.remotePeer.toString();
       receiveFrames(incoming.stream, {
         maxFrameBytes: options.maxFrameBytes,
-        onFrame: (bytes) => {
-          if (banned.has(from)) throw new Error('banned');
-          options.onFrame(from, bytes);
+        onFrame: async (bytes) => {
+          await defence.frame(from, bytes.length);
+          await options.onFrame(from, bytes, from);
         },
         onOversized: () => options.onOversized(from),
+        room: defence.roomFor(from),
       }).catch(() => {});
     },
     { maxInboundStreams: MAX_INBOUND_STREAMS, maxOutboundStreams: MAX_OUTBOUND_STREAMS },
   );
-  await node.handle(runProtocol(runId), ({ stream }) => {
-    say(stream, options.describeRun()).catch((error) => stream.abort(error));
-  });
+  await node.handle(PING_PROTOCOL, ({ stream }) => echo(stream), { maxInboundStreams: MAX_QUESTIONS });
+  const answer = (protocol: string, act: (incoming: IncomingStreamData) => Promise<void>): Promise<void> =>
+    node.handle(
+      protocol,
+      (incoming) => {
+        if (defence.question(incoming)) act(incoming).catch((error) => incoming.stream.abort(error));
+      },
+      { maxInboundStreams: MAX_QUESTIONS },
+    );
+  await answer(runProtocol(runId), ({ stream }) => say(stream, options.describeRun()));
   const called = new WeakSet<Connection>();
-  await node.handle(callBackProtocol(runId), (incoming) => {
-    callBack(incoming, called, stopping.signal).catch((error) => incoming.stream.abort(error));
-  });
-
+  await answer(callBackProtocol(runId), (incoming) => callBack(incoming, called, answers, stopping.signal));
   const { start } = options;
-  if (start)
-    await node.handle(startProtocol(runId), ({ stream }) => {
-      sendWhole(stream, start).catch((error) => stream.abort(error));
-    });
+  if (start) await answer(startProtocol(runId), ({ stream }) => sendWhole(stream, start));
 
   return {
     id: node.peerId.toString(),
     addresses: () => node.getMultiaddrs().map(String),
     isConnected,
+    seenAt: (id) => node.getConnections(peerIdFromString(id)).map(hostOf)[0] ?? '',
     dial: async (addresses, signal) => {
       const own = node.peerId.toString();
-      const others = addresses.filter((address) => idIn(address) !== own && !banned.has(idIn(address) ?? ''));
+      const others = addresses.filter((address) => idIn(address) !== own && !defence.isBanned(idIn(address) ?? ''));
       if (others.length === 0)
         throw new UserError('unreachable', 'nobody is left to call: this peer itself was named, or who was refused');
       const connected = others.map(idIn).find((id) => id !== null && isConnected(id));
@@ -199,11 +244,11 @@ export async function createHost(options: HostOptions): Promise<Host> {
     isReachableFrom: (id) => {
       const connection = node.getConnections(peerIdFromString(id))[0];
       const own = node.getMultiaddrs();
-      if (!connection || own.some((a) => hostIn(a) === hostIn(connection.remoteAddr))) return Promise.resolve(null);
+      if (!connection || own.some((a) => a.nodeAddress().address === hostOf(connection))) return Promise.resolve(null);
       return askForCall(connection, runId, portIn(String(own[0] ?? '')), stopping.signal);
     },
     send: async (to, bytes) => {
-      if (banned.has(to) || bytes.length > options.maxFrameBytes) return false;
+      if (defence.isBanned(to) || bytes.length > options.maxFrameBytes) return false;
       const line =
         lines.get(to) ??
         createLine({
@@ -213,7 +258,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
             const stream = await node.dialProtocol(id, frameProtocol(runId), { signal });
             return channelOf(stream, options.maxFrameBytes);
           },
-          deadlineMs: SEND_DEADLINE_MS,
+          ...defence.lineTo(to),
           onEnd: () => lines.delete(to),
         });
       lines.set(to, line);
@@ -223,12 +268,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
       if (bytes.length > MAX_PUBLISHED_BYTES) throw new Error(`${bytes.length} bytes are too many to publish`);
       await pubsub.publish(topic, bytes);
     },
-    ban: async (id) => {
-      banned.add(id);
-      await node.hangUp(peerIdFromString(id)).catch(() => {});
-    },
+    ban: defence.ban,
     stop: async () => {
       stopping.abort();
+      defence.stop();
       for (const line of [...lines.values()]) line.end();
       await Promise.race([stopWhole(node), new Promise((resolve) => setTimeout(resolve, STOP_DEADLINE_MS).unref())]);
     },
@@ -266,43 +309,10 @@ export async function fetchStart(
   );
 }
 
-/** Who answered, and then said something else, is the one to name. */
-function tellingOf(addresses: readonly string[], error: unknown): UserError {
-  const errors = error instanceof AggregateError ? error.errors : [error];
-  return errors.find((e) => e instanceof UserError) ?? nobodyOf(addresses, error);
-}
-
 /** Whether the peer an address names answers there, for a caller it does not know. */
 export async function answers(address: string, signal?: AbortSignal): Promise<boolean> {
   const key = await generateKey();
   return visit(key, (node) => reach(node, [address], signal, async () => true)).catch(() => false);
-}
-
-/** Asks a peer to connect to this port of the machine it sees; null where it does not say. */
-async function askForCall(connection: Connection, runId: string, port: number, own: AbortSignal) {
-  const signal = AbortSignal.any([own, AbortSignal.timeout(2 * DIAL_DEADLINE_MS)]);
-  const stream = await connection.newStream(callBackProtocol(runId), { signal }).catch(() => null);
-  const word = stream && (await converse(stream, String(port), MAX_WORD_BYTES, signal));
-  return word === 'yes' ? true : word === 'no' ? false : null;
-}
-
-/** Connects to who asks at the port it names, on no machine but the one it comes from; once a connection. */
-async function callBack(
-  { stream, connection }: IncomingStreamData,
-  called: WeakSet<Connection>,
-  signal: AbortSignal,
-): Promise<void> {
-  if (called.has(connection)) throw new Error('asked before');
-  called.add(connection);
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(DIAL_DEADLINE_MS)]);
-  const port = await converse(stream, '', MAX_WORD_BYTES, deadline);
-  const address = placeOf(hostIn(connection.remoteAddr), port ?? '', String(connection.remotePeer));
-  await say(stream, (await answers(address, deadline)) ? 'yes' : 'no');
-}
-
-/** The host of an address; of IPv4 carried in IPv6, that of IPv4. */
-function hostIn(address: Multiaddr): string {
-  return address.nodeAddress().address.replace(/^::ffff:(?=[\d.]+$)/i, '');
 }
 
 /** Does something as a node of the moment, which takes no calls. */
@@ -321,22 +331,6 @@ async function visit<T>(key: Uint8Array, act: (node: Libp2p) => Promise<T>): Pro
   }
 }
 
-async function askForRun(connection: Connection, runId: string, signal: AbortSignal): Promise<string> {
-  const stream = await connection.newStream(runProtocol(runId), { signal }).catch((error) => {
-    signal.throwIfAborted();
-    throw new UserError(
-      'incompatible',
-      `invite: ${connection.remotePeer} answers, but not for run ${runId} (${messageOf(error).split('\n')[0]}); ask for a fresh invite`,
-    );
-  });
-  const described = await converse(stream, '', MAX_RUN_BYTES, signal);
-  if (described !== null) return described;
-  throw new UserError(
-    'unreachable',
-    'invite: the peer did not describe its run in time; try again, or ask for a fresh invite',
-  );
-}
-
 /** Connects by whichever address gets there first, and does what is wanted with that connection. */
 function reach<T>(
   node: Pick<Libp2p, 'dial'>,
@@ -349,7 +343,7 @@ function reach<T>(
   return raceTo(addresses, dial, use, { deadlineMs: DIAL_DEADLINE_MS, ...(signal ? { signal } : {}) });
 }
 
-async function startNode(options: HostOptions, privateKey: PrivateKey) {
+async function startNode(options: HostOptions, privateKey: PrivateKey, defence: Defence) {
   const topic = topicOf(options.runId);
   const pubsub = gossipsub({
     allowedTopics: [topic],
@@ -379,8 +373,21 @@ async function startNode(options: HostOptions, privateKey: PrivateKey) {
       addresses: { listen: [...options.listen] },
       transports: [tcp()],
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux()],
-      connectionManager: { inboundConnectionThreshold: 100, maxIncomingPendingConnections: 100, reconnectRetries: 0 },
+      streamMuxers: [
+        (components) =>
+          defence.guard(
+            yamux({ maxInboundStreams: MAX_MUXED_STREAMS, maxStreamWindowSize: MAX_WINDOW_BYTES })(components),
+          ),
+      ],
+      connectionGater: defence.gater,
+      // The gate has limits of its own; these are not reached before.
+      connectionManager: {
+        maxConnections: 4 * MAX_SLOTS,
+        maxIncomingPendingConnections: 2 * MAX_SLOTS,
+        inboundConnectionThreshold: 100_000,
+        inboundStreamProtocolNegotiationTimeout: PROTOCOL_DEADLINE_MS,
+        reconnectRetries: 0,
+      },
       services: { identify: identify(), pubsub },
     });
   } catch (error) {

@@ -10,8 +10,50 @@ export const MAX_RUN_BYTES = 64 * 1024;
 export const MAX_PUBLISHED_BYTES = 4096;
 /** Of a question or an answer that is one word. */
 export const MAX_WORD_BYTES = 16;
-export const MAX_INBOUND_STREAMS = 32;
+/** For frames, of one connection: a peer sends over one, and opens another where that breaks. */
+export const MAX_INBOUND_STREAMS = 8;
+/** For questions, likewise. */
+export const MAX_QUESTIONS = 4;
 export const MAX_OUTBOUND_STREAMS = 256;
+/** Tokens of a frame: one, and one more for each of so many bytes, up to a number. */
+export const TOKEN_BYTES = 64 * 1024;
+export const MAX_TOKENS = 250;
+/** Frames of a peer, in tokens; more wait, and who keeps more waiting than this is dropped. */
+export const FRAMES = { burst: 2000, perSecond: 250 };
+export const HELD_FRAMES = { burst: 1500, perSecond: 20 };
+/** Announcements of a peer, and all that one passes on. */
+export const ANNOUNCEMENTS = { burst: 100, perSecond: 10 };
+export const PASSED_ON = { burst: 1000, perSecond: 100 };
+/** Announcements that wait to be read. */
+export const MAX_WAITING_ANNOUNCEMENTS = 1024;
+/** Questions of a peer. */
+export const QUESTIONS = { burst: 8, perSecond: 1 };
+/** Bytes that wait to leave to a peer, and that come in: of one peer and in all; or that many of the largest frames. */
+export const LINE_ROOM = { bytes: 1024 * 1024, frames: 4 };
+export const PEER_ROOM = { bytes: 128 * 1024, frames: 2 };
+export const ALL_ROOM = { bytes: 64 * 1024 * 1024, frames: 8 };
+/** How far a stream's sender may be ahead of its reader. */
+export const MAX_WINDOW_BYTES = 1024 * 1024;
+/** Streams that one connection opens, those of no protocol yet, and those of none that is known. */
+export const STREAMS = { burst: 256, perSecond: 16 };
+export const MAX_UNDECIDED_STREAMS = 32;
+export const UNKNOWN_STREAMS = { burst: 32, perSecond: 1 };
+export const MAX_MUXED_STREAMS = 128;
+/** How long a stream may take to say of which protocol it is. */
+export const PROTOCOL_DEADLINE_MS = 5000;
+/** Connections that others open: of one address and in all, the handshakes among them, and new ones of one address. */
+export const MAX_SLOTS_PER_ADDRESS = 128;
+export const MAX_SLOTS = 320;
+export const ARRIVALS = { burst: 256, perSecond: 10 };
+/** How long a connection keeps its slot whatever it does, and how long it may say nothing. */
+export const GRACE_MS = 2000;
+export const SILENCE_MS = 8000;
+export const SWEEP_MS = 1000;
+/** Addresses of a peer that are dialled in one go, and of peers never met. */
+export const MAX_DIALLED = 4;
+export const STRANGE_DIALS = { burst: 32, perSecond: 2 };
+/** Peers that are refused for good. */
+export const MAX_BANNED = 4096;
 /** How often gossipsub lets scores decay. */
 export const SCORE_TICK_MS = 1000;
 export const REJECT_HALF_LIFE_MS = 10 * 60_000;

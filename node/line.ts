@@ -21,10 +21,19 @@ interface Waiting {
 
 /**
  * A line over the channel that `open` gives; `onEnd` is told once, when it is of no more use. The deadline is of each frame,
- * from when those before it have left.
+ * from when those before it have left. What finds no room has not left.
  */
-export function createLine(options: { open: () => Promise<Channel>; deadlineMs: number; onEnd: () => void }): Line {
+export function createLine(options: {
+  open: () => Promise<Channel>;
+  deadlineMs: number;
+  /** Of frames that wait; one always may. */
+  maxBytes: number;
+  onEnd: () => void;
+  /** A frame did not find room. */
+  onFull?: () => void;
+}): Line {
   const queue: Waiting[] = [];
+  let waitingBytes = 0;
   let wake: () => void = () => {};
   let isOver = false;
   let channel: Channel | null = null;
@@ -37,6 +46,7 @@ export function createLine(options: { open: () => Promise<Channel>; deadlineMs: 
     options.onEnd();
     channel?.abort(new Error('the line has ended'));
     for (const { done } of queue.splice(0)) done(false);
+    waitingBytes = 0;
     wake();
   };
   const watch = (): void => {
@@ -49,7 +59,10 @@ export function createLine(options: { open: () => Promise<Channel>; deadlineMs: 
       const next = queue[0];
       if (next) {
         yield next.bytes;
-        if (queue[0] === next) queue.shift();
+        if (queue[0] === next) {
+          queue.shift();
+          waitingBytes -= next.bytes.length;
+        }
         watch();
         next.done(true);
       } else {
@@ -70,6 +83,11 @@ export function createLine(options: { open: () => Promise<Channel>; deadlineMs: 
     send: (bytes) =>
       new Promise((resolve) => {
         if (isOver) return resolve(false);
+        if (queue.length > 0 && waitingBytes + bytes.length > options.maxBytes) {
+          options.onFull?.();
+          return resolve(false);
+        }
+        waitingBytes += bytes.length;
         queue.push({ bytes, done: resolve });
         if (queue.length === 1) watch();
         wake();

@@ -100,6 +100,8 @@ export interface Participant {
 
 /** Pause between attempts to reach the first peer again. */
 const BOOTSTRAP_PAUSE_MS = 3000;
+/** How often refusals, and nothing else, change what is shown. */
+const REFUSALS_SHOWN_MS = 250;
 
 /** Starts (or resumes) a peer. Throws a UserError where the state is of another run or the port is taken. */
 export async function startParticipant(options: ParticipantOptions): Promise<Participant> {
@@ -123,12 +125,12 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const changed = (): void => {
     view.round = peer.round;
     view.phase = peer.phase;
-    view.refused = peer.refused;
     view.standing = standingOf(peer);
     const isHere = (m: Member): boolean => m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering');
     view.members = [...peer.members.values()].filter(isHere).length + 1;
     onChange?.(view);
   };
+  let shownAt = Number.NEGATIVE_INFINITY;
   let stopped = false;
   const watch = createWatch(
     options,
@@ -171,7 +173,12 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
       if (metric.type === 'mixed') watch(run.wire.unpack(metric.adapter));
       changed();
     },
-    onRefuse: changed,
+    onRefuse: (_id, code) => {
+      view.refused[code] = (view.refused[code] ?? 0) + 1;
+      if (performance.now() - shownAt < REFUSALS_SHOWN_MS) return; // a flood is no reason to draw without end
+      shownAt = performance.now();
+      changed();
+    },
   });
   const stopBootstrap = keepBootstrapped(options, peer, (addresses) => runtime.host.dial(addresses));
   return {

@@ -2,10 +2,14 @@
 import type { CodecName } from '../protocol/codec.ts';
 import type { Effect, Event, Metric, TimerName, TrainStats } from '../protocol/events.ts';
 import { decodeFrame, frameRound, maxFrameBytes, type Refusal } from '../protocol/frame.ts';
+import type { Context } from '../protocol/outbox.ts';
 import type { Peer } from '../protocol/peer.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
 import { step } from '../protocol/step.ts';
+import { isLoopback, worthDialling } from './addresses.ts';
+import { createDials } from './dials.ts';
 import { createHost, type Host, isPlace } from './host.ts';
+import { MAX_WAITING_ANNOUNCEMENTS } from './limits.ts';
 import { sha256 } from './train/run.ts';
 
 export interface RuntimeOptions {
@@ -26,7 +30,14 @@ export interface RuntimeOptions {
   /** Told of every event before it is taken in, and of every effect before it is carried out and after. */
   readonly onEvent?: (event: Event) => void;
   readonly onEffect?: (when: 'before' | 'after', effect: Effect) => void;
+  /** Told of all that the peer refuses, and of what the host does not let in. */
   readonly onRefuse?: (id: string, code: Refusal) => void;
+}
+
+interface Waiting {
+  readonly event: Event;
+  readonly via: string;
+  readonly done: () => void;
 }
 
 export interface Traffic {
@@ -52,24 +63,25 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   finished.catch(() => {}); // whoever waits hears of it; nobody need wait yet
   const traffic: Traffic = { sentBytes: 0, sentFrames: 0, receivedBytes: 0 };
   const timers = new Map<TimerName, NodeJS.Timeout>();
-  const queue: Event[] = [];
-  const early: Event[] = [];
+  const queue: Waiting[] = [];
+  const dials = createDials();
   let pumping = false;
   let pumped: Promise<void> = Promise.resolve();
   let state: 'starting' | 'running' | 'stopped' = 'starting';
   const limits = { runId: peer.runId, count: peer.adapter.length, codec: peer.settings.codec as CodecName };
 
-  const push = (event: Event): void => {
-    if (state === 'stopped') return;
-    if (state === 'starting') early.push(event);
-    else {
-      queue.push(event);
-      if (!pumping) pumped = pump();
-    }
-  };
+  /** Resolves when the event is dealt with, or never will be. `via`: who has told of it. */
+  const push = (event: Event, via = ''): Promise<void> =>
+    new Promise((done) => {
+      if (state === 'stopped') return done();
+      queue.push({ event, via, done });
+      if (state === 'running' && !pumping) pumped = pump();
+    });
+  const refuse = (id: string, code: Refusal): void => options.onRefuse?.(id, code);
   const halt = (): void => {
     state = 'stopped';
     for (const timer of timers.values()) clearTimeout(timer);
+    for (const { done } of queue.splice(0)) done();
   };
   /** What nobody foresaw stops the peer as a whole, at the state that was saved last. */
   const die = (error: unknown): void => {
@@ -80,13 +92,21 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const pump = async (): Promise<void> => {
     pumping = true;
     try {
-      for (let event = queue.shift(); event && state === 'running'; event = queue.shift()) {
+      for (let next = queue.shift(); next && state === 'running'; next = queue.shift()) {
+        const { event, via, done } = next;
         options.onEvent?.(event);
-        for (const effect of step(peer, event, { now: clock(), hash: sha256, isPlace })) {
+        const context: Context = {
+          now: clock(),
+          hash: sha256,
+          isPlace,
+          worthDialling: (id, addresses) => pick(via, id, addresses),
+        };
+        for (const effect of step(peer, event, context)) {
           options.onEffect?.('before', effect);
           await carryOut(effect);
           options.onEffect?.('after', effect);
         }
+        done();
       }
     } catch (error) {
       die(error);
@@ -102,12 +122,18 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     maxFrameBytes: maxFrameBytes(limits),
     describeRun: options.describeRun,
     start: options.start ?? null,
-    onFrame: (from, bytes) => {
+    onFrame: async (from, bytes, via) => {
       traffic.receivedBytes += bytes.length;
-      push({ type: 'frame', from, bytes });
+      // Frames of a stream wait their turn; announcements cannot.
+      if (from !== via && queue.length >= MAX_WAITING_ANNOUNCEMENTS) return refuse(from, 'inbox-full');
+      await push({ type: 'frame', from, bytes }, via);
     },
+    onRefuse: refuse,
     onOversized: (from) => push({ type: 'oversized', from }),
-    onPeer: (id, up) => push({ type: 'peer', id, up }),
+    onPeer: (id, up) => {
+      if (up) dials.reached(id);
+      push({ type: 'peer', id, up });
+    },
     validate: (_from, bytes) => decodeFrame(bytes, limits, sha256).ok,
   });
 
@@ -138,14 +164,12 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         return;
       case 'dial':
         // A dial may fail though the other has connected meanwhile, or reach somebody else: what counts is what is open.
-        host
-          .dial(effect.addresses)
-          .catch(() => {})
+        dialSome(effect.id, effect.addresses)
           .then(() => push({ type: 'peer', id: effect.id, up: host.isConnected(effect.id) }))
           .catch(die);
         return;
       case 'drop':
-        host.ban(effect.id).catch(() => {}); // it is heard no more from now on
+        host.ban(effect.id); // it is heard no more from now on
         return;
       case 'refuse':
         options.onRefuse?.(effect.id, effect.code);
@@ -157,6 +181,16 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         finish();
         return;
     }
+  };
+  /** Addresses worth dialling of those that somebody tells; loopback is told of by everybody, along with better. */
+  const pick = (teller: string, id: string, addresses: readonly string[]): readonly string[] => {
+    const worthy = worthDialling(addresses, id, host.seenAt(teller));
+    if (addresses.some((address) => !worthy.includes(address) && !isLoopback(address))) refuse(teller, 'unfit-address');
+    return worthy;
+  };
+  const dialSome = async (id: string, addresses: readonly string[]): Promise<void> => {
+    const chosen = dials.choose(id, addresses);
+    if (chosen.length > 0) await host.dial(chosen).catch(() => dials.failed(id, chosen));
   };
   const onTheWay = new Set<string>();
   /** Sends a frame; one as large, about the same round, that is still on its way to that peer is not sent twice. */
@@ -176,8 +210,9 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   };
 
   state = 'running';
+  const early = queue.splice(0);
   push({ type: 'start', addresses: host.addresses() });
-  for (const event of early) push(event);
+  queue.push(...early);
   return {
     host,
     traffic,

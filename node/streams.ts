@@ -13,13 +13,28 @@ export function channelOf(stream: Stream, maxDataLength: number): Channel {
   };
 }
 
-/** Takes in frame after frame until one is not taken; one that is begun must be whole in time. */
+/**
+ * Takes in frame after frame until one is not taken; one that is begun must be whole in time, and the next is not read before
+ * it is dealt with. `room` is asked before a frame is read, and told when it is dealt with.
+ */
 export async function receiveFrames(
   stream: Stream,
-  options: { maxFrameBytes: number; onFrame: (bytes: Uint8Array) => void; onOversized: () => void },
+  options: {
+    maxFrameBytes: number;
+    onFrame: (bytes: Uint8Array) => Promise<void>;
+    onOversized: () => void;
+    room: { reserve: (bytes: number) => boolean; release: (bytes: number) => void };
+  },
 ): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const expect = (): void => {
+  let reserved = 0;
+  const release = (): void => {
+    options.room.release(reserved);
+    reserved = 0;
+  };
+  const expect = (bytes: number): void => {
+    if (!options.room.reserve(bytes)) throw new Error('no room');
+    reserved = bytes;
     clearTimeout(timer);
     timer = setTimeout(() => stream.abort(new Error('deadline')), SEND_DEADLINE_MS);
   };
@@ -27,7 +42,8 @@ export async function receiveFrames(
   try {
     for await (const message of lengthPrefixed.decode(stream.source, limits)) {
       clearTimeout(timer);
-      options.onFrame(message.subarray());
+      await options.onFrame(message.subarray());
+      release();
     }
     await stream.close();
   } catch (error) {
@@ -35,6 +51,7 @@ export async function receiveFrames(
     stream.abort(error as Error);
   } finally {
     clearTimeout(timer);
+    release();
   }
 }
 
@@ -56,18 +73,46 @@ export async function converse(
   return null;
 }
 
-/** Sends a text as one message, the last. */
+/** Sends a text as one message, the last; to who does not read it, not for ever. */
 export function say(stream: Stream, text: string): Promise<void> {
-  return pipe([new TextEncoder().encode(text)], (source) => lengthPrefixed.encode(source), stream.sink);
+  return sendInTime(stream, [new TextEncoder().encode(text)]);
 }
 
-/** Sends many bytes in pieces. */
+/** Says back the first bytes that come, once. */
+export async function echo(stream: Stream): Promise<void> {
+  const timer = setTimeout(() => stream.abort(new Error('deadline')), PIECE_DEADLINE_MS);
+  try {
+    for await (const bytes of stream.source) return await pipe([bytes], stream.sink);
+  } catch {
+    // cut off or too slow
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Sends many bytes in pieces, each in time. */
 export function sendWhole(stream: Stream, bytes: Uint8Array): Promise<void> {
-  return pipe(piecesOf(bytes), (source) => lengthPrefixed.encode(source), stream.sink);
+  return sendInTime(stream, piecesOf(bytes));
 }
 
 function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+}
+
+async function sendInTime(stream: Stream, pieces: Iterable<Uint8Array>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  function* watched(): Generator<Uint8Array> {
+    for (const piece of pieces) {
+      clearTimeout(timer);
+      timer = setTimeout(() => stream.abort(new Error('deadline')), PIECE_DEADLINE_MS);
+      yield piece;
+    }
+  }
+  try {
+    await pipe(watched(), (source) => lengthPrefixed.encode(source), stream.sink);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Takes in exactly `count` bytes, each piece in time; null where they are fewer, more, or too slow. */

@@ -111,7 +111,16 @@ export type Refusal =
   | 'inbox-full'
   | 'unasked'
   | 'far-ahead'
-  | 'too-many-members';
+  | 'too-many-members'
+  /** More than frames: what a network does not let happen. */
+  | 'too-fast'
+  | 'repeated'
+  | 'unknown-protocol'
+  | 'silent'
+  | 'crowded-address'
+  | 'no-slot'
+  | 'slow-reader'
+  | 'unfit-address';
 
 export interface FrameLimits {
   readonly runId: string;

@@ -17,6 +17,8 @@ export interface Member {
   dialled: boolean;
   /** When it was last given this peer's adapter for the asking (ms). */
   answeredAt?: number;
+  /** The last reminder of it that was answered, over the connection there is (ms). */
+  reminder?: { readonly type: string; readonly round: number; readonly at: number };
   /** Known from what another said, and not heard itself yet. */
   hearsay: boolean;
 }

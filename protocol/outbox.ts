@@ -12,6 +12,8 @@ export interface Context {
   readonly hash: Hash;
   /** Whether there can be such a peer at these addresses; by default any text may name one. */
   readonly isPlace?: (id: string, addresses: readonly string[]) => boolean;
+  /** Those of a peer's addresses worth dialling, as whoever has sent this frame tells of them; by default all. */
+  readonly worthDialling?: (id: string, addresses: readonly string[]) => readonly string[];
 }
 
 /** Frames a start leaves room for before the next start's sequence numbers begin. */
@@ -23,14 +25,16 @@ export class Outbox {
   readonly now: number;
   readonly hash: Hash;
   readonly isPlace: NonNullable<Context['isPlace']>;
+  readonly worthDialling: NonNullable<Context['worthDialling']>;
   private readonly peer: Peer;
   private last: { readonly message: Message; readonly bytes: Uint8Array } | null = null;
 
-  constructor(peer: Peer, { now, hash, isPlace = () => true }: Context) {
+  constructor(peer: Peer, { now, hash, isPlace = () => true, worthDialling = (_, addresses) => addresses }: Context) {
     this.peer = peer;
     this.now = now;
     this.hash = hash;
     this.isPlace = isPlace;
+    this.worthDialling = worthDialling;
   }
 
   send(to: string, message: Message): void {

@@ -25,7 +25,11 @@ const HONEST: readonly Refusal[] = [
   'inbox-full',
   'unasked',
   'too-many-members',
+  'repeated',
 ];
+
+/** What is said again after a pause, and answered once in half of it. */
+const REMINDERS: readonly Message['type'][] = ['have', 'cancel', 'ask'];
 
 /** What is only said of an exchange that its sender has opened. */
 const HAS_OPENED: readonly Message['type'][] = ['data', 'ack', 'have', 'want', 'cancel'];
@@ -44,6 +48,8 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
   if (!member) return refuse(peer, from, 'too-many-members', out);
   hear(member, out.now);
   member.hearsay = false;
+  if (REMINDERS.includes(message.type) && isRepeated(peer, member, message, out.now))
+    return refuse(peer, from, 'repeated', out);
   if (HAS_OPENED.includes(message.type)) closeOlder(peer, message.round, from);
   if (message.type !== 'nack' && message.type !== 'want') member.round = Math.max(member.round, message.round);
   switch (message.type) {
@@ -52,6 +58,7 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
     case 'peers':
       return introduced(peer, message, out);
     case 'data':
+      delete member.reminder; // the next has another answer
       if (member.state === 'gathering') member.state = 'joined'; // the announcement was lost
       return data(peer, from, message, out);
     case 'ack':
@@ -71,6 +78,14 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
     case 'adapter':
       return answered(peer, from, message, out);
   }
+}
+
+/** Whether the very same reminder came a moment before, over the same connection. */
+function isRepeated(peer: Peer, member: Member, { type, round }: Message, now: number): boolean {
+  const last = member.reminder;
+  if (last?.type === type && last.round === round && now - last.at < peer.settings.retryMs / 2) return true;
+  member.reminder = { type, round, at: now };
+  return false;
 }
 
 /** The peers and addresses a message speaks of; one that cannot be is refused here, before anybody dials it. */
@@ -98,14 +113,16 @@ function announced(peer: Peer, member: Member, message: Of<'announce'>, sequence
   if (sequence <= member.sequence) return refuse(peer, member.id, 'stale-sequence', out);
   member.sequence = sequence;
   member.state = message.state;
-  member.addresses = message.addresses;
+  member.addresses = out.worthDialling(member.id, message.addresses);
   meet(peer, member, out);
 }
 
 /** Others to get to know; what is said of them is not believed, only tried. */
 function introduced(peer: Peer, message: Of<'peers'>, out: Outbox): void {
-  for (const acquaintance of message.peers) {
-    const member = acquaintance.id === peer.id ? null : hearsayOf(peer.members, acquaintance, out.now);
+  for (const { id, addresses: told } of message.peers) {
+    const addresses = out.worthDialling(id, told);
+    const isOfUse = id !== peer.id && (addresses.length > 0 || told.length === 0);
+    const member = isOfUse ? hearsayOf(peer.members, { id, addresses }, out.now) : null;
     if (member) meet(peer, member, out);
   }
 }

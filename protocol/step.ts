@@ -118,6 +118,7 @@ function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
   if (!member) return;
   member.connected = up;
   member.dialled = false;
+  delete member.reminder; // the answer may be lost
   if (!up) return;
   hear(member, out.now);
   // What was on its way over an earlier connection is not any more.

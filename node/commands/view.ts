@@ -191,6 +191,14 @@ const REFUSED: Readonly<Record<Refusal, string>> = {
   unasked: 'that nobody asked for',
   'far-ahead': 'from rounds ahead',
   'too-many-members': 'of members beyond the limit',
+  'too-fast': 'faster than they are taken in',
+  repeated: 'said a moment before',
+  'unknown-protocol': 'over streams of an unknown protocol',
+  silent: 'connections that said nothing of this run',
+  'crowded-address': 'connections beyond what one address may have',
+  'no-slot': 'connections beyond what there is room for',
+  'slow-reader': 'not sent, since the other does not read',
+  'unfit-address': 'with addresses nobody should dial',
 };
 
 /** What the peer is doing, and whom it waits for, how long still. */

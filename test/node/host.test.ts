@@ -253,6 +253,43 @@ test('a host calls nobody who is banned, and not itself, but all others that are
   await Promise.all([one, two, three].map(({ runtime }) => runtime.stop()));
 });
 
+test('who floods with streams of unknown protocols, or with frames, is counted, refused for good, and hinders nobody', async () => {
+  const victim = await startNode({ minPeers: 9 }, new Float32Array(COUNT));
+  const codesOf = (id: string): Set<Refusal> => new Set(victim.refusals.filter((r) => r.id === id).map((r) => r.code));
+  const address = multiaddr(victim.runtime.host.addresses()[0]!);
+  const connect = async () => {
+    const hostile = await createLibp2p({
+      addresses: { listen: [] },
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux()],
+    });
+    return { hostile, id: hostile.peerId.toString(), connection: await hostile.dial(address) };
+  };
+  const unknown = await connect();
+  for (let i = 0; i < 200 && unknown.connection.status === 'open'; i++)
+    await unknown.connection.newStream('/nobody/knows/1').catch(() => {});
+  await until(() => unknown.connection.status !== 'open');
+  assert.ok(codesOf(unknown.id).has('unknown-protocol'));
+  const fast = await connect();
+  const reminder = encodeFrame({ message: { type: 'have', round: 0 }, sequence: 1 }, RUN, sha256);
+  const stream = await fast.connection.newStream(`/lorikeet/2/${RUN}/frame`);
+  let sent = 0;
+  function* reminders(): Generator<Uint8Array> {
+    while (sent++ < 1e6) yield reminder;
+  }
+  pipe(reminders(), (source) => lengthPrefixed.encode(source), stream.sink).catch(() => {});
+  await until(() => codesOf(fast.id).has('too-fast') && codesOf(fast.id).has('repeated'));
+  assert.ok(sent < 1e5, `${sent} left, since they are not read`);
+  await stream.abort(new Error('enough'));
+  const newcomer = await startNode({ minPeers: 9 }, new Float32Array(COUNT));
+  await newcomer.runtime.host.dial(victim.runtime.host.addresses());
+  await until(() => victim.peer.members.has(newcomer.peer.id));
+  assert.equal([...codesOf(newcomer.peer.id)], []);
+  await Promise.all([victim, newcomer].map(({ runtime }) => runtime.stop()));
+  await Promise.all([unknown, fast].map(({ hostile }) => hostile.stop()));
+});
+
 test('an invite to another run, or to nobody, is told apart', async () => {
   const node = await startNode({ minPeers: 2 }, new Float32Array(COUNT));
   const key = await generateKey();

@@ -32,7 +32,7 @@ function channel() {
 
 test('frames leave in order, each when the channel asks for the next', async () => {
   const { of, taken, take, turn } = channel();
-  const line = createLine({ open: async () => of, deadlineMs: 10_000, onEnd: () => {} });
+  const line = createLine({ open: async () => of, deadlineMs: 10_000, maxBytes: 100, onEnd: () => {} });
   const left: number[] = [];
   const sent = [1, 2, 3].map((i) => line.send(Uint8Array.of(i)).then((ok) => ok && left.push(i)));
   for (let i = 1; i <= 3; i++) {
@@ -52,6 +52,7 @@ test('a line that ends, idle or not, says so once, lets its channel go, and take
     const line = createLine({
       open: async () => of,
       deadlineMs: 10_000,
+      maxBytes: 100,
       onEnd: () => {
         ends += 1;
       },
@@ -75,7 +76,7 @@ test('the deadline begins anew with each frame that leaves', async () => {
   mock.timers.enable({ apis: ['setTimeout'] });
   try {
     const { of, take, turn } = channel();
-    const line = createLine({ open: async () => of, deadlineMs: 300, onEnd: () => {} });
+    const line = createLine({ open: async () => of, deadlineMs: 300, maxBytes: 100, onEnd: () => {} });
     const sent = [0, 1, 2, 3].map(() => line.send(FRAME));
     await turn();
     for (let i = 0; i < 4; i++) {
@@ -93,6 +94,29 @@ test('the deadline begins anew with each frame that leaves', async () => {
   } finally {
     mock.timers.reset();
   }
+});
+
+test('frames that wait are of bounded bytes; one may be longer, and what finds no room has not left', async () => {
+  const { of, take, turn } = channel();
+  let full = 0;
+  const onFull = (): void => {
+    full += 1;
+  };
+  const line = createLine({ open: async () => of, deadlineMs: 10_000, maxBytes: 10, onEnd: () => {}, onFull });
+  const long = line.send(new Uint8Array(50));
+  assert.is(await line.send(FRAME), false);
+  await turn();
+  take();
+  assert.is(await long, true);
+  const short = [line.send(FRAME), line.send(FRAME), line.send(FRAME)];
+  assert.is(await line.send(FRAME), false);
+  for (let i = 0; i < 3; i++) {
+    await turn();
+    take();
+  }
+  assert.equal(await Promise.all(short), [true, true, true]);
+  assert.is(full, 2);
+  line.end();
 });
 
 test.run();

@@ -135,6 +135,10 @@ test('reminders ask for what is missing, and are answered from what is there', (
   assert.equal(sent(b.frame('b', { type: 'want', round: 0 }), b.peer), ['data b 0']);
   assert.equal(sent(b.frame('b', { type: 'want', round: 0 }), b.peer), [], 'a flood of wants is answered once');
   assert.equal(sent(b.frame('b', { type: 'have', round: 0 }), b.peer), ['want b 0']);
+  const again = b.frame('b', { type: 'have', round: 0 });
+  assert.equal(sent(again, b.peer), [], 'the very same a moment later');
+  assert.equal(again.filter(({ type }) => type === 'refuse').length, 1);
+  assert.is(b.peer.refused.repeated, 1);
   b.frame('b', data(0, [4, 0, 2]));
   assert.equal(sent(b.frame('b', { type: 'have', round: 0 }), b.peer), ['ack b 0']);
   assert.equal(sent(b.frame('b', { type: 'have', round: 3 }), b.peer), ['want b 3']);
