@@ -4,13 +4,13 @@ import { type Command, Help, type Option } from 'commander';
 /** Options by what they are about, in the order help shows them; those in no group come last. */
 const GROUPS: readonly [heading: string, names: string][] = [
   ['Data', 'data calibrate test gold label-map text-column label-column skip-bad-rows anyway adapter from continue'],
-  ['Task', 'labels prompt base label-prior patterns max-tokens'],
+  ['Task', 'objective labels prompt base label-prior patterns max-tokens'],
   ['Words', 'top-p system'],
   ['Run', 'peers rounds min-peers seed nonce config serve closing-rounds set shard seeds'],
-  ['Network', 'host port announce schedule redraw edges degree codec latecomers'],
-  ['Output', 'state out format report json follow verbose run until trace'],
+  ['Network', 'host port download announce schedule redraw edges degree codec latecomers'],
+  ['Output', 'state out format dtype report json follow verbose run until trace'],
   ['Machine', 'fast device threads base-precision'],
-  ['Training', 'local-steps batch-size learning-rate weight-decay clip-norm'],
+  ['Training', 'local-steps tokens batch batch-size learning-rate weight-decay clip-norm auxiliary'],
   ['Adapter', 'rank alpha targets averaging local-rank alternate-rounds max-norm'],
   ['Soft labels', 'soft-labels temperature confidence-weight generation-rounds'],
   ['Times and limits', 'wait max-open-rounds'],
@@ -19,8 +19,8 @@ const GROUPS: readonly [heading: string, names: string][] = [
 /** What the short help shows of a command with many options; of the others it shows all. */
 const ESSENTIAL: Readonly<Record<string, readonly string[]>> = {
   demo: ['peers', 'gold', 'rounds', 'seed', 'codec', 'out', 'json', 'device', 'threads'],
-  up: ['data', 'test', 'label-map', 'labels', 'prompt', 'rounds', 'min-peers', 'host', 'port', 'state'],
-  join: ['data', 'test', 'label-map', 'serve', 'host', 'port', 'state', 'json', 'follow', 'device'],
+  up: ['data', 'test', 'base', 'objective', 'labels', 'prompt', 'rounds', 'min-peers', 'host', 'port'],
+  join: ['data', 'test', 'base', 'serve', 'host', 'port', 'state', 'json', 'follow', 'device'],
   eval: ['adapter', 'data', 'label-map', 'text-column', 'label-column', 'skip-bad-rows', 'labels', 'json'],
   predict: ['data', 'adapter', 'calibrate', 'labels', 'prompt', 'base', 'text-column', 'json', 'device', 'threads'],
   check: ['data', 'label-map', 'text-column', 'label-column', 'labels', 'prompt', 'base', 'max-tokens', 'json'],
