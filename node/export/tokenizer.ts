@@ -19,7 +19,11 @@ export async function writeTokenizer(folder: string, base: string): Promise<void
 }
 
 async function writeMade(folder: string, made: GgufTokenizer): Promise<void> {
-  const { whole, config, bos, eos, pad } = made;
+  const { whole, config, bos, eos, pad, vocabulary } = made;
+  const framing = [...(made.addsBos ? [bos!] : []), ...(made.addsEos ? [eos!] : [])].map((id) => {
+    const name = vocabulary[id]!;
+    return [name, { id: name, ids: [id], tokens: [name] }];
+  });
   const tokenizer = {
     version: '1.0',
     truncation: null,
@@ -27,6 +31,7 @@ async function writeMade(folder: string, made: GgufTokenizer): Promise<void> {
     ...whole,
     // Fields that the library in Rust does not do without.
     added_tokens: whole.added_tokens.map((token) => ({ ...token, single_word: false, lstrip: false, rstrip: false })),
+    post_processor: whole.post_processor && { ...whole.post_processor, special_tokens: Object.fromEntries(framing) },
     decoder: { add_prefix_space: false, trim_offsets: true, use_regex: true, ...whole.decoder },
   };
   const files = {

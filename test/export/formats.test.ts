@@ -9,6 +9,7 @@ import { ggufNames, turnedRow } from '../../node/checkpoint/gguf-names.ts';
 import { writeGgufAdapter, writeMergedGguf } from '../../node/export/gguf.ts';
 import { type MergedOptions, writeMerged } from '../../node/export/merged.ts';
 import type { Subject } from '../../node/export/subject.ts';
+import { writeTokenizer } from '../../node/export/tokenizer.ts';
 import { readRows } from '../../node/formats/dequantise.ts';
 import { openGguf } from '../../node/formats/gguf.ts';
 import { encodeGguf, type GgufKey, ggufF32, ggufText, ggufU32 } from '../../node/formats/gguf-writer.ts';
@@ -221,6 +222,44 @@ test('tokenizer and licence of a folder go along', async () => {
     'generation_config.json',
     'model.safetensors',
   ]);
+});
+
+test("a tokenizer made of a GGUF file's says which ids frame a text, as the library in Rust wants it", async () => {
+  const numbers = (...values: number[]): Buffer => Buffer.from(Uint32Array.from(values).buffer);
+  const word = (text: string): Buffer => Buffer.concat([numbers(text.length, 0), Buffer.from(text)]);
+  const list = (key: string, type: number, items: Buffer[]): GgufKey => ({
+    key: `tokenizer.ggml.${key}`,
+    type: 9,
+    bytes: Buffer.concat([numbers(type, items.length, 0), ...items]),
+  });
+  const path = join(temporaryFolder(), 'words.gguf');
+  const keys = [
+    ggufText('general.architecture', 'llama'),
+    ggufText('tokenizer.ggml.model', 'gpt2'),
+    ggufText('tokenizer.ggml.pre', 'gpt-2'),
+    list('tokens', 8, ['<s>', 'a', 'b', 'ab', '</s>'].map(word)),
+    list(
+      'token_type',
+      5,
+      [3, 1, 1, 1, 3].map((type) => numbers(type)),
+    ),
+    list('merges', 8, [word('a b')]),
+    ggufU32('tokenizer.ggml.bos_token_id', 0),
+    ggufU32('tokenizer.ggml.eos_token_id', 4),
+    ...['add_bos_token', 'add_eos_token'].map((key) => ({
+      key: `tokenizer.ggml.${key}`,
+      type: 7,
+      bytes: new Uint8Array([1]),
+    })),
+  ];
+  writeFileSync(path, Buffer.concat([...encodeGguf(keys, [])]));
+  const folder = temporaryFolder();
+  await writeTokenizer(folder, path);
+  const { post_processor: frame } = JSON.parse(readFileSync(join(folder, 'tokenizer.json'), 'utf8'));
+  assert.equal(frame.special_tokens, {
+    '<s>': { id: '<s>', ids: [0], tokens: ['<s>'] },
+    '</s>': { id: '</s>', ids: [4], tokens: ['</s>'] },
+  });
 });
 
 test('numbers are narrowed to the nearest, halves to even, also where float16 has no exponent left', () => {
