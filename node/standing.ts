@@ -1,6 +1,7 @@
 /** @file Where a peer stands, as people ask: connected to whom, waiting for whom, and until when. */
+
+import { awaited } from '../protocol/patience.ts';
 import type { Peer } from '../protocol/peer.ts';
-import { awaited } from '../protocol/round.ts';
 
 export interface Standing {
   /** Ids of the peers a connection is open to, sorted. */

@@ -6,6 +6,7 @@
 import { type Edge, type Exchange, edgeOf, isHeld, isUndecided } from './exchange.ts';
 import { isGoneForGood } from './membership.ts';
 import { type Outbox, save } from './outbox.ts';
+import { isOverdue } from './patience.ts';
 import type { Peer } from './peer.ts';
 
 /** Peers whose rounds to come were called off and are remembered as such. */
@@ -82,8 +83,12 @@ export function remindOf(peer: Peer, round: number, id: string, edge: Edge, out:
   if (!edge.received && !isHeld(peer.inbox, round, id)) out.send(id, { type: 'want', round });
 }
 
-export function hasRoom({ exchanges, settings }: Peer): boolean {
-  return exchanges.length < settings.maxOpenRounds;
+/** Rounds open with nobody but those nobody waits for take up room of their own, as much again. */
+export function hasRoom({ exchanges, settings, members }: Peer): boolean {
+  const { maxOpenRounds } = settings;
+  if (exchanges.length < maxOpenRounds) return true;
+  const awaited = exchanges.filter(({ edges }) => Object.keys(edges).some((id) => !isOverdue(members, id)));
+  return awaited.length < maxOpenRounds && exchanges.length < 2 * maxOpenRounds;
 }
 
 /** For want of room, gives up on neighbours that are gone for good, and says so. */
@@ -99,7 +104,8 @@ export function forgetGone(peer: Peer, out: Outbox): void {
 
 /** Whether an answer that would help to open a round with these may be had soon: from one that is connected. */
 export function isAnswerNear(peer: Peer, drawn: readonly string[]): boolean {
-  const isNear = ({ edges }: Exchange, id: string): boolean => peer.members.get(id)?.connected === true && id in edges;
+  const isNear = ({ edges }: Exchange, id: string): boolean =>
+    id in edges && peer.members.get(id)?.connected === true && !isOverdue(peer.members, id);
   // Mixed here, so the other end is at that round, or nearly: an acknowledgement away.
   const owed = peer.exchanges.some((e) => drawn.some((id) => e.edges[id]?.received === true && isNear(e, id)));
   return owed || (!hasRoom(peer) && peer.exchanges.some((e) => Object.keys(e.edges).some((id) => isNear(e, id))));

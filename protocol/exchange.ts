@@ -27,6 +27,8 @@ export interface Exchange {
   readonly round: number;
   /** What was sent, packed: it is large, so it is unpacked when needed. */
   readonly payload: Uint8Array;
+  /** When it was opened in this life of the peer (ms); not kept. */
+  readonly openedAt?: number;
   /** Open edges by neighbour. */
   readonly edges: Record<string, Edge>;
 }

@@ -1,6 +1,12 @@
 /** @file Who is in the run, as far as this peer has heard: announcements signed by their author, and open connections. */
 import type { Acquaintance, MemberState } from './frame.ts';
 
+/** What somebody takes until its adapter is here, from when this peer had its own on (ms): mean, mean deviation. */
+export interface Habit {
+  readonly mean: number;
+  readonly deviation: number;
+}
+
 export interface Member {
   readonly id: string;
   state: MemberState;
@@ -12,9 +18,18 @@ export interface Member {
   heardAt: number;
   /** Announcements of this peer's own since then. */
   silence: number;
+  /** The same, while an exchange is open with it, since it last did anything to settle one. */
+  unsettled: number;
   connected: boolean;
   /** Whether a dial has been asked for since it was last seen connected. */
   dialled: boolean;
+  /** Whether it has been connected since this peer's start. */
+  met: boolean;
+  /** How long it takes to deliver; null: it has not yet. */
+  habit: Habit | null;
+  /** Rounds in a row for which it was drawn and did not deliver, and the round it is then tried again in. */
+  missed: number;
+  retryRound: number;
   /** When it was last given this peer's adapter for the asking (ms). */
   answeredAt?: number;
   /** The last reminder of it that was answered, over the connection there is (ms). */
@@ -29,7 +44,7 @@ export type Members = Map<string, Member>;
 export const MAX_MEMBERS = 20_000;
 /** Of them, those only others have spoken of. */
 const MAX_HEARSAY = 64;
-/** Announcements of one's own after which somebody silent and not connected counts as gone for good: a clock may jump. */
+/** Announcements of one's own after which somebody that is silent, or connected and settles nothing, counts as gone for good: a clock may jump. */
 const FORGET_AFTER = 30;
 
 /** The member, added if there is room; of a roster, everybody is connected until it turns out otherwise. */
@@ -49,8 +64,13 @@ export function memberOf(
     addresses: [],
     heardAt: now,
     silence: 0,
+    unsettled: 0,
     connected: roster !== null,
     dialled: false,
+    met: roster !== null,
+    habit: null,
+    missed: 0,
+    retryRound: 0,
     hearsay: false,
   };
   members.set(id, member);
@@ -78,14 +98,16 @@ export function hear(member: Member, now: number): void {
 export function forgetSilent(members: Members, isNeeded: (id: string) => boolean): void {
   for (const member of members.values()) {
     member.silence += 1;
+    member.unsettled = isNeeded(member.id) ? member.unsettled + 1 : 0;
     if (isGoneForGood(members, member.id) && !isNeeded(member.id)) members.delete(member.id);
   }
 }
 
-/** Whether it is not connected and has been silent for so long that it is not waited for any more. */
+/** Whether it has been out of reach, or has settled nothing, for so long that it is not waited for any more. */
 export function isGoneForGood(members: Members, id: string): boolean {
   const member = members.get(id);
-  return member !== undefined && !member.connected && member.silence > FORGET_AFTER;
+  if (!member) return false;
+  return member.connected ? member.unsettled > FORGET_AFTER : member.silence > FORGET_AFTER;
 }
 
 /** Of a roster, how many are remembered at most: their rounds tell how far the others are. */
@@ -94,19 +116,21 @@ const MAX_OF_ROSTER = 24;
 /** Forgets those of a roster who are as it says, connected, and not needed: the first met first, half of them at a time. */
 export function forgetSome(members: Members, isNeeded: (id: string) => boolean): void {
   if (members.size <= MAX_OF_ROSTER) return;
-  for (const { id, connected } of members.values()) {
+  for (const { id, connected, missed } of members.values()) {
     if (members.size <= MAX_OF_ROSTER / 2) return;
-    if (connected && !isNeeded(id)) members.delete(id);
+    if (connected && missed === 0 && !isNeeded(id)) members.delete(id);
   }
 }
 
 /** Members that announce at the configured pause; more make it longer, so that what each hears a second stays bounded. */
 const UNHURRIED_MEMBERS = 8;
+/** So many times as long at most, however many say that they are there: so many ids cost little. */
+const MAX_STRETCH = 60;
 
 /** The pause between announcements (ms). */
 export function announcementPause(members: Members, pauseMs: number): number {
   const announcing = [...members.values()].filter((m) => m.sequence >= 0 && m.state !== 'left').length;
-  return Math.round(pauseMs * Math.max(1, announcing / UNHURRIED_MEMBERS));
+  return Math.round(pauseMs * Math.min(MAX_STRETCH, Math.max(1, announcing / UNHURRIED_MEMBERS)));
 }
 
 /** Those heard most lately whose address is known: who is needed first, then the connected. */

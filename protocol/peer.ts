@@ -45,6 +45,13 @@ export interface Peer {
   members: Members;
   addresses: readonly string[];
   deadlineAt: number;
+  /** Since when this round's neighbours are waited for (ms). */
+  waitingSince: number;
+  /** How long anybody is waited for (ms): learned, at most the run's deadline. */
+  swarmMs: number;
+  /** When this round's training began, and how long one takes by and by; null: none has been seen (ms). */
+  trainingSince: number | null;
+  trainingMs: number | null;
   /** Once finished: until then open edges wait for peers that are not connected (ms). */
   lingerUntil: number;
   /** Refused frames by code. */
@@ -133,6 +140,10 @@ export function restorePeer(options: {
     members,
     addresses: [],
     deadlineAt: 0,
+    waitingSince: 0,
+    swarmMs: options.settings.roundDeadlineMs,
+    trainingSince: null,
+    trainingMs: null,
     lingerUntil: 0,
     refused: {},
     strikes: {},

@@ -7,6 +7,7 @@ import { type Acquaintance, decodeFrame, type Message, type Of, type Refusal } f
 import { answer } from './latecomer.ts';
 import { hear, hearsayOf, type Member, memberOf } from './membership.ts';
 import { dial, type Outbox, sendData } from './outbox.ts';
+import { delivered } from './patience.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
 
 /** Refusals no honest peer of this run earns; after this many the connection is dropped. */
@@ -34,6 +35,9 @@ const REMINDERS: readonly Message['type'][] = ['have', 'cancel', 'ask'];
 /** What is only said of an exchange that its sender has opened. */
 const HAS_OPENED: readonly Message['type'][] = ['data', 'ack', 'have', 'want', 'cancel'];
 
+/** What brings an exchange to its end. */
+const SETTLES: readonly Message['type'][] = ['data', 'ack', 'nack', 'cancel'];
+
 /** Takes in a frame from an authenticated sender. */
 export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox): void {
   if (from === peer.id) return; // an announcement of ours that came round
@@ -50,6 +54,7 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
   member.hearsay = false;
   if (REMINDERS.includes(message.type) && isRepeated(peer, member, message, out.now))
     return refuse(peer, from, 'repeated', out);
+  if (SETTLES.includes(message.type)) member.unsettled = 0;
   if (HAS_OPENED.includes(message.type)) closeOlder(peer, message.round, from);
   if (message.type !== 'nack' && message.type !== 'want') member.round = Math.max(member.round, message.round);
   switch (message.type) {
@@ -60,7 +65,7 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
     case 'data':
       delete member.reminder; // the next has another answer
       if (member.state === 'gathering') member.state = 'joined'; // the announcement was lost
-      return data(peer, from, message, out);
+      return data(peer, member, message, out);
     case 'ack':
       return acknowledged(peer, message.round, from, out);
     case 'nack':
@@ -134,9 +139,10 @@ export function meet(peer: Peer, member: Member, out: Outbox): void {
   if (connected < EAGER_CONNECTIONS) dial(member, out);
 }
 
-function data(peer: Peer, from: string, message: Of<'data'>, out: Outbox): void {
-  const { round } = message;
-  const edge = edgeOf(peer.exchanges, round, from);
+function data(peer: Peer, member: Member, message: Of<'data'>, out: Outbox): void {
+  const [{ round }, from] = [message, member.id];
+  const exchange = peer.exchanges.find((e) => e.round === round);
+  const edge = exchange?.edges[from];
   if (edge?.received) return out.send(from, { type: 'ack', round }); // again: their copy of our ack was lost
   if (!edge && isPast(peer, round, from)) {
     refuse(peer, from, 'stale-round', out);
@@ -154,6 +160,7 @@ function data(peer: Peer, from: string, message: Of<'data'>, out: Outbox): void 
     return out.send(from, { type: 'nack', round });
   }
   hold(peer.inbox, { from, round, degree: message.degree, payload: message.payload });
+  delivered(peer, member, edge && exchange?.openedAt !== undefined ? out.now - exchange.openedAt : null);
 }
 
 /** An adapter this peer may go on with; held packed, like those to be mixed. */

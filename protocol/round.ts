@@ -16,10 +16,11 @@ import {
   takeUpTo,
 } from './exchange.ts';
 import { ask, askable, isAnswered, isQuorum } from './latecomer.ts';
-import { catchUp, forgetSome, liveMembers } from './membership.ts';
+import { catchUp, forgetSome, liveMembers, memberOf } from './membership.ts';
 import { type Contribution, crossTerm, edgeWeight, mixAs, packedSource, type Source, whole } from './mixing.ts';
 import { drawNeighbours, drawOf } from './neighbours.ts';
-import { type Outbox, save, sendData } from './outbox.ts';
+import { dial, type Outbox, save, sendData } from './outbox.ts';
+import { awaitNeighbours, delivered, isWaiting, missedRound, trainedAt, withoutOverdue } from './patience.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
 import { isFiniteVector } from './vector.ts';
 
@@ -141,8 +142,19 @@ function enterRound(peer: Peer, out: Outbox): void {
     toExchange(peer, out);
   } else {
     peer.phase = 'training';
+    peer.trainingSince = out.now;
     save(peer);
     out.effects.push({ type: 'train', round, adapter: peer.adapter, steps: peer.settings.localSteps });
+    dialAhead(peer, out);
+  }
+}
+
+/** Connects, while it trains, to whom it will then need. */
+function dialAhead(peer: Peer, out: Outbox): void {
+  if (peer.roster) return;
+  for (const id of neighboursOf(peer, out.now)) {
+    const member = peer.members.get(id)!;
+    if (!member.connected && !member.dialled) dial(member, out);
   }
 }
 
@@ -167,6 +179,7 @@ function skipTo(peer: Peer, from: number, to: number, out: Outbox): void {
 
 export function trained(peer: Peer, round: number, adapter: Float32Array, stats: TrainStats, out: Outbox): void {
   if (peer.phase !== 'training' || round !== peer.round) return;
+  trainedAt(peer, out.now);
   if (isFiniteVector(adapter)) peer.adapter = adapter;
   else out.effects.push({ type: 'report', metric: { type: 'diverged', round } });
   out.effects.push({ type: 'report', metric: { type: 'trained', round, loss: stats.loss } });
@@ -184,15 +197,15 @@ function toExchange(peer: Peer, out: Outbox): void {
  * with a neighbour that owes one, nor with anybody where too many are undecided.
  */
 function opened(peer: Peer, out: Outbox): boolean {
-  const { settings, round } = peer;
+  const { round } = peer;
   mixLate(peer, out);
-  const members = view(peer, out.now);
-  const drawn = drawNeighbours(drawOf(settings, { runId: peer.runId, round, members }), peer.id);
+  const drawn = neighboursOf(peer, out.now);
   if (!hasRoom(peer)) makeRoom(peer, out);
   if (out.now < peer.deadlineAt && isAnswerNear(peer, drawn)) return false;
   peer.exchanged = round;
   peer.phase = 'exchanging';
   save(peer);
+  for (const id of drawn) if (isPartner(peer.exchanges, id)) missedRound(peer, id);
   if (hasRoom(peer)) {
     send(
       peer,
@@ -204,6 +217,19 @@ function opened(peer: Peer, out: Outbox): boolean {
   }
   if (peer.roster) forgetSome(peer.members, (id) => isPartner(peer.exchanges, id));
   return true;
+}
+
+/**
+ * This round's neighbours, without those that are left out. Where places count, everybody keeps its own; else the others
+ * close up.
+ */
+function neighboursOf(peer: Peer, now: number): readonly string[] {
+  const { settings, runId, round } = peer;
+  const all = view(peer, now);
+  const closesUp = settings.schedule === 'random-regular';
+  const members = closesUp ? withoutOverdue(peer.members, all, round) : all;
+  const drawn = drawNeighbours(drawOf(settings, { runId, round, members }), peer.id);
+  return closesUp ? drawn : withoutOverdue(peer.members, drawn, round);
 }
 
 /** What is undecided is asked out of, and who is gone for good is not waited for. */
@@ -225,34 +251,20 @@ function send(peer: Peer, neighbours: readonly string[], out: Outbox): void {
     return;
   }
   peer.residual = rest;
-  peer.exchanges = [...peer.exchanges, exchange];
+  peer.exchanges = [...peer.exchanges, { ...exchange, openedAt: out.now }];
+  for (const id of neighbours) if (isHeld(peer.inbox, round, id)) delivered(peer, memberOf(peer, id, out.now)!, 0);
   sendData(peer, exchange, neighbours, out);
 }
 
-/** Sets the deadline of the open round. */
-export function awaitNeighbours(peer: Peer, out: Outbox): void {
-  peer.deadlineAt = out.now + peer.settings.roundDeadlineMs;
-  out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
-}
-
-/** The neighbours of this round that may still answer. Whoever is not connected is left for later. */
-export function awaited({ exchanges, round, members, inbox }: Peer): string[] {
-  const edges = exchanges.find((e) => e.round === round)?.edges ?? {};
-  return Object.keys(edges).filter((id) => {
-    if (edges[id]!.received || isHeld(inbox, round, id)) return false;
-    const member = members.get(id);
-    return !member || (member.state !== 'left' && (member.connected || member.dialled));
-  });
-}
-
-/** Ends the open round and goes to the next; false where neighbours are waited for. */
+/** Ends the open round and goes to the next; false where neighbours are waited for, each as long as it deserves. */
 function closed(peer: Peer, out: Outbox): boolean {
-  if (out.now < peer.deadlineAt && awaited(peer).length > 0) return false;
+  if (isWaiting(peer, out)) return false;
   const { round } = peer;
   const exchange = peer.exchanges.find((e) => e.round === round);
   const edges = Object.entries(exchange?.edges ?? {});
   if (exchange && dropUnsent(exchange, peer.inbox)) save(peer);
   const late = edges.filter(([id, edge]) => !edge.received && !isHeld(peer.inbox, round, id));
+  for (const [id] of late) missedRound(peer, id);
   const mixed = mixParcels(peer, out);
   out.effects.push({
     type: 'report',

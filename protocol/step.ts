@@ -121,6 +121,9 @@ function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
   delete member.reminder; // the answer may be lost
   if (!up) return;
   hear(member, out.now);
+  if (!member.met) member.missed = 0; // what it missed could not reach it
+  member.met = true;
+  member.retryRound = 0;
   // What was on its way over an earlier connection is not any more.
   for (const { edges } of peer.exchanges) delete edges[id]?.sentAt;
   if (!peer.roster) introduce(peer, id, out);

@@ -84,7 +84,8 @@ function stateProblem({ peer, life }: Seat, seen: Seen): string | null {
       partners.add(id);
     }
   }
-  if (exchanges.length > settings.maxOpenRounds) return `${exchanges.length} exchanges are open`;
+  // As many again with those that are not waited for.
+  if (exchanges.length > 2 * settings.maxOpenRounds) return `${exchanges.length} exchanges are open`;
   if (partners.size < edges) return `two exchanges are open with one of ${[...partners]}`;
   for (const ofRound of peer.inbox.values()) held += ofRound.size;
   if (held > MAX_HELD + edges) return `${held} adapters are held`;
