@@ -29,6 +29,11 @@ export class Writer {
     return this.u32(x % 2 ** 32).u32(Math.floor(x / 2 ** 32));
   }
 
+  /** A number rounded to float32. */
+  f32(x: number): this {
+    return this.u32(new Uint32Array(Float32Array.of(x).buffer)[0]!);
+  }
+
   raw(bytes: Uint8Array): this {
     const at = this.grow(bytes.length);
     this.bytes.set(bytes, at);
@@ -105,6 +110,10 @@ export class Reader {
     const high = this.u32();
     if (high >= 2 ** 21) this.failed = true;
     return low + high * 2 ** 32;
+  }
+
+  f32(): number {
+    return new Float32Array(Uint32Array.of(this.u32()).buffer)[0]!;
   }
 
   raw(count: number): Uint8Array {

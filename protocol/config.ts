@@ -1,5 +1,6 @@
 /** @file Reads, checks and hashes settings by the table in settings.ts. */
 
+import { RULES, type RuleName } from './rules.ts';
 import type { Setting } from './setting.ts';
 import { CLASSIFY_SETTINGS, SETTINGS } from './settings.ts';
 
@@ -34,6 +35,8 @@ export function parseSettings(given: Readonly<Record<string, unknown>>): Parsed 
       ok: false,
       problem: `schedule: got ${parsed.schedule} and ${parsed.edges === '' ? 'no' : 'some'} edges; wanted edges with schedule edges, and only there`,
     };
+  if (parsed.averaging === 'product' && RULES[parsed.rule as RuleName].type !== 'pairwise')
+    return { ok: false, problem: `rule: got ${parsed.rule} with averaging product; wanted mean or clip there` };
   const idle = CLASSIFY_SETTINGS.find((name) => parsed[name] !== SETTINGS[name].default);
   if (parsed.objective !== 'classify' && idle)
     return {

@@ -11,6 +11,8 @@ import type { RunSettings } from './config.ts';
 export interface Edge {
   /** Announced with the adapter; the weight of the edge comes from the larger of the two ends'. */
   readonly degree: number;
+  /** Announced with the adapter; of the two ends' the smaller is how far both let the other move them. */
+  readonly radius: number;
   /** Their adapter of this round is mixed into ours, durably. */
   received: boolean;
   /** Ours is mixed into theirs, durably. */
@@ -62,6 +64,7 @@ export interface Parcel {
   readonly from: string;
   readonly round: number;
   readonly degree: number;
+  readonly radius: number;
   readonly payload: Uint8Array;
 }
 
@@ -75,10 +78,12 @@ export function openExchange(options: {
   settings: Pick<RunSettings, 'codec' | 'averaging'>;
   adapter: Float32Array;
   residual: Float32Array;
+  /** What is announced to each; Infinity where it is left out. */
+  radiusFor?: (id: string) => number;
 }): { exchange: Exchange; residual: Float32Array } {
-  const { round, neighbours, settings, adapter, residual } = options;
+  const { round, neighbours, settings, adapter, residual, radiusFor = () => Number.POSITIVE_INFINITY } = options;
   const codec = CODECS[settings.codec as CodecName];
-  const edges = edgesOf(neighbours);
+  const edges = edgesOf(neighbours, radiusFor);
   if (codec.exact) return { exchange: { round, payload: codec.encode(adapter), edges }, residual };
   const target = new Float32Array(adapter.length);
   for (let i = 0; i < target.length; i++) target[i] = adapter[i]! + residual[i]!;
@@ -89,11 +94,18 @@ export function openExchange(options: {
 /** Degrees travel in two bytes. */
 const MAX_DEGREE = 0xffff;
 
-function edgesOf(neighbours: readonly string[]): Record<string, Edge> {
+function edgesOf(neighbours: readonly string[], radiusFor: (id: string) => number): Record<string, Edge> {
   const edges: Record<string, Edge> = Object.create(null); // for any names
   const degree = Math.min(MAX_DEGREE, Math.max(1, neighbours.length));
   for (const id of neighbours)
-    edges[id] = { degree, received: false, acknowledged: false, cancelling: false, isUnsent: true };
+    edges[id] = {
+      degree,
+      radius: radiusFor(id),
+      received: false,
+      acknowledged: false,
+      cancelling: false,
+      isUnsent: true,
+    };
   return edges;
 }
 

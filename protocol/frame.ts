@@ -23,6 +23,9 @@ const MAX_SMALL_BODY_BYTES = 16 * MAX_ADDRESSES * MAX_ADDRESS_CHARACTERS;
 /** A digest of at least HASH_BYTES bytes; native in Node, memoised in a simulator. */
 export type Hash = (bytes: Uint8Array) => Uint8Array;
 
+/** Before the packed numbers of a `data` frame. */
+export const DATA_BYTES = 2 + 4 + 1 + 4;
+
 /** Waiting for others, taking part in rounds, done with them, gone. */
 export type MemberState = 'gathering' | 'joined' | 'finished' | 'left';
 const MEMBER_STATES: readonly MemberState[] = ['gathering', 'joined', 'finished', 'left'];
@@ -43,6 +46,8 @@ export type Message =
       readonly type: 'data';
       readonly round: number;
       readonly degree: number;
+      /** How far the sender will move by the receiver's adapter, and it by the sender's: the smaller counts (reach.ts). */
+      readonly radius: number;
       readonly codec: CodecName;
       readonly count: number;
       readonly payload: Uint8Array;
@@ -131,7 +136,7 @@ export interface FrameLimits {
 
 /** The largest frame of a run; a stream is cut off beyond it. */
 export function maxFrameBytes(limits: FrameLimits): number {
-  return HEADER_BYTES + Math.max(MAX_SMALL_BODY_BYTES, 7 + CODECS[limits.codec].size(limits.count));
+  return HEADER_BYTES + Math.max(MAX_SMALL_BODY_BYTES, DATA_BYTES + CODECS[limits.codec].size(limits.count));
 }
 
 export function encodeFrame(frame: Frame, runId: string, hash: Hash): Uint8Array {
@@ -194,7 +199,7 @@ function runBytes(id: string): Uint8Array {
 
 /** Of most bodies; a writer grows where it is more. */
 function bodyBytes(message: Message): number {
-  if ('payload' in message) return (message.type === 'data' ? 7 : 5) + message.payload.length;
+  if ('payload' in message) return (message.type === 'data' ? DATA_BYTES : 5) + message.payload.length;
   return message.type === 'announce' || message.type === 'peers' ? 128 : 0;
 }
 
@@ -206,7 +211,7 @@ function writeBody(writer: Writer, message: Message): void {
     writer.u8(peers.length);
     for (const { id, addresses } of peers) writeAddresses(writer.ascii(id), addresses);
   } else if (message.type === 'data') {
-    writer.u16(message.degree).u8(CODECS[message.codec].id).u32(message.count).raw(message.payload);
+    writer.u16(message.degree).f32(message.radius).u8(CODECS[message.codec].id).u32(message.count).raw(message.payload);
   } else if (message.type === 'adapter') {
     writer.u8(CODECS[message.codec].id).u32(message.count).raw(message.payload);
   }
@@ -227,10 +232,10 @@ function decodeBody(kind: Message['type'], round: number, reader: Reader, limits
       return reader.done() && !long ? { type: 'peers', round, peers } : 'malformed';
     }
     case 'data': {
-      const degree = reader.u16();
+      const [degree, radius] = [reader.u16(), reader.f32()];
       const vector = readVector(reader, limits);
-      if (reader.failed || degree === 0) return 'malformed';
-      return vector && reader.done() ? { type: 'data', round, degree, ...vector } : 'wrong-shape';
+      if (reader.failed || degree === 0 || !(radius >= 0)) return 'malformed';
+      return vector && reader.done() ? { type: 'data', round, degree, radius, ...vector } : 'wrong-shape';
     }
     case 'adapter': {
       const vector = readVector(reader, limits);

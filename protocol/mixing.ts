@@ -1,7 +1,8 @@
-/** @file Mixes neighbour adapters; weights after Xiao and Boyd 2004 (Metropolis-Hastings). Conserves the mean. */
+/** @file Mixes neighbour adapters by the run's rule; weights after Xiao and Boyd 2004 (Metropolis-Hastings). */
 import { CODECS, type CodecName, PIECE } from './codec.ts';
 import type { RunSettings } from './config.ts';
 import { type Columns, dot, productSvd } from './lowrank.ts';
+import { type Circumstances, RULES, type RuleName } from './rules.ts';
 import { difference, distance, mean } from './vector.ts';
 
 /** The weight of an edge between members of these degrees: symmetric, and at most 1 / (1 + own degree). */
@@ -23,6 +24,8 @@ export interface Contribution {
   readonly theirs: Source;
   /** What was sent to it in the same exchange, as it is unpacked there. */
   readonly mine: Source;
+  /** The smaller of the radii the two ends have announced; Infinity where it is left out. */
+  readonly radius?: number;
 }
 
 /** Where the LoRA factors of one layer lie in the adapter: A [rank, inputs] and B [outputs, rank], row by row. */
@@ -35,11 +38,87 @@ export interface FactorPair {
   readonly b: number;
 }
 
+/** The neighbours that a rule may find hostile, of so many. */
+export function hostileOf({ ruleShare }: Pick<RunSettings, 'ruleShare'>, neighbours: number): number {
+  return Math.ceil(ruleShare * neighbours - 1e-9);
+}
+
 /**
- * Mixes as a run's settings say: numbers, or, with averaging `product`, what B A of each layer stands for. Writes
- * ||theirs - mine||^2 of each contribution to `squares`, if given.
+ * Mixes as a run's settings say, by its rule: numbers, or, with averaging `product`, what B A of each layer stands for.
+ * Writes ||theirs - mine||^2 of each contribution to `squares`, if given. Rules that are not pairwise take all of one round.
  */
 export function mixAs(
+  settings: Pick<RunSettings, 'averaging' | 'rank' | 'localRank' | 'rule'>,
+  factors: readonly FactorPair[],
+  x: Float32Array,
+  contributions: readonly Contribution[],
+  { squares, given }: { squares?: Float64Array; given?: Circumstances } = {},
+): Float32Array {
+  const rule = RULES[settings.rule as RuleName];
+  const isPlain =
+    settings.rule === 'mean' ||
+    contributions.every(({ radius = Number.POSITIVE_INFINITY }) => radius === Number.POSITIVE_INFINITY);
+  if (rule.type !== 'pairwise') {
+    if (contributions.length === 0) return x;
+    if (!given) throw new Error(`the rule ${settings.rule} needs to know the round's circumstances`);
+    return mixRound(settings.rule as RuleName, x, contributions, given, squares);
+  }
+  if (isPlain) return mixPairs(settings, factors, x, contributions, squares);
+  const apart = squares ?? new Float64Array(contributions.length);
+  measure(x.length, contributions, apart);
+  const clipped = contributions.map((of, k): Contribution => {
+    const share = rule.share(Math.sqrt(apart[k]!), of.radius ?? Number.POSITIVE_INFINITY);
+    return { ...of, weight: of.weight * share };
+  });
+  return mixPairs(settings, factors, x, clipped);
+}
+
+/** By a rule that looks at all neighbours of a round: what it makes of them in the place of what was sent to them. */
+function mixRound(
+  name: RuleName,
+  x: Float32Array,
+  contributions: readonly Contribution[],
+  given: Circumstances,
+  squares?: Float64Array,
+): Float32Array {
+  const rule = RULES[name];
+  const own = whole(contributions[0]!.mine, x.length);
+  const others = contributions.map(({ theirs }) => whole(theirs, x.length));
+  if (squares) for (const [k, other] of others.entries()) squares[k] = distance(own, other) ** 2;
+  if (rule.type === 'filter') {
+    const kept = rule.keep(own, others, given);
+    return mix(
+      x,
+      contributions.filter((_, k) => kept[k]),
+    );
+  }
+  if (rule.type === 'pairwise') return mix(x, contributions);
+  const joined = rule.join(own, others, given);
+  const out = new Float32Array(x.length);
+  for (let i = 0; i < out.length; i++) out[i] = x[i]! + joined[i]! - own[i]!;
+  return out;
+}
+
+/** Writes ||theirs - mine||^2 of each, the same at both ends to the last bit, so that both clip alike. */
+function measure(count: number, contributions: readonly Contribution[], squares: Float64Array): void {
+  const size = Math.min(PIECE, count);
+  const room = [new Float32Array(size), new Float32Array(size)] as const;
+  for (const [k, of] of contributions.entries()) {
+    let sum = 0;
+    for (let begin = 0; begin < count; begin += size) {
+      const [a, b] = room.map((piece) => piece.subarray(0, Math.min(size, count - begin))) as [
+        Float32Array,
+        Float32Array,
+      ];
+      of.mine(begin, a);
+      of.theirs(begin, b);
+      for (let i = 0; i < a.length; i++) sum += (a[i]! - b[i]!) ** 2;
+    }
+    squares[k] = sum;
+  }
+}
+
+function mixPairs(
   settings: Pick<RunSettings, 'averaging' | 'rank' | 'localRank'>,
   factors: readonly FactorPair[],
   x: Float32Array,

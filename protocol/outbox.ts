@@ -14,6 +14,8 @@ export interface Context {
   readonly isPlace?: (id: string, addresses: readonly string[]) => boolean;
   /** Those of a peer's addresses worth dialling, as whoever has sent this frame tells of them; by default all. */
   readonly worthDialling?: (id: string, addresses: readonly string[]) => readonly string[];
+  /** How badly an adapter does on this peer's own labels, where it can say so at once; only the rule `loss-filter` asks. */
+  readonly score?: (adapter: Float32Array) => number;
 }
 
 /** Frames a start leaves room for before the next start's sequence numbers begin. */
@@ -26,15 +28,20 @@ export class Outbox {
   readonly hash: Hash;
   readonly isPlace: NonNullable<Context['isPlace']>;
   readonly worthDialling: NonNullable<Context['worthDialling']>;
+  readonly score: Context['score'] | null;
   private readonly peer: Peer;
   private last: { readonly message: Message; readonly bytes: Uint8Array } | null = null;
 
-  constructor(peer: Peer, { now, hash, isPlace = () => true, worthDialling = (_, addresses) => addresses }: Context) {
+  constructor(
+    peer: Peer,
+    { now, hash, isPlace = () => true, worthDialling = (_, addresses) => addresses, score }: Context,
+  ) {
     this.peer = peer;
     this.now = now;
     this.hash = hash;
     this.isPlace = isPlace;
     this.worthDialling = worthDialling;
+    this.score = score ?? null;
   }
 
   send(to: string, message: Message): void {
@@ -91,7 +98,7 @@ export function sendData(
   out: Outbox,
 ): void {
   const codec = peer.settings.codec as CodecName;
-  const messages = new Map<number, Message>(); // equal ones are sealed once
+  const messages = new Map<string, Message>(); // equal ones are sealed once
   for (const id of neighbours) {
     const [member, edge] = [memberOf(peer, id, out.now), edges[id]];
     if (!member || !edge) continue;
@@ -102,9 +109,18 @@ export function sendData(
     edge.sentAt = out.now;
     if (edge.isUnsent) save(peer); // from now on nobody knows
     edge.isUnsent = false;
-    const { degree } = edge;
-    const message = messages.get(degree) ?? { type: 'data', round, degree, codec, count: peer.adapter.length, payload };
-    messages.set(degree, message);
+    const { degree, radius } = edge;
+    const key = `${degree}/${radius}`;
+    const message = messages.get(key) ?? {
+      type: 'data',
+      round,
+      degree,
+      radius,
+      codec,
+      count: peer.adapter.length,
+      payload,
+    };
+    messages.set(key, message);
     out.send(id, message);
   }
 }

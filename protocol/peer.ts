@@ -4,6 +4,7 @@ import type { Edge, Exchange, Inbox } from './exchange.ts';
 import type { Refusal } from './frame.ts';
 import { acquaintancesOf, type Members, memberOf } from './membership.ts';
 import type { FactorPair } from './mixing.ts';
+import { createReach, type Reach } from './reach.ts';
 import type { Phase, Snapshot } from './snapshot.ts';
 
 /** Acquaintances kept in a snapshot. */
@@ -37,6 +38,7 @@ export interface Peer {
   residual: Float32Array;
   /** Open exchanges, oldest first. */
   exchanges: Exchange[];
+  reach: Reach;
   /** Rounds to come that a neighbour has called off its exchange of: none up to that one. */
   readonly declined: Map<string, number>;
   /** Whether something has changed that must survive a crash. */
@@ -99,6 +101,7 @@ export function createPeer(options: {
     adapter,
     residual: new Float32Array(adapter.length),
     exchanges: [],
+    reach: createReach(),
     declined: [],
     acquaintances: [],
   };
@@ -114,7 +117,7 @@ export function restorePeer(options: {
   roster?: readonly string[] | null;
   inviters?: readonly string[];
 }): Peer {
-  const { runId, boot, round, exchanged, phase, adapter, residual, exchanges } = options.snapshot;
+  const { runId, boot, round, exchanged, phase, adapter, residual, exchanges, reach } = options.snapshot;
   const { roster = null } = options;
   const members: Members = new Map();
   for (const { id, addresses } of options.snapshot.acquaintances)
@@ -134,6 +137,7 @@ export function restorePeer(options: {
     adapter,
     residual,
     exchanges: copyExchanges(exchanges),
+    reach: { ...createReach(), ...reach },
     declined: new Map(options.snapshot.declined),
     isUnsaved: false,
     inbox: new Map(),
@@ -170,6 +174,7 @@ export function snapshotOf(peer: Peer): Snapshot {
     adapter,
     residual,
     exchanges: copyExchanges(peer.exchanges),
+    reach: { moved: peer.reach.moved, distances: peer.reach.distances },
     declined: [...peer.declined].filter(([, declined]) => declined > exchanged).sort(([a], [b]) => (a < b ? -1 : 1)),
     acquaintances,
   };

@@ -159,7 +159,7 @@ function data(peer: Peer, member: Member, message: Of<'data'>, out: Outbox): voi
     dropEdge(peer, round, from);
     return out.send(from, { type: 'nack', round });
   }
-  hold(peer.inbox, { from, round, degree: message.degree, payload: message.payload });
+  hold(peer.inbox, { from, round, degree: message.degree, radius: message.radius, payload: message.payload });
   delivered(peer, member, edge && exchange?.openedAt !== undefined ? out.now - exchange.openedAt : null);
 }
 

@@ -3,26 +3,16 @@
 import { askOut, forgetGone, hasRoom, isAnswerNear } from './agreement.ts';
 import { CODECS, type CodecName } from './codec.ts';
 import type { Exchanged, TrainStats } from './events.ts';
-import {
-  closeFinished,
-  dropUnsent,
-  type Exchange,
-  edgeOf,
-  hold,
-  isHeld,
-  isPartner,
-  openExchange,
-  type Parcel,
-  takeUpTo,
-} from './exchange.ts';
+import { closeFinished, dropUnsent, edgeOf, hold, isHeld, isPartner, openExchange, takeUpTo } from './exchange.ts';
 import { ask, askable, isAnswered, isQuorum } from './latecomer.ts';
 import { catchUp, forgetSome, liveMembers, memberOf } from './membership.ts';
-import { type Contribution, crossTerm, edgeWeight, mixAs, packedSource, type Source, whole } from './mixing.ts';
 import { drawNeighbours, drawOf } from './neighbours.ts';
 import { dial, type Outbox, save, sendData } from './outbox.ts';
+import { crossTermOf, type Mixed, meanDistance, mixParcels } from './parcels.ts';
 import { awaitNeighbours, delivered, isWaiting, missedRound, trainedAt, withoutOverdue } from './patience.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
-import { isFiniteVector } from './vector.ts';
+import { radiusOf } from './reach.ts';
+import { distance, isFiniteVector } from './vector.ts';
 
 /** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
 export function advance(peer: Peer, out: Outbox): void {
@@ -180,8 +170,10 @@ function skipTo(peer: Peer, from: number, to: number, out: Outbox): void {
 export function trained(peer: Peer, round: number, adapter: Float32Array, stats: TrainStats, out: Outbox): void {
   if (peer.phase !== 'training' || round !== peer.round) return;
   trainedAt(peer, out.now);
-  if (isFiniteVector(adapter)) peer.adapter = adapter;
-  else out.effects.push({ type: 'report', metric: { type: 'diverged', round } });
+  if (isFiniteVector(adapter)) {
+    peer.reach.moved = Math.fround(distance(adapter, peer.adapter));
+    peer.adapter = adapter;
+  } else out.effects.push({ type: 'report', metric: { type: 'diverged', round } });
   out.effects.push({ type: 'report', metric: { type: 'trained', round, loss: stats.loss } });
   toExchange(peer, out);
 }
@@ -243,7 +235,14 @@ function makeRoom(peer: Peer, out: Outbox): void {
 function send(peer: Peer, neighbours: readonly string[], out: Outbox): void {
   if (neighbours.length === 0) return;
   const { settings, round, adapter, residual } = peer;
-  const { exchange, residual: rest } = openExchange({ round, neighbours, settings, adapter, residual });
+  const { exchange, residual: rest } = openExchange({
+    round,
+    neighbours,
+    settings,
+    adapter,
+    residual,
+    radiusFor: (id) => radiusOf(peer.reach, settings, { round, id }),
+  });
   // What nobody would believe, packed, is not exchanged at all, so that no end mixes alone.
   const size = CODECS[settings.codec as CodecName].norm(exchange.payload, adapter.length);
   if (size === null || size > normLimit(peer)) {
@@ -265,7 +264,7 @@ function closed(peer: Peer, out: Outbox): boolean {
   if (exchange && dropUnsent(exchange, peer.inbox)) save(peer);
   const late = edges.filter(([id, edge]) => !edge.received && !isHeld(peer.inbox, round, id));
   for (const [id] of late) missedRound(peer, id);
-  const mixed = mixParcels(peer, out);
+  const mixed = mixParcels(peer, out, round);
   out.effects.push({
     type: 'report',
     metric: {
@@ -296,81 +295,6 @@ function mixLate(peer: Peer, out: Outbox): void {
 
 function exchangedOf(mixed: readonly Mixed[]): Exchanged[] {
   return mixed.map(({ parcel: { from, round } }) => ({ id: from, round }));
-}
-
-/** What was mixed. */
-interface Mixed extends Contribution {
-  readonly parcel: Parcel;
-  readonly exchange: Exchange;
-  /** ||theirs - mine||. */
-  apart: number;
-}
-
-/** Adds every parcel whose exchange is open, in a fixed order, and acknowledges it; leaves those of rounds to come. */
-function mixParcels(peer: Peer, out: Outbox): Mixed[] {
-  const ready = readyParcels(peer, out);
-  if (ready.length === 0) return [];
-  const codec = peer.settings.codec as CodecName;
-  const source = (payload: Uint8Array): Source => packedSource(codec, payload, peer.adapter.length);
-  const sent = new Map<Exchange, Source>();
-  const mixed = ready.map(({ parcel, exchange }): Mixed => {
-    const mine = sent.get(exchange) ?? source(exchange.payload);
-    sent.set(exchange, mine);
-    const weight = edgeWeight(exchange.edges[parcel.from]!.degree, parcel.degree);
-    return { parcel, exchange, mine, theirs: source(parcel.payload), weight, apart: 0 };
-  });
-  assertConvex(mixed);
-  const squares = new Float64Array(mixed.length);
-  peer.adapter = mixAs(peer.settings, peer.factors, peer.adapter, mixed, squares);
-  for (const [k, of] of mixed.entries()) {
-    of.apart = Math.sqrt(squares[k]!);
-    of.exchange.edges[of.parcel.from]!.received = true;
-    out.send(of.parcel.from, { type: 'ack', round: of.parcel.round });
-  }
-  save(peer);
-  return mixed;
-}
-
-/** Takes out of the inbox what can be mixed; who sent something for a round in which it was not drawn is told. */
-function readyParcels(peer: Peer, out: Outbox): Pick<Mixed, 'parcel' | 'exchange'>[] {
-  return takeUpTo(peer.inbox, peer.exchanged).flatMap((parcel) => {
-    const exchange = peer.exchanges.find((e) => e.round === parcel.round);
-    const edge = exchange?.edges[parcel.from];
-    if (exchange && edge && !edge.received && !edge.cancelling) return [{ parcel, exchange }];
-    if (!edge) out.send(parcel.from, { type: 'nack', round: parcel.round });
-    return [];
-  });
-}
-
-/** The weights of one round leave a non-negative rest for oneself, so with it they sum to 1. */
-function assertConvex(mixed: readonly Mixed[]): void {
-  const sums: Record<number, number> = {};
-  for (const { parcel, weight } of mixed) sums[parcel.round] = (sums[parcel.round] ?? 0) + weight;
-  if (Object.values(sums).some((sum) => sum > 1 + 1e-12)) throw new Error('mixing weights of a round sum to at most 1');
-}
-
-/** Among what was sent and what came for it; exchanging products there is none. */
-function crossTermOf({ settings, factors, adapter }: Peer, mixed: readonly Mixed[]): number | null {
-  if (settings.averaging === 'product' || mixed.length === 0 || factors.length === 0) return null;
-  const sources = [mixed[0]!.mine, ...mixed.map(({ theirs }) => theirs)];
-  return crossTerm(
-    sources.map((source) => whole(source, adapter.length)),
-    factors,
-  );
-}
-
-/** Of theirs from what was sent to them, relative to that. */
-function meanDistance({ settings, adapter }: Peer, mixed: readonly Mixed[]): number | null {
-  if (mixed.length === 0) return null;
-  const { norm } = CODECS[settings.codec as CodecName];
-  const norms = new Map<Exchange, number>();
-  let sum = 0;
-  for (const { exchange, apart } of mixed) {
-    const own = norms.get(exchange) ?? Math.max(norm(exchange.payload, adapter.length)!, 1e-30);
-    norms.set(exchange, own);
-    sum += apart / own;
-  }
-  return sum / mixed.length;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** @file The one table of a run's settings. Command-line help, validation, documentation and the run id come from it. */
 import { CODEC_NAMES } from './codec.ts';
+import { RULE_NAMES } from './rules.ts';
 import { SCHEDULE_NAMES } from './schedules.ts';
 import { choice, integer, number, type Setting, text } from './setting.ts';
 
@@ -283,6 +284,29 @@ export const SETTINGS = {
     'a fresh adapter has a norm of about 5',
     true,
     { zero: 'any' },
+  ),
+  rule: choice(
+    'mean',
+    RULE_NAMES,
+    "what becomes of neighbours' adapters: mean and clip keep the mean of honest peers; the others look at a round's neighbours side by side and conserve nothing",
+    'clip is for runs with strangers: docs/protocol.md has what each costs and holds',
+    true,
+  ),
+  ruleRadius: number(
+    1.3,
+    0.01,
+    1000,
+    'how far a neighbour may move this peer, with rule clip: in medians of how far neighbours were of late; with balance, in updates of its own',
+    'of 0.7 to 2, the least that costs honest peers with unlike labels under 0.3 points: more lets liars in',
+    true,
+  ),
+  ruleShare: number(
+    0.25,
+    0,
+    0.49,
+    'share of the neighbours that may be hostile, with the rules trimmed-mean, krum and loss-filter',
+    'two of eight',
+    true,
   ),
   minPeers: integer(2, 1, 100_000, 'peers to wait for before round 0', 'one peer alone has nobody to mix with', false, {
     unit: 'peers',

@@ -3,6 +3,7 @@ import { equalBytes, Reader, Writer } from './bytes.ts';
 import { CODECS, type CodecName, decode } from './codec.ts';
 import type { Exchange } from './exchange.ts';
 import { type Acquaintance, HASH_BYTES, type Hash, readAddresses, writeAddresses } from './frame.ts';
+import type { Reach } from './reach.ts';
 
 /** `opening`: trained, and waiting for answers before this round's exchange can be opened. */
 export type Phase = 'gathering' | 'asking' | 'training' | 'opening' | 'exchanging' | 'finished';
@@ -21,13 +22,15 @@ export interface Snapshot {
   /** What rounding left over, sent next time. */
   readonly residual: Float32Array;
   readonly exchanges: readonly Exchange[];
+  /** How far neighbours were of late. */
+  readonly reach: Readonly<Pick<Reach, 'moved' | 'distances'>>;
   /** Rounds to come that were called off, by neighbour. */
   readonly declined: readonly (readonly [id: string, round: number])[];
   /** Whom to dial when coming back. */
   readonly acquaintances: readonly Acquaintance[];
 }
 
-const MAGIC = 0x534b4c33; // "3LKS"
+const MAGIC = 0x534b4c34; // "4LKS"
 /** The first character of a snapshot. */
 export const SNAPSHOT_VERSION = String.fromCharCode(MAGIC & 255);
 
@@ -50,13 +53,16 @@ export function encodeSnapshot(snapshot: Snapshot, hash: Hash): Uint8Array {
     const ids = Object.keys(edges).sort();
     writer.u32(round).u32(payload.length).raw(payload).u16(ids.length);
     for (const id of ids) {
-      const { degree, received, acknowledged, cancelling, isUnsent } = edges[id]!;
+      const { degree, radius, received, acknowledged, cancelling, isUnsent } = edges[id]!;
       writer
         .ascii(id)
         .u16(degree)
+        .f32(radius)
         .u8((received ? 1 : 0) + (acknowledged ? 2 : 0) + (cancelling ? 4 : 0) + (isUnsent ? 8 : 0));
     }
   }
+  writer.f32(snapshot.reach.moved).u8(snapshot.reach.distances.length);
+  for (const distance of snapshot.reach.distances) writer.f32(distance);
   writer.u16(snapshot.declined.length);
   for (const [id, declined] of snapshot.declined) writer.ascii(id).u32(declined);
   writer.u16(snapshot.acquaintances.length);
@@ -93,9 +99,10 @@ export function decodeSnapshot(bytes: Uint8Array, codec: CodecName, hash: Hash):
     if (CODECS[codec].norm(payload, count) === null) return null;
     const edges: Exchange['edges'] = Object.create(null); // for any names
     for (let more = reader.u16(); more > 0; more--) {
-      const [id, degree, flags] = [reader.ascii(), reader.u16(), reader.u8()];
+      const [id, degree, radius, flags] = [reader.ascii(), reader.u16(), reader.f32(), reader.u8()];
       edges[id] = {
         degree,
+        radius,
         received: (flags & 1) > 0,
         acknowledged: (flags & 2) > 0,
         cancelling: (flags & 4) > 0,
@@ -104,11 +111,25 @@ export function decodeSnapshot(bytes: Uint8Array, codec: CodecName, hash: Hash):
     }
     exchanges.push({ round: exchangeRound, payload, edges });
   }
+  const moved = reader.f32();
+  const distances = Array.from({ length: reader.u8() }, () => reader.f32());
   const declined: [string, number][] = [];
   for (let left = reader.u16(); left > 0; left--) declined.push([reader.ascii(), reader.u32()]);
   const acquaintances: Acquaintance[] = [];
   for (let left = reader.u16(); left > 0; left--)
     acquaintances.push({ id: reader.ascii(), addresses: readAddresses(reader) });
   if (!reader.done()) return null;
-  return { runId, boot, round, exchanged, phase, adapter, residual, exchanges, declined, acquaintances };
+  return {
+    runId,
+    boot,
+    round,
+    exchanged,
+    phase,
+    adapter,
+    residual,
+    exchanges,
+    reach: { moved, distances },
+    declined,
+    acquaintances,
+  };
 }

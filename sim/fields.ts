@@ -27,7 +27,8 @@ import { DATASETS } from './learning/datasets.ts';
 import { METHODS } from './learning/methods.ts';
 import { PARTITIONS } from './learning/partition.ts';
 import type { Scenario as Learning } from './learning/scenario.ts';
-import { LIARS } from './world/faults.ts';
+import { ATTACKS } from './world/attacks.ts';
+import { LIES } from './world/faults.ts';
 import { LAN } from './world/network.ts';
 import type { Scenario as World } from './world/run.ts';
 import { TOYS } from './world/toy.ts';
@@ -142,6 +143,12 @@ export const WORLD_FIELDS: Table<World> = {
     default: 0,
     about: 'share of its points that is of one class, half the peers of each, with trainer logistic',
   },
+  dirichlet: {
+    accepts: numberFrom(0, MANY, 'a number, 0 or more'),
+    default: 0,
+    about:
+      "concentration of peers' shares of the two classes, with trainer logistic: the smaller, the more unlike; 0: all alike",
+  },
   learning: {
     accepts: fieldsOf(describedFields(LEARNING_WITHIN), {
       kind: "field of an experiment's file here",
@@ -223,12 +230,15 @@ export const WORLD_FIELDS: Table<World> = {
   joinMs: { accepts: amount, default: 3000, about: 'so much later (virtual ms)' },
   liars: {
     accepts: fieldsOf(
-      { share, kind: oneOf(Object.keys(LIARS), ' | ') },
-      { required: ['share', 'kind'], wanted: `{ share: 0 to 1, kind: ${Object.keys(LIARS).join(' | ')} }` },
+      { share, kind: oneOf(LIES, ' | ') },
+      { required: ['share', 'kind'], wanted: `{ share: 0 to 1, kind: ${LIES.join(' | ')} }` },
     ),
     default: { share: 0, kind: 'garbage' },
-    about:
-      'the first peers lie: `garbage`, `stale` (old frames again), `equivocation` (another adapter to each neighbour), `denial` (says that it has not mixed what it has)',
+    about: `the first peers lie, and only the others are measured: \`garbage\`, \`stale\` (old frames again), \`denial\` (says that it has not mixed what it has); or what they send is poison: ${Object.entries(
+      ATTACKS,
+    )
+      .map(([name, attack]) => `\`${name}\` (${attack.about})`)
+      .join(', ')}`,
   },
   untilMs: { accepts: amount, default: 600_000, about: 'then faults end and what is open is settled (virtual ms)' },
 };

@@ -122,6 +122,11 @@ export async function openRun(given: RunSettings, modules?: LoraSpec['modules'])
   const learned = settings.objective === 'classify' ? openClasses(settings, base) : openWords(settings, base);
   const edge = edgeMistake(readEdges(settings.edges), null);
   if (edge) throw new UserError('usage', `edges: ${edge.problem}`);
+  if (settings.rule === 'loss-filter')
+    throw new UserError(
+      'usage',
+      'rule: got loss-filter, which scores adapters as they are mixed, and only toys of the simulator can; wanted another',
+    );
   const { localRank, averaging } = settings;
   if (localRank && averaging !== 'product')
     throw new UserError(

@@ -3,11 +3,12 @@
 import type { CodecName } from '../../protocol/codec.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { type Exchange, openExchange } from '../../protocol/exchange.ts';
-import { HEADER_BYTES } from '../../protocol/frame.ts';
+import { DATA_BYTES, HEADER_BYTES } from '../../protocol/frame.ts';
 import {
   type Contribution,
   edgeWeight,
   type FactorPair,
+  hostileOf,
   mixAs,
   packedSource,
   type Source,
@@ -16,6 +17,8 @@ import {
 } from '../../protocol/mixing.ts';
 import { drawGraph, drawOf } from '../../protocol/neighbours.ts';
 import { createPrng } from '../../protocol/prng.ts';
+import { createReach, type Reach, radiusOf, remember, toleranceOf } from '../../protocol/reach.ts';
+import { distance } from '../../protocol/vector.ts';
 
 /** Nobody, a server that averages all (FedAvg, McMahan et al. 2017), or this round's neighbours. */
 export type Mixing = 'none' | 'server' | 'gossip';
@@ -48,17 +51,22 @@ export interface LockstepOptions {
 /** Runs every round: training rounds, then closing ones. */
 export async function runLockstep(options: LockstepOptions): Promise<void> {
   const { settings, peers, mixing } = options;
+  const reaches = peers.map(createReach);
   const rounds = settings.rounds + (mixing === 'gossip' ? settings.closingRounds : 0);
   for (let round = 0; round < rounds; round++) {
     if (round < settings.rounds) {
-      for (const [i, peer] of peers.entries()) peer.vector = await options.train(i, round, peer.vector);
+      for (const [i, peer] of peers.entries()) {
+        const trained = await options.train(i, round, peer.vector);
+        reaches[i]!.moved = distance(trained, peer.vector);
+        peer.vector = trained;
+      }
     }
     const before = peers.map((peer) => peer.vector);
-    await options.onRound(round, MIXINGS[mixing](options, round), before);
+    await options.onRound(round, MIXINGS[mixing](options, round, reaches), before);
   }
 }
 
-const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number) => number>> = {
+const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number, reaches: Reach[]) => number>> = {
   none: () => 0,
   server: ({ peers, average, factors }, round) => {
     const packed = peers.map((peer) => pack(peer, round, ['server']));
@@ -72,26 +80,37 @@ const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number)
     // Up from each and down to each.
     return packed.reduce((sum, { exchange }) => sum + 2 * frameBytes(exchange), 0);
   },
-  gossip: ({ peers, factors, settings, runId, contact }, round) => {
+  gossip: ({ peers, factors, settings, runId, contact }, round, reaches) => {
     const members = peers.map((peer) => peer.id).sort();
     const graph = drawGraph(drawOf(settings, { runId, round, members }));
     const packed = new Map(
-      peers.map((peer) => {
+      peers.map((peer, i) => {
         const drawn = graph[members.indexOf(peer.id)]!.map((i) => members[i]!);
-        return [peer.id, pack(peer, round, drawn)];
+        return [peer.id, pack(peer, round, drawn, (id) => radiusOf(reaches[i]!, settings, { round, id }))];
       }),
     );
     let bytes = 0;
-    for (const peer of peers) {
+    for (const [i, peer] of peers.entries()) {
       const mine = packed.get(peer.id)!;
       const { edges } = mine.exchange;
       const reached = Object.keys(edges).filter((id) => meets(settings.seed, round, contact, [peer.id, id]));
       const contributions = reached.map((id): Contribution => {
         const theirs = packed.get(id)!;
         const weight = edgeWeight(edges[id]!.degree, theirs.exchange.edges[peer.id]!.degree);
-        return { weight, theirs: theirs.sent, mine: mine.sent };
+        const radius = Math.min(edges[id]!.radius, theirs.exchange.edges[peer.id]!.radius);
+        return { weight, theirs: theirs.sent, mine: mine.sent, radius };
       });
-      peer.vector = mixAs(peer.settings, factors, peer.vector, contributions);
+      const squares = new Float64Array(contributions.length);
+      const given = {
+        hostile: hostileOf(settings, contributions.length),
+        reach: toleranceOf(reaches[i]!, settings, round),
+        score: null,
+      };
+      peer.vector = mixAs(peer.settings, factors, peer.vector, contributions, { squares, given });
+      reaches[i] = remember(
+        reaches[i]!,
+        reached.map((id, k) => ({ id, apart: Math.sqrt(squares[k]!) })),
+      );
       bytes += reached.length * frameBytes(mine.exchange);
     }
     return bytes;
@@ -104,13 +123,19 @@ function meets(seed: string, round: number, contact: number, [a, b]: readonly [s
   return contact >= 1 || createPrng(seed).fork('contact').fork(round).fork(pair).random() < contact;
 }
 
-function pack(peer: LockstepPeer, round: number, neighbours: readonly string[]): { exchange: Exchange; sent: Source } {
+function pack(
+  peer: LockstepPeer,
+  round: number,
+  neighbours: readonly string[],
+  radiusFor: (id: string) => number = () => Number.POSITIVE_INFINITY,
+): { exchange: Exchange; sent: Source } {
   const opened = openExchange({
     round,
     neighbours,
     settings: peer.settings,
     adapter: peer.vector,
     residual: peer.residual,
+    radiusFor,
   });
   peer.residual = opened.residual;
   const { exchange } = opened;
@@ -118,5 +143,5 @@ function pack(peer: LockstepPeer, round: number, neighbours: readonly string[]):
 }
 
 function frameBytes(exchange: Exchange): number {
-  return HEADER_BYTES + 7 + exchange.payload.length;
+  return HEADER_BYTES + DATA_BYTES + exchange.payload.length;
 }

@@ -5,6 +5,7 @@ import { boundOf } from '../world/graph.ts';
 import type { Simulated } from '../world/records.ts';
 import type { ScenarioRun } from '../world/run.ts';
 import { RUN_ID, type SimulationResult } from '../world/simulate.ts';
+import { attackTable } from './attacks.ts';
 import { circleGraph, lineChart } from './chart.ts';
 import { escaped, htmlRow, markdownSection } from './markup.ts';
 
@@ -72,7 +73,8 @@ interface Reported {
 }
 
 export function simulationMarkdown(spec: Reported, all: readonly Simulated[], command: string): string {
-  return markdownSection({ ...spec, command, footing: footingOf(spec, all), head: HEAD, rows: rowsOf(all) });
+  const table = attackTable(all) ?? { head: HEAD, rows: rowsOf(all) };
+  return markdownSection({ ...spec, command, footing: footingOf(spec, all), ...table });
 }
 
 function footingOf({ runs }: Reported, all: readonly Simulated[]): string {

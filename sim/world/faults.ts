@@ -3,9 +3,11 @@ import { CODECS, type CodecName, decode } from '../../protocol/codec.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { decodeFrame, encodeFrame } from '../../protocol/frame.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
+import { norm } from '../../protocol/vector.ts';
+import { ATTACKS, type Sight } from './attacks.ts';
 import { quickHash } from './digest.ts';
 import type { Scenario } from './run.ts';
-import type { World } from './world.ts';
+import type { Seat, World } from './world.ts';
 
 /** Effects of a step a peer may still carry out before it crashes, and how far a clock jumps (ms), at most. */
 const [MAX_FUSE, MAX_JUMP_MS] = [12, 600_000];
@@ -96,19 +98,44 @@ export const LIARS: Readonly<Record<string, (liar: Liar) => Lie>> = {
       const { message, sequence } = decoded.frame;
       return [encodeFrame({ sequence, message: { type: 'nack', round: message.round } }, runId, quickHash)];
     },
-  /** Tells each neighbour of another adapter, whole and sealed. */
-  equivocation:
-    ({ prng, runId, settings, size }) =>
-    (to, bytes) => {
-      const codec = settings.codec as CodecName;
-      const decoded = decodeFrame(bytes, { runId, count: size, codec }, quickHash);
-      if (!decoded.ok || decoded.frame.message.type !== 'data') return [bytes];
-      const { message, sequence } = decoded.frame;
-      const vector = decode(codec, message.payload, size)!;
-      const lie = vector.map((x) => x + (to + 1) * prng.normal());
-      return [encodeFrame({ sequence, message: { ...message, payload: CODECS[codec].encode(lie) } }, runId, quickHash)];
-    },
 };
+
+/** All that may be named in a file: what liars do to the protocol, and attacks on what is learned. */
+export const LIES: readonly string[] = [...Object.keys(LIARS), ...Object.keys(ATTACKS)];
+
+/** Sends what an attack says in the place of its adapter, whole and sealed, and lets the receiver's radius count. */
+function attacker(
+  name: string,
+  { prng, runId, settings, size }: Liar,
+  { seats, of, liars, direction }: { seats: () => readonly Seat[]; of: number; liars: number; direction: Float32Array },
+): Lie {
+  const { lie } = ATTACKS[name]!;
+  if (!lie) return (_to, bytes) => [bytes];
+  const codec = settings.codec as CodecName;
+  return (to, bytes) => {
+    const decoded = decodeFrame(bytes, { runId, count: size, codec }, quickHash);
+    if (!decoded.ok || decoded.frame.message.type !== 'data') return [bytes];
+    const { message, sequence } = decoded.frame;
+    const own = decode(codec, message.payload, size)!;
+    const honest = seats()
+      .slice(liars)
+      .map(({ peer }) => peer.adapter);
+    const sight: Sight = {
+      own,
+      to,
+      from: seats()[of]!.peer.id,
+      target: seats()[to]!.peer,
+      honest,
+      liars,
+      settings,
+      prng,
+      direction,
+    };
+    const payload = CODECS[codec].encode(lie(sight));
+    const frame = { sequence, message: { ...message, payload, radius: Number.POSITIVE_INFINITY } };
+    return [encodeFrame(frame, runId, quickHash)];
+  };
+}
 
 /** The first so many peers lie. */
 export function liarCount({ liars, peers }: Pick<Scenario, 'liars' | 'peers'>): number {
@@ -118,12 +145,22 @@ export function liarCount({ liars, peers }: Pick<Scenario, 'liars' | 'peers'>): 
 /** What becomes of every frame, where the first peers lie; undefined where none does. */
 export function tamperer(
   scenario: Scenario,
-  { seed, runId, settings }: { seed: string; runId: string; settings: RunSettings },
+  { seed, runId, settings, seats }: Pick<Liar, 'runId' | 'settings'> & { seed: string; seats: () => readonly Seat[] },
 ): ((from: number, to: number, bytes: Uint8Array) => readonly Uint8Array[]) | undefined {
   const prng = createPrng(seed).fork('liars');
-  const { liars, size } = scenario;
-  const lies = Array.from({ length: liarCount(scenario) }, (_, i) =>
-    LIARS[liars.kind]!({ prng: prng.fork(i), runId, settings, size }),
-  );
+  const { size } = scenario;
+  const { kind } = scenario.liars;
+  const liars = liarCount(scenario);
+  const direction = unitVector(prng.fork('direction'), size);
+  const lies = Array.from({ length: liars }, (_, i): Lie => {
+    const liar = { prng: prng.fork(i), runId, settings, size };
+    return LIARS[kind]?.(liar) ?? attacker(kind, liar, { seats, of: i, liars, direction });
+  });
   return lies.length === 0 ? undefined : (from, to, bytes) => lies[from]?.(to, bytes) ?? [bytes];
+}
+
+function unitVector(prng: Prng, size: number): Float32Array {
+  const drawn = Float32Array.from({ length: size }, prng.normal);
+  const length = norm(drawn) || 1;
+  return drawn.map((x) => x / length);
 }

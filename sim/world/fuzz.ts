@@ -2,8 +2,9 @@
 import { checkSettings } from '../../node/train/run.ts';
 import { CODEC_NAMES } from '../../protocol/codec.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
+import { RULE_NAMES, RULES, type RuleName } from '../../protocol/rules.ts';
 import { SCHEDULE_NAMES } from '../../protocol/schedules.ts';
-import { LIARS, liarCount } from './faults.ts';
+import { liarCount } from './faults.ts';
 import type { Latency } from './latency.ts';
 import type { Lies, ScenarioRun } from './run.ts';
 import { DEFAULTS, SIMULATED } from './scenario.ts';
@@ -55,6 +56,7 @@ export function drawRun(seed: string, lying: Lying = 'drawn'): ScenarioRun {
     redraw: pick(['on', 'off']),
     edges: schedule === 'edges' ? drawEdges(prng, peers) : '',
     codec: pick(CODEC_NAMES),
+    ...drawRule(createPrng(seed).fork('rule')),
     degree: pick([2, 4, 6]),
     roundDeadlineMs: 300 + prng.below(4000),
     retryMs: 100 + prng.below(1000),
@@ -65,14 +67,25 @@ export function drawRun(seed: string, lying: Lying = 'drawn'): ScenarioRun {
   return { point: {}, seed, scenario, settings: checkSettings(settings, `fuzz seed ${seed}`) };
 }
 
+/** Lies that are drawn from. */
+const LIES = ['garbage', 'stale', 'denial', 'equivocation'];
+
 function drawLiars(prng: Prng, lying: Lying, peers: number): Lies {
-  const [chance, share, kind] = [prng.random(), prng.random(), prng.below(Object.keys(LIARS).length)];
+  const [chance, share, kind] = [prng.random(), prng.random(), prng.below(LIES.length)];
   const drawn = chance < 0.2 ? 0.3 * share : 0;
   const least = 1 / peers; // one of them
   return {
     share: lying === 'none' ? 0 : lying === 'some' ? Math.max(least, 0.3 * share) : drawn,
-    kind: Object.keys(LIARS)[kind]!,
+    kind: LIES[kind]!,
   };
+}
+
+/** One of three worlds clips, and one of six mixes by a rule that keeps nothing. */
+function drawRule(prng: Prng): { rule: RuleName; ruleRadius: number; ruleShare: number } {
+  const [chance, which, ruleRadius] = [prng.below(6), prng.below(RULE_NAMES.length), 0.2 + 2 * prng.random()];
+  // Nothing can be scored where nothing is learned.
+  const other = RULE_NAMES[which] === 'loss-filter' ? 'median' : RULE_NAMES[which]!;
+  return { rule: chance < 2 ? 'clip' : chance === 2 ? other : 'mean', ruleRadius, ruleShare: 0.4 * prng.random() };
 }
 
 function drawEdges(prng: Prng, peers: number): string {
@@ -120,9 +133,10 @@ export async function judge(run: ScenarioRun, step?: WorldOptions['step']): Prom
   const isWhole = spoiltSnapshots === 0 && liarCount(run.scenario) === 0;
   if (isWhole && result.abandoned > 0) return `${result.abandoned} exchanges were given up`;
   if (spoiltSnapshots === 0 && result.undecided > 0) return `${result.undecided} exchanges are undecided`;
-  if (isWhole && !(result.drift! <= MAX_DRIFT))
+  const isKept = RULES[run.settings.rule as RuleName].conserves === 'the mean';
+  if (isWhole && isKept && !(result.drift! <= MAX_DRIFT))
     return `the mean moved by ${result.drift!.toExponential(1)} of the first disagreement`;
-  if (isWhole && !(result.apart <= 1))
+  if (isWhole && isKept && !(result.apart <= 1))
     return `peers ended further apart than they began, ${result.apart.toPrecision(3)}`;
   return null;
 }

@@ -18,7 +18,7 @@ export interface Faults {
   readonly freezes: number;
 }
 
-/** Who lies, and how: a kind of faults.ts. */
+/** Who lies, and how: a kind of faults.ts or attacks.ts. */
 export interface Lies {
   readonly share: number;
   readonly kind: string;
@@ -36,6 +36,8 @@ export interface Scenario extends NetworkModel, Faults {
   readonly samples: number;
   /** How unlike peers' labels are, with trainer `logistic`: 0 alike, 1 one class each. */
   readonly skew: number;
+  /** Concentration of peers' shares of the classes, with trainer `logistic`; 0: alike. */
+  readonly dirichlet: number;
   /** With trainer `lora`: data, gold and all, as in an experiment's file. */
   readonly learning: Partial<Learning>;
   /** Virtual ms of a round's training, uniform; where there are no device classes. */

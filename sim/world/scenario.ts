@@ -97,6 +97,8 @@ function settingsOf(
     ...varied,
     seed,
   });
+  if (parsed.ok && parsed.settings.rule === 'loss-filter' && scenario.trainer === 'none')
+    fail('rule', 'got loss-filter, and with trainer none nothing is scored; wanted quadratic or logistic');
   if (!parsed.ok) {
     const [name, ...problem] = parsed.problem.split(': ');
     return fail(name!, problem.join(': '));

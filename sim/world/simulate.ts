@@ -19,7 +19,7 @@ export interface SimulationResult {
   /** How far the mean moved other than by what latecomers adopted, where nothing is trained, in units of the first disagreement; null elsewhere. */
   readonly drift: number | null;
   readonly apart: number;
-  /** Of the peers' mean at the end, by the trainer's own measure; of all peers, on average and at worst. NaN (null in JSON): not measured. */
+  /** Of the honest peers' mean at the end, by the trainer's own measure; of each, on average and at worst. NaN (null in JSON): not measured. */
   readonly loss: number;
   readonly lossOfPeers: number;
   readonly lossOfWorst: number;
@@ -93,7 +93,8 @@ async function simulateWith(
   const { peers } = scenario;
   const watch = createWatch();
   let tally: Tally | null = null;
-  const tamper = tamperer(scenario, { seed, runId: RUN_ID, settings });
+  const liars = liarCount(scenario);
+  const tamper = tamperer(scenario, { seed, runId: RUN_ID, settings, seats: () => world.seats });
   const world = createWorld({
     runId: RUN_ID,
     seed,
@@ -104,6 +105,7 @@ async function simulateWith(
     absent: scenario.joiners,
     train: trainer.train,
     factors: trainer.factors,
+    ...(trainer.score ? { score: trainer.score } : {}),
     network: scenario,
     trainMs: roundTimes(run),
     ...(tamper ? { tamper } : {}),
@@ -121,10 +123,12 @@ async function simulateWith(
       options.signal?.throwIfAborted();
       options.onProgress?.(progressOf(world, totalRounds(settings)));
     },
-    onMetric: (peer, metric, now) => tally?.take(peer, metric, now, world.traffic().bytes),
+    onMetric: (peer, metric, now) => {
+      if (peer >= liars) tally?.take(peer, metric, now, world.traffic().bytes);
+    },
   });
   const { start, spread } = spreadOf(vectorsOf(world)); // nobody has moved yet
-  tally = createTally({ peers, start, spread, loss: isMeasured ? trainer.loss : null });
+  tally = createTally({ peers: peers - liars, start, spread, loss: isMeasured ? trainer.loss : null });
   const began = performance.now();
   await joinLater(world, run, untilMs);
   const restarts = await befall(world, run, untilMs);
@@ -134,12 +138,12 @@ async function simulateWith(
     await world.settle(Math.min(world.now() + HEALING_MS, untilMs));
   }
   const seconds = (performance.now() - began) / 1000;
-  const vectors = vectorsOf(world);
+  const vectors = vectorsOf(world).slice(liars);
   const middle = mean(vectors);
   const refused: Record<string, number> = {};
   for (const { peer } of world.seats)
     for (const [code, count] of Object.entries(peer.refused)) refused[code] = (refused[code] ?? 0) + count;
-  const honest = world.seats.filter((_, i) => i >= liarCount(scenario)).map(({ peer }) => peer);
+  const honest = world.seats.slice(liars).map(({ peer }) => peer);
   const losses = await Promise.all(isMeasured ? vectors.map((x) => trainer.loss(x)) : [Number.NaN]);
   const rounds = await tally.rounds();
   const result: SimulationResult = {

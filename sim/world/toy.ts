@@ -8,6 +8,8 @@ export interface Toy {
   readonly train: (peer: number, round: number, x: Float32Array) => Float32Array;
   /** How far a vector is from what all peers' data ask for: 0 is best. */
   readonly loss: (x: Float32Array) => number;
+  /** How badly a vector does on a peer's own points; left out where there are none. */
+  readonly score?: (peer: number, x: Float32Array) => number;
 }
 
 export interface ToyOptions {
@@ -21,6 +23,10 @@ export interface ToyOptions {
   readonly points: number;
   /** 0: peers' points are alike; 1: each has points of one class only. */
   readonly skew: number;
+  /** Concentration of peers' shares of the two classes (Dirichlet): the smaller, the more unlike; 0: all alike. */
+  readonly dirichlet: number;
+  /** So many, the first ones, learn the opposite of their labels. */
+  readonly flipped: number;
 }
 
 /** One entry a kind of training. */
@@ -44,16 +50,21 @@ export const TOYS: Readonly<Record<string, (options: ToyOptions) => Toy>> = {
       start: () => new Float32Array(size),
       train: (peer, _round, x) => x.map((value, i) => targets[peer]![i]! + kept * (value - targets[peer]![i]!)),
       loss: (x) => squareDistance(x, middle),
+      score: (peer, x) => squareDistance(x, targets[peer]!),
     };
   },
   /** Logistic regression on points of each peer's own, labelled by one hidden vector with one in ten wrong; the last number is the bias. */
-  logistic: ({ seed, peers, size, learningRate, steps, points, skew }) => {
+  logistic: ({ seed, peers, size, learningRate, steps, points, skew, dirichlet, flipped }) => {
     const prng = createPrng(seed).fork('logistic');
     const hidden = Float64Array.from({ length: size }, prng.normal).fill(0, size - 1);
     const values = rowsOf(new Float32Array(peers * points * size), peers);
     const labels = rowsOf(new Uint8Array(peers * points), peers);
     const sets = values.map((of, i): Points => ({ values: of, labels: labels[i]! }));
-    for (const [i, set] of sets.entries()) drawPoints(set, prng.fork(i), hidden, { side: i % 2, skew });
+    for (const [i, set] of sets.entries()) {
+      const share = dirichlet > 0 ? betaOf(dirichlet, prng.fork('dirichlet').fork(i)) : null;
+      drawPoints(set, prng.fork(i), hidden, { side: i % 2, skew, share });
+      if (i < flipped) for (let k = 0; k < set.labels.length; k++) set.labels[k] = 1 - set.labels[k]!;
+    }
     const held = { values: new Float32Array(HELD_OUT * size), labels: new Uint8Array(HELD_OUT) };
     drawPoints(held, prng.fork('held out'), hidden, { noise: 0 });
     return {
@@ -68,6 +79,7 @@ export const TOYS: Readonly<Record<string, (options: ToyOptions) => Toy>> = {
         for (const [k, y] of held.labels.entries()) if ((margin(x, held, k) > 0 ? 1 : 0) !== y) wrong += 1;
         return wrong / held.labels.length;
       },
+      score: (peer, x) => logisticLoss(x, sets[peer]!),
     };
   },
 };
@@ -92,18 +104,44 @@ function drawPoints(
   points: Points,
   prng: Prng,
   hidden: Float64Array,
-  { noise = 0.1, side = 0, skew = 0 }: { noise?: number; side?: number; skew?: number },
+  {
+    noise = 0.1,
+    side = 0,
+    skew = 0,
+    share = null,
+  }: { noise?: number; side?: number; skew?: number; share?: number | null },
 ): void {
   for (let k = 0; k < points.labels.length; k++) {
     const point = points.values.subarray(k * hidden.length, (k + 1) * hidden.length);
     drawInto(point, prng).fill(1, hidden.length - 1);
-    const isForced = skew > 0 && prng.random() < skew;
-    const isOther = margin(hidden, points, k) > 0 !== (side === 1);
+    const isForced = share !== null || (skew > 0 && prng.random() < skew);
+    const wanted = share === null ? side === 1 : prng.random() < share;
+    const isOther = margin(hidden, points, k) > 0 !== wanted;
     // The mirror image of a normal point is as likely as it.
     if (isForced && isOther) for (let i = 0; i < hidden.length - 1; i++) point[i]! *= -1;
     const isRight = margin(hidden, points, k) > 0;
     points.labels[k] = isRight === prng.random() >= noise ? 1 : 0;
   }
+}
+
+/** A peer's share of one of two classes, Dirichlet(a, a): by Joehnk, in logarithms, since a power of 1 / a may be below any float. */
+function betaOf(a: number, prng: Prng): number {
+  for (;;) {
+    const [u, v] = [Math.log(1 - prng.random()) / a, Math.log(1 - prng.random()) / a];
+    const largest = Math.max(u, v);
+    const sum = largest + Math.log(Math.exp(u - largest) + Math.exp(v - largest));
+    if (sum <= 0) return Math.exp(u - sum);
+  }
+}
+
+/** The mean logistic loss on points. */
+function logisticLoss(w: Float32Array, points: Points): number {
+  let sum = 0;
+  for (const [k, y] of points.labels.entries()) {
+    const m = margin(w, points, k) * (y === 1 ? 1 : -1);
+    sum += m > 0 ? Math.log1p(Math.exp(-m)) : Math.log1p(Math.exp(m)) - m;
+  }
+  return sum / points.labels.length;
 }
 
 /** w x of a point. */

@@ -7,6 +7,8 @@ export interface SimulatedTrainer {
   readonly train: (peer: number, round: number, x: Float32Array) => Float32Array | Promise<Float32Array>;
   /** How far a vector is from what is wanted: 0 is best. */
   readonly loss: (x: Float32Array) => number | Promise<number>;
+  /** How badly a vector does on a peer's own labels, where that can be said at once. */
+  readonly score?: (peer: number, x: Float32Array) => number;
   readonly factors: readonly FactorPair[];
   readonly stop: () => Promise<void>;
 }

@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly roster?: boolean;
   /** Local training, a pure function; the default changes nothing. With a promise the world is run by `settle`. */
   readonly train?: (peer: number, round: number, adapter: Float32Array) => Float32Array | Promise<Float32Array>;
+  /** How badly a vector does on a peer's own labels. */
+  readonly score?: (peer: number, x: Float32Array) => number;
   readonly network?: Partial<NetworkModel>;
   /** Virtual ms of a round's training of a peer, drawn uniformly from what this gives. */
   readonly trainMs?: (peer: number) => readonly [number, number];
@@ -235,7 +237,11 @@ export function createWorld(options: WorldOptions): World {
     const seat = seats[index]!;
     trace = turn(turn(turn(trace, now), index), EVENT_NUMBERS[event.type]);
     if (event.type === 'frame') trace = turn(trace, headOf(event.bytes));
-    const effects = decide(seat.peer, event, { now: now + seat.ahead, hash: quickHash });
+    const effects = decide(seat.peer, event, {
+      now: now + seat.ahead,
+      hash: quickHash,
+      ...(options.score ? { score: (x) => options.score!(index, x) } : {}),
+    });
     let count = 0;
     for (const effect of effects) {
       // A report goes with the effect before it.

@@ -111,6 +111,7 @@ test('a host that sends garbage, oversized, stale, unfit and wrong-run frames is
     type: 'data',
     round,
     degree: 1,
+    radius: Number.POSITIVE_INFINITY,
     codec: 'f32',
     count: values.length,
     payload: CODECS.f32.encode(values),

@@ -66,7 +66,15 @@ function said(effects: readonly Effect[]): string[] {
 }
 
 const data = (round: number, value: number): Message => {
-  return { type: 'data', round, degree: 1, codec: 'f32', count: 1, payload: CODECS.f32.encode(Float32Array.of(value)) };
+  return {
+    type: 'data',
+    round,
+    degree: 1,
+    radius: Number.POSITIVE_INFINITY,
+    codec: 'f32',
+    count: 1,
+    payload: CODECS.f32.encode(Float32Array.of(value)),
+  };
 };
 
 test('who wants out asks, saved first, and mixes nothing until it is answered, restarts or not', () => {

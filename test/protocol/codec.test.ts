@@ -133,7 +133,7 @@ const FRAMES: readonly Frame[] = [
       ],
     },
   },
-  { sequence: 2, message: { type: 'data', round: 9, degree: 4, codec: 'f32', count: 5, payload } },
+  { sequence: 2, message: { type: 'data', round: 9, degree: 4, radius: 0.5, codec: 'f32', count: 5, payload } },
   ...(['ack', 'nack', 'have', 'want', 'ask', 'cancel'] as const).map(
     (type): Frame => ({ sequence: 3, message: { type, round: 2 ** 31 } }),
   ),
@@ -187,6 +187,7 @@ const snapshot: Snapshot = {
   phase: 'training',
   adapter: Float32Array.of(1, 2, 3),
   residual: Float32Array.of(0, 0.5, 0),
+  reach: { moved: 0.5, distances: [1, 0.25] },
   declined: [['e', 9]],
   acquaintances: [{ id: 'b', addresses: ['/ip4/127.0.0.1/tcp/1'] }],
   exchanges: [
@@ -194,9 +195,16 @@ const snapshot: Snapshot = {
       round: 6,
       payload: CODECS.f32.encode(Float32Array.of(1, 2, 4)),
       edges: Object.assign(Object.create(null), {
-        b: { degree: 2, received: true, acknowledged: false, cancelling: false, isUnsent: false },
-        c: { degree: 8, received: false, acknowledged: true, cancelling: false, isUnsent: true },
-        d: { degree: 8, received: false, acknowledged: false, cancelling: true, isUnsent: false },
+        b: {
+          degree: 2,
+          radius: Number.POSITIVE_INFINITY,
+          received: true,
+          acknowledged: false,
+          cancelling: false,
+          isUnsent: false,
+        },
+        c: { degree: 8, radius: 0, received: false, acknowledged: true, cancelling: false, isUnsent: true },
+        d: { degree: 8, radius: 1.5, received: false, acknowledged: false, cancelling: true, isUnsent: false },
       }),
     },
   ],

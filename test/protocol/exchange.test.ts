@@ -50,6 +50,7 @@ const data: Message = {
   type: 'data',
   round: 0,
   degree: 1,
+  radius: Number.POSITIVE_INFINITY,
   codec: 'f32',
   count: 1,
   payload: CODECS.f32.encode(Float32Array.of(8)),

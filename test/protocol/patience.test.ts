@@ -33,6 +33,7 @@ function data(round: number, values: readonly number[], degree = 1): Message {
     type: 'data',
     round,
     degree,
+    radius: Number.POSITIVE_INFINITY,
     codec: 'f32',
     count: values.length,
     payload: CODECS.f32.encode(Float32Array.from(values)),

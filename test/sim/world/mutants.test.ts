@@ -128,7 +128,7 @@ const MUTANTS: Readonly<Record<string, { readonly mutant: Mutant; readonly seen:
       if (peer.round !== 1) return;
       const held = new Map(peer.inbox.get(1));
       for (let i = 0; i < 600; i++)
-        held.set(`nobody-${i}`, { from: `nobody-${i}`, round: 1, degree: 1, payload: new Uint8Array() });
+        held.set(`nobody-${i}`, { from: `nobody-${i}`, round: 1, degree: 1, radius: 1, payload: new Uint8Array() });
       peer.inbox.set(1, held);
     }),
     seen: /\d+ adapters are held/,

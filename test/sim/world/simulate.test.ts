@@ -209,7 +209,17 @@ test('toys come near what all their data ask for, and nearer than a peer alone',
   for (const trainer of ['quadratic', 'logistic']) {
     const settings = { rounds: 25, localSteps: 4, learningRate: 0.2 };
     const together = await resultOf({ trainer, peers: 12, settings });
-    const toy = TOYS[trainer]!({ seed: SEED, peers: 12, size: 20, learningRate: 0.2, steps: 4, points: 16, skew: 0 });
+    const toy = TOYS[trainer]!({
+      seed: SEED,
+      peers: 12,
+      size: 20,
+      learningRate: 0.2,
+      steps: 4,
+      points: 16,
+      skew: 0,
+      dirichlet: 0,
+      flipped: 0,
+    });
     let alone = toy.start(0);
     for (let round = 0; round < 25; round++) alone = toy.train(0, round, alone);
     assert.ok(
@@ -222,7 +232,17 @@ test('toys come near what all their data ask for, and nearer than a peer alone',
 
 test('skewed labels: one class alone teaches a peer its bias, and the peers together still learn', async () => {
   const of = (skew: number) => {
-    const options = { seed: SEED, peers: 8, size: 10, learningRate: 0.2, steps: 100, points: 60, skew };
+    const options = {
+      seed: SEED,
+      peers: 8,
+      size: 10,
+      learningRate: 0.2,
+      steps: 100,
+      points: 60,
+      skew,
+      dirichlet: 0,
+      flipped: 0,
+    };
     const toy = TOYS.logistic!(options);
     const alone = Array.from({ length: 8 }, (_, i) => toy.loss(toy.train(i, 0, toy.start(i))));
     return alone.reduce((a, b) => a + b, 0) / 8;

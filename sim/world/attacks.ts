@@ -1,0 +1,113 @@
+/**
+ * @file What hostile peers do to what others learn: one entry an attack. They speak the protocol, and know what every honest
+ * peer has and announces; what they send in the place of their adapter is theirs to choose. A backdoor needs texts, so it is
+ * none of these.
+ */
+import type { RunSettings } from '../../protocol/config.ts';
+import { normLimit, type Peer } from '../../protocol/peer.ts';
+import type { Prng } from '../../protocol/prng.ts';
+import { radiusOf } from '../../protocol/reach.ts';
+import { distance, mean, norm } from '../../protocol/vector.ts';
+
+/** What one that lies knows when it sends its adapter. */
+export interface Sight {
+  /** What it would send if it were honest. */
+  readonly own: Float32Array;
+  /** Whom it sends to, and where that stands. */
+  readonly to: number;
+  readonly from: string;
+  readonly target: Peer;
+  /** Where honest peers stand, and how many lie. */
+  readonly honest: readonly Float32Array[];
+  readonly liars: number;
+  readonly settings: RunSettings;
+  readonly prng: Prng;
+  /** A direction of length 1, the same for all that lie and all rounds. */
+  readonly direction: Float32Array;
+}
+
+export interface Attack {
+  readonly about: string;
+  /** What it sends; left out, it sends what it has. */
+  readonly lie?: (sight: Sight) => Float32Array;
+  /** Whether it learns the opposite of its labels. */
+  readonly isFlipped?: true;
+}
+
+/** By how much the honest mean is turned round, and how many deviations ALIE keeps to. */
+const [FLIP, IPM, DEVIATIONS] = [10, 4, 1.5];
+
+export const ATTACKS: Readonly<Record<string, Attack>> = {
+  'sign-flip': { about: 'its own adapter turned round, ten times as long', lie: ({ own }) => scaled(own, -FLIP) },
+  noise: {
+    about: 'its own adapter in noise ten times as long',
+    lie: ({ own, prng }) => {
+      const deviation = (10 * Math.max(norm(own), 1e-3)) / Math.sqrt(own.length);
+      return own.map((x) => x + deviation * prng.normal());
+    },
+  },
+  'huge-norm': {
+    about: 'a fixed direction, as long as is believed',
+    lie: ({ settings, direction }) => scaled(direction, 0.999 * Math.min(normLimit({ settings }), 1e6)),
+  },
+  drift: {
+    about:
+      "the receiver's own adapter and a little in a fixed direction, round after round: three times as far as the honest are from their mean",
+    lie: ({ target, honest, direction }) => moved(target.adapter, direction, 3 * spreadOf(honest)),
+  },
+  alie: {
+    about: 'the honest mean, 1.5 standard deviations off in every number (Baruch et al. 2019, arXiv:1902.06156)',
+    lie: ({ honest }) => alie(honest),
+  },
+  ipm: {
+    about:
+      'the honest mean turned round, four times as long (inner product manipulation; Xie et al. 2019, arXiv:1903.03936)',
+    lie: ({ honest }) => scaled(mean(honest), -IPM),
+  },
+  dissensus: {
+    about: 'away from where the honest are, as far as undoes what they agree on (He et al. 2022, arXiv:2202.01545)',
+    lie: ({ target, honest, liars }) => {
+      const centre = mean(honest);
+      const share = (1.5 * honest.length) / Math.max(1, liars);
+      return target.adapter.map((x, i) => x - share * (centre[i]! - x));
+    },
+  },
+  'label-flip': { about: 'it learns the opposite of its labels, and says what it has learned', isFlipped: true },
+  equivocation: {
+    about: 'another adapter to each neighbour',
+    lie: ({ own, to, prng }) => own.map((x) => x + (to + 1) * prng.normal()),
+  },
+  knowing: {
+    about: 'it knows the rule: against what the honest have learned, as far as the receiver lets itself be moved',
+    lie: ({ target, from: id, honest, settings }) => {
+      const learned = mean(honest);
+      if (settings.rule === 'mean') return scaled(learned, -FLIP);
+      const length = norm(learned);
+      const radius = radiusOf(target.reach, settings, { round: target.round, id });
+      const reach = Number.isFinite(radius) ? radius : Math.SQRT2 * spreadOf(honest);
+      return moved(target.adapter, learned, length > 0 ? -reach / length : 0);
+    },
+  },
+};
+
+function alie(honest: readonly Float32Array[]): Float32Array {
+  const centre = mean(honest);
+  return centre.map((m, i) => {
+    const variance = honest.reduce((sum, x) => sum + (x[i]! - m) ** 2, 0) / honest.length;
+    return m - DEVIATIONS * Math.sqrt(variance);
+  });
+}
+
+/** Root mean square distance of the honest from their mean. */
+function spreadOf(honest: readonly Float32Array[]): number {
+  const centre = mean(honest);
+  return Math.sqrt(honest.reduce((sum, x) => sum + distance(x, centre) ** 2, 0) / honest.length);
+}
+
+function scaled(x: Float32Array, by: number): Float32Array {
+  return x.map((value) => by * value);
+}
+
+function moved(x: Float32Array, along: Float32Array, by: number): Float32Array {
+  return x.map((value, i) => value + by * along[i]!);
+}
