@@ -32,15 +32,9 @@ function bench(more: Record<string, unknown> = {}, adapter = Float32Array.of(0, 
 }
 
 function data(round: number, values: readonly number[], degree = 1): Message {
-  return {
-    type: 'data',
-    round,
-    degree,
-    radius: Number.POSITIVE_INFINITY,
-    codec: 'f32',
-    count: values.length,
-    payload: CODECS.f32.encode(Float32Array.from(values)),
-  };
+  const payload = CODECS.f32.encode(Float32Array.from(values));
+  const radius = Number.POSITIVE_INFINITY;
+  return { type: 'data', round, degree, radius, codec: 'f32', count: values.length, payload };
 }
 
 /** The messages sent, as `type to round`. */
