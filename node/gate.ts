@@ -34,6 +34,8 @@ interface Entry {
 
 /** Connections that one address may keep where all slots are taken. */
 const FAIR_SHARE = 8;
+/** Peers in mind that have said something. */
+const MAX_HEARD = 4096;
 /** Who has said nothing for so long may have to go. */
 const QUIET_MS = 60_000;
 
@@ -92,7 +94,12 @@ export function createGate(options: { onRefuse: (who: string, code: Refusal) => 
       const entry = entries.get(timeline);
       if (entry) entry.id = id;
     },
-    heard: (id) => heardAt.set(id, now()),
+    heard: (id) => {
+      heardAt.delete(id);
+      heardAt.set(id, now());
+      // Frames may be read after their connection has closed.
+      if (heardAt.size > MAX_HEARD) heardAt.delete(heardAt.keys().next().value!);
+    },
     gone: (id) => heardAt.delete(id),
     sweep: () => {
       tidy();

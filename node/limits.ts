@@ -39,6 +39,8 @@ export const STREAMS = { burst: 256, perSecond: 16 };
 export const MAX_UNDECIDED_STREAMS = 32;
 export const UNKNOWN_STREAMS = { burst: 32, perSecond: 1 };
 export const MAX_MUXED_STREAMS = 128;
+/** What is read of a connection a second while it takes nothing of what waits for it, and how long that may last. */
+export const STALLED = { afterMs: 1000, waitingBytes: 64 * 1024, readBytes: 64 * 1024, closeAfterMs: 30_000 };
 /** How long a stream may take to say of which protocol it is. */
 export const PROTOCOL_DEADLINE_MS = 5000;
 /** Connections that others open: of one address and in all, the handshakes among them, and new ones of one address. */

@@ -1,6 +1,6 @@
 /** @file Floods: more than is taken in waits, is refused under a code, or costs the connection; others get through. */
 import '../../node/polyfill.ts';
-import type { Stream } from '@libp2p/interface';
+import type { Stream, StreamMuxer } from '@libp2p/interface';
 import * as lengthPrefixed from 'it-length-prefixed';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -8,7 +8,8 @@ import { worthDialling } from '../../node/addresses.ts';
 import { createBuckets } from '../../node/buckets.ts';
 import { createDials } from '../../node/dials.ts';
 import { createGate } from '../../node/gate.ts';
-import { ARRIVALS, GRACE_MS, MAX_SLOTS, MAX_SLOTS_PER_ADDRESS, SILENCE_MS } from '../../node/limits.ts';
+import { readAsRead } from '../../node/guard.ts';
+import { ARRIVALS, GRACE_MS, MAX_SLOTS, MAX_SLOTS_PER_ADDRESS, SILENCE_MS, STALLED } from '../../node/limits.ts';
 import { createRoom } from '../../node/room.ts';
 import { receiveFrames } from '../../node/streams.ts';
 
@@ -199,6 +200,48 @@ test('a stream whose frame waits is not read', async () => {
     waiting[i]!();
   }
   await over;
+});
+
+test('of a connection that takes none of the answers that wait for it little is read, and then it is closed', async () => {
+  let read = 0;
+  let stalled = 0;
+  let waiting = 0;
+  const answers = Object.assign((async function* () {})(), { readableLength: 0 });
+  const muxer = {
+    protocol: '',
+    streams: [],
+    newStream: () => assert.unreachable(),
+    close: async () => {},
+    abort: () => {},
+    source: Object.defineProperty(answers, 'readableLength', { get: () => waiting }),
+    sink: async (source: AsyncIterable<Uint8Array>) => {
+      for await (const bytes of source) read += bytes.length;
+    },
+  } as unknown as StreamMuxer;
+  async function* pings(): AsyncGenerator<Uint8Array> {
+    for (let i = 0; i < 40; i++) yield new Uint8Array(STALLED.readBytes / 4);
+  }
+  let clock = 0;
+  const waits: number[] = [];
+  const slowly = (onStalled: () => void): StreamMuxer =>
+    readAsRead(muxer, onStalled, {
+      now: () => clock,
+      wait: async (ms) => {
+        waits.push(ms);
+        clock += 8 * ms;
+      },
+    });
+  await slowly(assert.unreachable).sink(pings());
+  assert.equal([read, waits.length], [10 * STALLED.readBytes, 0], 'what is answered is read at once');
+  [read, waiting] = [0, STALLED.waitingBytes];
+  const slow = slowly(() => {
+    stalled += 1;
+  });
+  clock += STALLED.afterMs;
+  await slow.sink(pings());
+  assert.ok(waits.every((ms) => ms === 250));
+  assert.is(read, (waits.length + 1) * (STALLED.readBytes / 4), 'no more after the end');
+  assert.is(stalled, 1);
 });
 
 test('frames on their way in have room of one peer and in all, and give it back', async () => {
