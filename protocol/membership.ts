@@ -124,7 +124,7 @@ export function forgetSome(members: Members, isNeeded: (id: string) => boolean):
 
 /** Members that announce at the configured pause; more make it longer, so that what each hears a second stays bounded. */
 const UNHURRIED_MEMBERS = 8;
-/** So many times as long at most, however many say that they are there: so many ids cost little. */
+/** So many times as long at most, however many say that they are there. */
 const MAX_STRETCH = 60;
 
 /** The pause between announcements (ms). */
