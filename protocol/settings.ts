@@ -289,7 +289,7 @@ export const SETTINGS = {
     'mean',
     RULE_NAMES,
     "what becomes of neighbours' adapters: mean and clip keep the mean of honest peers; the others look at a round's neighbours side by side and conserve nothing",
-    'clip is for runs with strangers: docs/protocol.md has what each costs and holds',
+    'clip is for runs with strangers: it holds off most poison, and lets one that is slow come together with the others more slowly (docs/protocol.md)',
     true,
   ),
   ruleRadius: number(

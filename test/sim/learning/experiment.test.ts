@@ -147,7 +147,7 @@ test('lockstep keeps the mean: none, by a server, by gossip; and counts what is 
   const [none, server, gossip] = [await run('none', 'f32'), await run('server', 'f32'), await run('gossip', 'f32')];
   assert.equal([none.apart, none.sent[0]], [1, 0]);
   assert.ok(server.moved < 1e-6 && server.apart < 1e-6);
-  assert.is(server.sent[0], 8 * 2 * (52 + 7 + 1200));
+  assert.is(server.sent[0], 8 * 2 * (52 + 11 + 1200));
   assert.ok(gossip.moved < 1e-6 && gossip.apart < 1e-2, `${gossip.moved} ${gossip.apart}`);
   assert.is(gossip.sent.length, 8);
   assert.ok((await run('gossip', 'int8')).sent[0]! < 0.35 * gossip.sent[0]!);
