@@ -14,7 +14,7 @@ const MISSED = 2;
 /** One left out is tried again, without being waited for, after 4, 8, ... rounds, and so many at most. */
 const MAX_PAUSE_ROUNDS = 32;
 /** What is always granted beyond what is expected: a share of this peer's own training, and so much at least (ms). */
-const [GRACE_SHARE, MIN_GRACE_MS] = [0.25, 200];
+const [GRACE_SHARE, MIN_GRACE_MS] = [0.25, 2000];
 /** Gains and multiple of the deviation (RFC 6298, section 2). */
 const [MEAN_GAIN, DEVIATION_GAIN, DEVIATIONS] = [1 / 8, 1 / 4, 4];
 /** Median deviations beyond the median that all are waited for: about two standard deviations of a normal distribution. */

@@ -87,7 +87,8 @@ test('four hosts, rounds without training: all come to the mean of where they be
   }
   await Promise.all(nodes.map((node) => node.runtime.stop()));
   const bytes = nodes.map((node) => node.runtime.traffic.sentBytes / (8 * 3 * CODECS.f32.size(COUNT)));
-  for (const ratio of bytes) assert.ok(ratio > 1 && ratio < 1.5, `${ratio} times neighbours x adapter`);
+  // A neighbour that is late on a busy machine is left out of a round, and mixed in later.
+  for (const ratio of bytes) assert.ok(ratio > 0.75 && ratio < 1.5, `${ratio} times neighbours x adapter`);
 });
 
 test('a host that sends garbage, oversized, stale, unfit and wrong-run frames is refused each time, counted, then dropped', async () => {
