@@ -9,18 +9,18 @@ import type { RunSettings } from '../protocol/config.ts';
 import { disagreement, mean } from '../protocol/vector.ts';
 import { writeAdapter } from './adapter.ts';
 import type { Precision } from './checkpoint/base.ts';
+import type { Device } from './engine/session.ts';
+import { createTrainer, type Trainer } from './engine/trainer.ts';
 import { messageOf, UserError } from './errors.ts';
 import { generateKey } from './host.ts';
 import { type Participant, type ParticipantView, startParticipant } from './participant.ts';
 import { openStore } from './store.ts';
+import { type Reviews, splitReviews } from './texts/reviews.ts';
 import { trainAlone } from './train/alone.ts';
 import { createClassExam, createClassLearner } from './train/classify.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords } from './train/learner.ts';
-import { type Reviews, splitReviews } from './train/reviews.ts';
 import { type ClassRun, calibrateRun, openClassRun } from './train/run.ts';
 import { type Accuracy, averageOf, type Confusion, classCounts, majorityShare, sumConfusions } from './train/score.ts';
-import type { Device } from './train/session.ts';
-import { createTrainer, type Trainer } from './train/trainer.ts';
 
 /** Texts the label prior is measured on. */
 const PRIOR_TEXTS = 200;

@@ -2,16 +2,16 @@
 import './polyfill.ts';
 
 export { readAdapter, writeAdapter } from './adapter.ts';
+export { createTrainer, type Trainer } from './engine/trainer.ts';
 export { EXIT, UserError } from './errors.ts';
 export { fetchRun } from './host.ts';
 export { formatInvite, type Invite, parseInvite } from './invite.ts';
 export { type Participant, type ParticipantOptions, type ParticipantView, startParticipant } from './participant.ts';
 export { openStore, type Store } from './store.ts';
-export { type Example, openData, type Row, readRows, splitRows } from './train/data.ts';
+export { type Example, openData, type Row, readRows, splitRows } from './texts/data.ts';
+export { createTask, type Task, type TaskSpec } from './texts/task.ts';
 export { encodeExamples, encodeTexts, evaluate, measurePrior, trainRound } from './train/learner.ts';
 export type { Exam, Learner, Texts } from './train/objective.ts';
 export { checkSettings, openRun, type Run, runIdOf } from './train/run.ts';
 export type { Accuracy, Score, TokenLoss } from './train/score.ts';
-export { createTask, type Task, type TaskSpec } from './train/task.ts';
 export { readTexts } from './train/texts.ts';
-export { createTrainer, type Trainer } from './train/trainer.ts';

@@ -8,12 +8,12 @@ import { SETTINGS } from '../protocol/settings.ts';
 import { withData } from './commands/dataflags.ts';
 import { DEMO_SETTINGS } from './commands/flags.ts';
 import { withModel, withSampling } from './commands/writingflags.ts';
+import { DEVICES } from './engine/session.ts';
 import { EXIT, messageOf, UserError } from './errors.ts';
 import { shapeHelp } from './help.ts';
 import { nearest } from './nearest.ts';
 import { packageVersion } from './package.ts';
 import { watchPipes } from './pipes.ts';
-import { DEVICES } from './train/session.ts';
 
 type Flags = Record<string, string | boolean | undefined>;
 

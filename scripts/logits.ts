@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { openAdapter } from '../node/adapter.ts';
+import { packBatch } from '../node/engine/batch.ts';
+import { createEngine } from '../node/engine/engine.ts';
 import { UserError } from '../node/errors.ts';
-import { packBatch } from '../node/train/batch.ts';
-import { createEngine } from '../node/train/engine.ts';
 import { readArguments, refuse, type Usage } from './arguments.ts';
 
 interface Asked {

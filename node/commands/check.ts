@@ -1,6 +1,6 @@
 /** @file `lorikeet check`: reads texts as a run would, and says what it found; nothing is trained or written. */
 import { UserError } from '../errors.ts';
-import { openData } from '../train/data.ts';
+import { openData } from '../texts/data.ts';
 import { MAX_UNKNOWN } from '../train/inspect.ts';
 import type { Inspected, Texts } from '../train/objective.ts';
 import { checkSettings, openRun } from '../train/run.ts';

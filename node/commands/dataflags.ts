@@ -1,7 +1,7 @@
 /** @file The flags that say how a file of texts is to be read, for every command that reads one. */
 import type { Command } from 'commander';
-import type { DataOptions } from '../train/data.ts';
-import { parseLabelMap } from '../train/labels.ts';
+import type { DataOptions } from '../texts/data.ts';
+import { parseLabelMap } from '../texts/labels.ts';
 import type { Flags } from './flags.ts';
 
 /** Adds them to a command. */

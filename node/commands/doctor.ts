@@ -5,8 +5,8 @@ import { createDisplay } from '../display.ts';
 import { examine } from '../doctor/machine.ts';
 import { diagnose, reportLines } from '../doctor/report.ts';
 import { tryDevices } from '../doctor/tries.ts';
+import { listDevices, missingFor } from '../engine/session.ts';
 import { EXIT } from '../errors.ts';
-import { listDevices, missingFor } from '../train/session.ts';
 import type { Flags } from './flags.ts';
 
 /** Exits with 0 where training can run, with that of `incompatible` where it cannot. */

@@ -1,13 +1,13 @@
 /** @file `lorikeet eval`: an adapter's accuracy on labelled texts, or its loss on texts it should write like, and its base's beside it. */
 import { readAdapter } from '../adapter.ts';
 import { createDisplay } from '../display.ts';
+import { createTrainer } from '../engine/trainer.ts';
 import { UserError } from '../errors.ts';
-import { columnNames } from '../train/columns.ts';
-import { openData } from '../train/data.ts';
+import { columnNames } from '../texts/columns.ts';
+import { openData } from '../texts/data.ts';
 import type { ClassRun } from '../train/run.ts';
 import { classCounts, majorityShare, type Score } from '../train/score.ts';
 import { readTexts } from '../train/texts.ts';
-import { createTrainer } from '../train/trainer.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, interruptSignal } from './flags.ts';
 import { provideNamed } from './provide.ts';

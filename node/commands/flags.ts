@@ -1,9 +1,9 @@
 /** @file Reads the flags commands share, and turns Ctrl-C into an AbortSignal. */
 
 import { PRECISIONS, type Precision } from '../checkpoint/base.ts';
+import { DEVICES, type Device } from '../engine/session.ts';
 import { UserError } from '../errors.ts';
 import { onPipeClosed } from '../pipes.ts';
-import { DEVICES, type Device } from '../train/session.ts';
 
 /** Where the demo differs from a run's defaults: over in a minute or two, gold labels only. */
 export const DEMO_SETTINGS = { rounds: 8, softLabels: 'none' } as const;

@@ -3,10 +3,10 @@ import { CODEC_NAMES, CODECS, type CodecName } from '../../protocol/codec.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
 import { type Preview, previewModel } from '../checkpoint/preview.ts';
 import { bytesText, counted, percent, table } from '../display.ts';
+import { type Footprint, footprint } from '../engine/footprint.ts';
 import type { Architecture } from '../model/architecture.ts';
 import { loraTensors, targetedLinears } from '../model/lora.ts';
 import { elementCount } from '../model/tensors.ts';
-import { type Footprint, footprint } from '../train/footprint.ts';
 import { type Flags, integerFlag, interruptSignal } from './flags.ts';
 
 /** What `--json` prints; sizes in bytes. */

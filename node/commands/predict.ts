@@ -3,7 +3,7 @@
 import { createDisplay, table } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { type Classifier, openClassifier, type Prediction } from '../generate/classifier.ts';
-import { labelData, openData, readRows } from '../train/data.ts';
+import { labelData, openData, readRows } from '../texts/data.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, interruptSignal } from './flags.ts';
 import { provideNamed } from './provide.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { counted, createDisplay, type Display } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { compareRows, digestRows, peekStore, peekTexts, readRun, type Saved } from '../store.ts';
-import { type DataFile, openData } from '../train/data.ts';
+import { type DataFile, openData } from '../texts/data.ts';
 import type { Texts } from '../train/objective.ts';
 import { type Run, runIdOf } from '../train/run.ts';
 import { readTexts } from '../train/texts.ts';

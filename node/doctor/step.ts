@@ -7,13 +7,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openBase } from '../checkpoint/base.ts';
+import { type LabelWords, packBatch, type TrainBatch, withTargets } from '../engine/batch.ts';
+import { createEngine } from '../engine/engine.ts';
+import { packPassages, withWeights } from '../engine/packing.ts';
+import type { Device } from '../engine/session.ts';
 import { messageOf } from '../errors.ts';
 import { initialLora } from '../model/lora.ts';
 import { type Trainable, trainableTensors } from '../model/program.ts';
-import { type LabelWords, packBatch, type TrainBatch, withTargets } from '../train/batch.ts';
-import { createEngine } from '../train/engine.ts';
-import { packPassages, withWeights } from '../train/packing.ts';
-import type { Device } from '../train/session.ts';
 
 export interface Step {
   readonly loss: number;

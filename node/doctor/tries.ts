@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Device, missingFor } from '../train/session.ts';
+import { type Device, missingFor } from '../engine/session.ts';
 import type { Step } from './step.ts';
 
 type Named = Exclude<Device, 'auto'>;

@@ -1,5 +1,5 @@
 /** @file Keys and values of the tokens a model has read, layer by layer: appended at the end, cut off at the end, never moved. */
-import type { Feed, TensorData } from '../train/session.ts';
+import type { Feed, TensorData } from '../engine/session.ts';
 
 export interface KeyCache {
   /** Tokens whose keys and values are kept. */

@@ -2,12 +2,12 @@
 
 import { readAdapter } from '../adapter.ts';
 import type { Precision } from '../checkpoint/base.ts';
+import type { Device } from '../engine/session.ts';
+import { createTrainer } from '../engine/trainer.ts';
 import { UserError } from '../errors.ts';
-import type { Example } from '../train/data.ts';
+import type { Example } from '../texts/data.ts';
 import { encodeTexts } from '../train/learner.ts';
 import { type ClassRun, checkSettings, openRun } from '../train/run.ts';
-import type { Device } from '../train/session.ts';
-import { createTrainer } from '../train/trainer.ts';
 import { calibrate, probabilitiesOf } from './calibration.ts';
 
 export interface ClassifierOptions {

@@ -5,11 +5,11 @@
 
 import { cacheGraph, openBase } from '../checkpoint/base.ts';
 import { WEIGHTS_FILE } from '../checkpoint/weights.ts';
+import { type Feed, openSession } from '../engine/session.ts';
 import { UserError } from '../errors.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
 import { decodeGraph } from '../model/decode.ts';
 import type { LoraSpec } from '../model/lora.ts';
-import { type Feed, openSession } from '../train/session.ts';
 import { createKeyCache } from './cache.ts';
 import { expectCausal } from './causal.ts';
 import { packWeights } from './pack.ts';

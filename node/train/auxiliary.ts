@@ -3,11 +3,11 @@
  * a causal base the next token. L = (1 - a) L_classes + a L_texts, as in PET (Schick and Schuetze 2021, arXiv:2001.07676).
  */
 import { createPrng, type Prng } from '../../protocol/prng.ts';
-import type { ClassBatch, Passage, TrainBatch } from './batch.ts';
-import { encodeWritings } from './encoder.ts';
+import type { ClassBatch, Passage, TrainBatch } from '../engine/batch.ts';
+import { packPassages, withWeights } from '../engine/packing.ts';
+import { encodeWritings } from '../texts/encoder.ts';
+import { createWritingTask, learnedCount, type Piece, passagesOf, type WritingTask } from '../texts/pieces.ts';
 import type { RoundRequest } from './objective.ts';
-import { packPassages, withWeights } from './packing.ts';
-import { createWritingTask, learnedCount, type Piece, passagesOf, type WritingTask } from './pieces.ts';
 import type { ClassRun } from './run.ts';
 import { passes } from './steps.ts';
 

@@ -1,15 +1,15 @@
 /** @file Learning the classes of texts: gold and soft labels, accuracy. */
 import { strict as assert } from 'node:assert';
+import type { Trainer } from '../engine/trainer.ts';
+import { type DataFile, type DataOptions, labelData } from '../texts/data.ts';
+import { priorTexts } from '../texts/sample.ts';
 import { type Auxiliary, createAuxiliary } from './auxiliary.ts';
-import { type DataFile, type DataOptions, labelData } from './data.ts';
 import { inspectionLines, inspectTexts, leftOutLine } from './inspect.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords, roundBatches } from './learner.ts';
 import type { Exam, Learner, ScoreOptions, Texts } from './objective.ts';
 import { NO_PSEUDO, relabel, type UnlabelledText } from './pseudo.ts';
 import { type ClassRun, calibrateRun, type Run } from './run.ts';
-import { priorTexts } from './sample.ts';
 import { takeSteps } from './steps.ts';
-import type { Trainer } from './trainer.ts';
 
 /** Reads labelled and unlabelled texts. */
 export function readClassTexts(run: ClassRun, file: DataFile, options: DataOptions): Texts {

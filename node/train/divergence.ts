@@ -1,6 +1,7 @@
 /** @file What a peer does about losses that are not finite: it keeps the adapter from before, says so, and gives up in the end. */
+
+import type { TrainResult } from '../engine/engine.ts';
 import { UserError } from '../errors.ts';
-import type { TrainResult } from './engine.ts';
 
 /** Rounds in a row after which going on would only be noise. */
 const MOST_IN_A_ROW = 3;

@@ -1,9 +1,9 @@
 /** @file What there is to know of a peer's texts before a model learns to write as they do. */
-import type { DataFile, Row } from './data.ts';
+import type { DataFile, Row } from '../texts/data.ts';
+import { learnedCount, type Piece, type WritingTask } from '../texts/pieces.ts';
+import type { Form } from '../texts/writings.ts';
 import { badLines, countRepeats, many, unreadText } from './inspect.ts';
 import type { Inspected } from './objective.ts';
-import { learnedCount, type Piece, type WritingTask } from './pieces.ts';
-import type { Form } from './writings.ts';
 
 /** Where what is learned stands. */
 const READ: Readonly<Record<Form, (column: string) => string>> = {

@@ -1,8 +1,8 @@
 /** @file What there is to know of a peer's texts before it trains on them, as the run's model reads them. */
-import type { DataFile, LabelledFile } from './data.ts';
+import type { DataFile, LabelledFile } from '../texts/data.ts';
+import { drawByText } from '../texts/sample.ts';
+import type { Task } from '../texts/task.ts';
 import { encodeTexts } from './learner.ts';
-import { drawByText } from './sample.ts';
-import type { Task } from './task.ts';
 
 export interface Inspection {
   readonly path: string;

@@ -1,15 +1,15 @@
 /** @file What one peer does with its own texts: a round of local steps, and scoring. Pure in adapter, data, seed and round. */
 import { createPrng, type Prng } from '../../protocol/prng.ts';
-import type { LabelWords } from './batch.ts';
-import { type ClassBatch, type Sequence, type Target, withTargets } from './batch.ts';
-import type { Example } from './data.ts';
-import { encodeElsewhere } from './encoder.ts';
-import type { TrainResult } from './engine.ts';
-import { trainingBatchOf } from './packing.ts';
+import type { LabelWords } from '../engine/batch.ts';
+import { type ClassBatch, type Sequence, type Target, withTargets } from '../engine/batch.ts';
+import type { TrainResult } from '../engine/engine.ts';
+import { trainingBatchOf } from '../engine/packing.ts';
+import type { Trainer } from '../engine/trainer.ts';
+import type { Example } from '../texts/data.ts';
+import { encodeElsewhere } from '../texts/encoder.ts';
+import type { Task } from '../texts/task.ts';
 import { type Accuracy, accuracyOf, confusionOf } from './score.ts';
 import { passes, type StepOptions, takeSteps } from './steps.ts';
-import type { Task } from './task.ts';
-import type { Trainer } from './trainer.ts';
 
 export interface EncodedExample {
   readonly sequence: Sequence;

@@ -1,10 +1,11 @@
 /** @file What a run learns of texts and how that is scored: the same questions, answered by each objective in its own way. */
-import type { DataFile } from './data.ts';
-import type { TrainResult } from './engine.ts';
+
+import type { TrainResult } from '../engine/engine.ts';
+import type { Trainer } from '../engine/trainer.ts';
+import type { DataFile } from '../texts/data.ts';
 import type { PseudoSet } from './pseudo.ts';
 import type { Run } from './run.ts';
 import type { Score } from './score.ts';
-import type { Trainer } from './trainer.ts';
 
 /** The texts of one file, read for a run. */
 export interface Texts {

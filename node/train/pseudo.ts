@@ -5,10 +5,10 @@
  */
 import type { RunSettings } from '../../protocol/config.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
-import type { Sequence, Target } from './batch.ts';
+import type { Sequence, Target } from '../engine/batch.ts';
+import type { Trainer } from '../engine/trainer.ts';
 import { type EncodedExample, encodeTexts } from './learner.ts';
 import type { ClassRun } from './run.ts';
-import type { Trainer } from './trainer.ts';
 
 export interface UnlabelledText {
   readonly text: string;

@@ -7,16 +7,16 @@ import { edgeMistake, readEdges } from '../../protocol/edges.ts';
 import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../../protocol/frame.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { type Base, baseVector, openBase } from '../checkpoint/base.ts';
+import type { LabelWords } from '../engine/batch.ts';
+import type { Trainer } from '../engine/trainer.ts';
 import { UserError } from '../errors.ts';
 import { initialLora, type LoraSpec, usualTargets } from '../model/lora.ts';
 import { trainableTensors } from '../model/program.ts';
 import type { ModelTensor } from '../model/tensors.ts';
-import type { LabelWords } from './batch.ts';
+import { createWritingTask, type WritingTask } from '../texts/pieces.ts';
+import { createTask, type Task, usualPrompt } from '../texts/task.ts';
 import { createWire, cutRank, type Wire } from './factors.ts';
 import { encodeTexts, labelWords, measurePrior } from './learner.ts';
-import { createWritingTask, type WritingTask } from './pieces.ts';
-import { createTask, type Task, usualPrompt } from './task.ts';
-import type { Trainer } from './trainer.ts';
 
 interface Opened {
   readonly settings: RunSettings;

@@ -1,12 +1,12 @@
 /** @file What every objective's local round is made of: shuffled passes over a peer's texts, and AdamW steps on batches of them. */
 import type { RunSettings } from '../../protocol/config.ts';
 import type { Prng } from '../../protocol/prng.ts';
+import type { LabelWords } from '../engine/batch.ts';
+import type { TrainJob, TrainResult } from '../engine/engine.ts';
+import type { Trainer } from '../engine/trainer.ts';
 import type { AdamWSettings } from '../model/adamw.ts';
 import type { ModelTensor } from '../model/tensors.ts';
-import type { LabelWords } from './batch.ts';
-import type { TrainJob, TrainResult } from './engine.ts';
 import { trainedFactors, trainedMask } from './factors.ts';
-import type { Trainer } from './trainer.ts';
 
 export interface StepOptions {
   readonly trainer: Trainer;

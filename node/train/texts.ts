@@ -1,6 +1,7 @@
 /** @file The texts of a file, read for what a run learns. */
+
+import type { DataFile, DataOptions } from '../texts/data.ts';
 import { readClassTexts } from './classify.ts';
-import type { DataFile, DataOptions } from './data.ts';
 import type { Texts } from './objective.ts';
 import type { Run } from './run.ts';
 import { readWritingTexts } from './write.ts';

@@ -2,18 +2,18 @@
 import { strict as assert } from 'node:assert';
 import type { RunSettings } from '../../protocol/config.ts';
 import { createPrng } from '../../protocol/prng.ts';
-import type { TokenBatch, TrainBatch } from './batch.ts';
-import { type DataFile, type DataOptions, goodRows } from './data.ts';
-import { encodeWritings } from './encoder.ts';
+import type { TokenBatch, TrainBatch } from '../engine/batch.ts';
+import { packPassages, withWeights } from '../engine/packing.ts';
+import type { Trainer } from '../engine/trainer.ts';
+import { type DataFile, type DataOptions, goodRows } from '../texts/data.ts';
+import { encodeWritings } from '../texts/encoder.ts';
+import { learnedCount, type Piece, passagesOf } from '../texts/pieces.ts';
+import type { Writing } from '../texts/writings.ts';
 import { inspectWritings } from './inspect-writings.ts';
 import type { Exam, Learner, RoundRequest, Texts } from './objective.ts';
-import { packPassages, withWeights } from './packing.ts';
-import { learnedCount, type Piece, passagesOf } from './pieces.ts';
 import type { Run, WritingRun } from './run.ts';
 import { tokenLossOf } from './score.ts';
 import { passes, takeSteps } from './steps.ts';
-import type { Trainer } from './trainer.ts';
-import type { Writing } from './writings.ts';
 
 /** Tokens in one scoring batch. */
 const SCORE_BATCH_TOKENS = 1024;

@@ -1,10 +1,10 @@
 /** @file Benches `scoring` and `experiment`: what labelling unlabelled text and a whole experiment cost. */
 
-import { packBatch } from '../../node/train/batch.ts';
-import { packForScoring } from '../../node/train/packing.ts';
-import { KINDS, readSentences } from '../../node/train/reviews.ts';
+import { packBatch } from '../../node/engine/batch.ts';
+import { packForScoring } from '../../node/engine/packing.ts';
+import { createTrainer } from '../../node/engine/trainer.ts';
+import { KINDS, readSentences } from '../../node/texts/reviews.ts';
 import { checkSettings, openClassRun } from '../../node/train/run.ts';
-import { createTrainer } from '../../node/train/trainer.ts';
 import { runExperiment } from '../../sim/learning/experiment.ts';
 import { planRuns } from '../../sim/learning/plan.ts';
 import { figuresOf } from '../../sim/learning/records.ts';

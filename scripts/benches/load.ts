@@ -2,10 +2,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBase } from '../../node/checkpoint/base.ts';
+import { packBatch } from '../../node/engine/batch.ts';
+import { createEngine } from '../../node/engine/engine.ts';
 import { initialLora } from '../../node/model/lora.ts';
 import { trainableTensors } from '../../node/model/program.ts';
-import { packBatch } from '../../node/train/batch.ts';
-import { createEngine } from '../../node/train/engine.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { type BenchOptions, machine, median, round } from './measure.ts';
 import { SHAPES, TRAINABLE, writeRandomModel } from './shapes.ts';

@@ -1,10 +1,10 @@
 /** @file The process that bench `memory` measures: opens a base, trains some steps of next tokens, prints what it held. */
 import { readFileSync } from 'node:fs';
 import { openBase } from '../../node/checkpoint/base.ts';
+import { createEngine } from '../../node/engine/engine.ts';
+import { packPassages, withWeights } from '../../node/engine/packing.ts';
 import { initialLora } from '../../node/model/lora.ts';
 import { type Trainable, trainableTensors } from '../../node/model/program.ts';
-import { createEngine } from '../../node/train/engine.ts';
-import { packPassages, withWeights } from '../../node/train/packing.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { median, round } from './measure.ts';
 

@@ -1,12 +1,12 @@
 /** @file Bench `train`: rounds of steps on texts of real lengths, as a peer lays them out and padded to the longest of a batch. */
 import { join } from 'node:path';
 import { openBase } from '../../node/checkpoint/base.ts';
+import { type ClassBatch, packBatch, withTargets } from '../../node/engine/batch.ts';
+import { createEngine } from '../../node/engine/engine.ts';
 import { initialLora } from '../../node/model/lora.ts';
 import { trainableTensors } from '../../node/model/program.ts';
-import { type ClassBatch, packBatch, withTargets } from '../../node/train/batch.ts';
-import { createEngine } from '../../node/train/engine.ts';
+import { KINDS, readSentences } from '../../node/texts/reviews.ts';
 import { type EncodedExample, roundBatches } from '../../node/train/learner.ts';
-import { KINDS, readSentences } from '../../node/train/reviews.ts';
 import { checkSettings, openClassRun } from '../../node/train/run.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { type BenchOptions, interleave, machine, median, round } from './measure.ts';

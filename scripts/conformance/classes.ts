@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { baseVector, openBase } from '../../node/checkpoint/base.ts';
+import { type LabelWords, packBatch, withTargets } from '../../node/engine/batch.ts';
+import { createEngine } from '../../node/engine/engine.ts';
+import type { Device } from '../../node/engine/session.ts';
 import { openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { peftKey, readPeftConfig, readPeftVector } from '../../node/model/peft.ts';
 import { type Trainable, trainableTensors } from '../../node/model/program.ts';
-import { type LabelWords, packBatch, withTargets } from '../../node/train/batch.ts';
-import { createEngine } from '../../node/train/engine.ts';
-import type { Device } from '../../node/train/session.ts';
 import { compareGradients, judge, type Report, readBack, relative } from './compare.ts';
 
 interface Case {

@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBase } from '../../node/checkpoint/base.ts';
+import type { LabelWords, Passage } from '../../node/engine/batch.ts';
+import { createEngine } from '../../node/engine/engine.ts';
+import { packPassages, withWeights } from '../../node/engine/packing.ts';
+import type { Device } from '../../node/engine/session.ts';
 import { openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { peftKey, readPeftConfig, readPeftVector } from '../../node/model/peft.ts';
 import { type Trainable, trainableTensors } from '../../node/model/program.ts';
-import type { LabelWords, Passage } from '../../node/train/batch.ts';
-import { createEngine } from '../../node/train/engine.ts';
-import { packPassages, withWeights } from '../../node/train/packing.ts';
-import type { Device } from '../../node/train/session.ts';
 import { compareGradients, judge, type Report, readBack, relative } from './compare.ts';
 
 interface Case {

@@ -1,8 +1,8 @@
 /** @file Text for masked language modelling: documents as one stream of tokens, cut into blocks, some of whose words are masked. */
 
 import type { TextTokenizer } from '../../node/formats/tokenizer.ts';
-import { readRows } from '../../node/train/data.ts';
-import { readText } from '../../node/train/textfile.ts';
+import { readRows } from '../../node/texts/data.ts';
+import { readText } from '../../node/texts/textfile.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 
 export interface SpecialTokens {

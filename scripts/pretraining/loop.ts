@@ -2,13 +2,13 @@
 
 import { type Base, baseVector, cacheGraph } from '../../node/checkpoint/base.ts';
 import { WEIGHTS_FILE } from '../../node/checkpoint/weights.ts';
+import type { LabelWords } from '../../node/engine/batch.ts';
+import { packBatch } from '../../node/engine/batch.ts';
+import { batchFeeds, scalarFeeds } from '../../node/engine/feeds.ts';
+import { type Feed, openSession, type Session } from '../../node/engine/session.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
 import { type AdamWSettings, adamWFeeds } from '../../node/model/adamw.ts';
 import { pretrainGraph, scoreGraph } from '../../node/model/program.ts';
-import type { LabelWords } from '../../node/train/batch.ts';
-import { packBatch } from '../../node/train/batch.ts';
-import { batchFeeds, scalarFeeds } from '../../node/train/feeds.ts';
-import { type Feed, openSession, type Session } from '../../node/train/session.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { type Blocks, type MaskedBlock, maskBlock, type SpecialTokens, stepBlocks } from './corpus.ts';
 

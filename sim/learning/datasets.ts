@@ -2,11 +2,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../node/errors.ts';
-import { type Columns, columnNames, foldName } from '../../node/train/columns.ts';
-import { goodRows, labelData, openData } from '../../node/train/data.ts';
-import { KINDS, readSentences } from '../../node/train/reviews.ts';
-import type { Task } from '../../node/train/task.ts';
-import type { Writing } from '../../node/train/writings.ts';
+import { type Columns, columnNames, foldName } from '../../node/texts/columns.ts';
+import { goodRows, labelData, openData } from '../../node/texts/data.ts';
+import { KINDS, readSentences } from '../../node/texts/reviews.ts';
+import type { Task } from '../../node/texts/task.ts';
+import type { Writing } from '../../node/texts/writings.ts';
 import { createPrng } from '../../protocol/prng.ts';
 
 export interface Item {

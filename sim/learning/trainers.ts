@@ -1,6 +1,7 @@
 /** @file Trainers that outlast a run: one for each base and kind of adapter. */
+
+import { createTrainer, type Trainer } from '../../node/engine/trainer.ts';
 import type { Run } from '../../node/train/run.ts';
-import { createTrainer, type Trainer } from '../../node/train/trainer.ts';
 
 /** The trainer of a run; `full`: of every weight. */
 export type GetTrainer = (run: Run, full: boolean) => Promise<Trainer>;

@@ -1,7 +1,9 @@
 /** @file One run of an experiment: its data dealt to peers, trained and mixed in step, scored at the end. */
 import { createHash } from 'node:crypto';
+import type { Trainer } from '../../node/engine/trainer.ts';
+import { encodeWritings } from '../../node/texts/encoder.ts';
+import type { Writing } from '../../node/texts/writings.ts';
 import { createClassExam, createClassLearner } from '../../node/train/classify.ts';
-import { encodeWritings } from '../../node/train/encoder.ts';
 import { cutRank, factorPairs, type Wire } from '../../node/train/factors.ts';
 import { encodeExamples } from '../../node/train/learner.ts';
 import type { Exam, Learner } from '../../node/train/objective.ts';
@@ -15,9 +17,7 @@ import {
   type Score,
   sumConfusions,
 } from '../../node/train/score.ts';
-import type { Trainer } from '../../node/train/trainer.ts';
 import { createWritingExam, createWritingLearner } from '../../node/train/write.ts';
-import type { Writing } from '../../node/train/writings.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { crossTerm, sumProducts } from '../../protocol/mixing.ts';
 import { disagreement, mean } from '../../protocol/vector.ts';

@@ -6,15 +6,15 @@ import * as assert from 'uvu/assert';
 import { baseVector, openBase } from '../../node/checkpoint/base.ts';
 import { BUNDLED, basePath } from '../../node/checkpoint/places.ts';
 import { WEIGHTS_FILE } from '../../node/checkpoint/weights.ts';
+import { packBatch } from '../../node/engine/batch.ts';
+import { createEngine } from '../../node/engine/engine.ts';
 import { UserError } from '../../node/errors.ts';
 import { writePeft } from '../../node/export/peft.ts';
 import { encodeSafetensors, openSafetensors, parseSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { targetedLinears } from '../../node/model/lora.ts';
 import { readPeftConfig, readPeftVector } from '../../node/model/peft.ts';
 import { trainableTensors } from '../../node/model/program.ts';
-import { packBatch } from '../../node/train/batch.ts';
-import { createEngine } from '../../node/train/engine.ts';
-import { createTask } from '../../node/train/task.ts';
+import { createTask } from '../../node/texts/task.ts';
 import { fixture, temporaryFolder } from '../support.ts';
 
 const LORA = { rank: 8, alpha: 16, targets: 'query,value' };

@@ -6,6 +6,8 @@ import * as assert from 'uvu/assert';
 import { openAdapter } from '../../node/adapter.ts';
 import { openCheckpoint } from '../../node/checkpoint/checkpoint.ts';
 import { ggufNames, turnedRow } from '../../node/checkpoint/gguf-names.ts';
+import { packBatch } from '../../node/engine/batch.ts';
+import { createEngine } from '../../node/engine/engine.ts';
 import { writeGgufAdapter, writeMergedGguf } from '../../node/export/gguf.ts';
 import { type MergedOptions, writeMerged } from '../../node/export/merged.ts';
 import type { Subject } from '../../node/export/subject.ts';
@@ -14,8 +16,6 @@ import { readRows } from '../../node/formats/dequantise.ts';
 import { openGguf } from '../../node/formats/gguf.ts';
 import { encodeGguf, type GgufKey, ggufF32, ggufText, ggufU32 } from '../../node/formats/gguf-writer.ts';
 import { bytesOf, narrow, type Width } from '../../node/formats/narrow.ts';
-import { packBatch } from '../../node/train/batch.ts';
-import { createEngine } from '../../node/train/engine.ts';
 import { fixture, temporaryFolder } from '../support.ts';
 
 /** The adapter that a fixture has learned, on its base or on another of the same weights. */

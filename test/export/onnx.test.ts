@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openAdapter } from '../../node/adapter.ts';
+import { type Feed, openSession, type Session } from '../../node/engine/session.ts';
 import { writeOnnx } from '../../node/export/onnx.ts';
 import { openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
-import { type Feed, openSession, type Session } from '../../node/train/session.ts';
 import { fixture, temporaryFolder } from '../support.ts';
 
 interface Case {

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openAdapter } from '../../node/adapter.ts';
+import { createEngine } from '../../node/engine/engine.ts';
+import { packPassages } from '../../node/engine/packing.ts';
 import { UserError } from '../../node/errors.ts';
 import { createDecoder } from '../../node/generate/decoder.ts';
-import { createEngine } from '../../node/train/engine.ts';
-import { packPassages } from '../../node/train/packing.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { fixture, temporaryFolder } from '../support.ts';
 

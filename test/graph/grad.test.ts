@@ -1,6 +1,7 @@
 /** @file Every gradient rule against central differences: float64 where onnxruntime has a kernel, else float32 along random directions. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openSession, type Session } from '../../node/engine/session.ts';
 import { gradients, ruleNames } from '../../node/graph/grad.ts';
 import {
   createGraph,
@@ -15,7 +16,6 @@ import {
 import { encodeOnnx } from '../../node/graph/onnx.ts';
 import * as op from '../../node/graph/ops.ts';
 import { INT8_PRODUCT } from '../../node/graph/quantised.ts';
-import { openSession, type Session } from '../../node/train/session.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 
 const SEED = process.env.SEED ?? '1';
@@ -293,7 +293,7 @@ CHECKS.forEach((check, nth) => {
 });
 
 test('every rule in the table is checked above', () => {
-  // What is rounded has steps in place of slopes; test/train/int8.test.ts.
+  // What is rounded has steps in place of slopes; test/engine/int8.test.ts.
   const checked = new Set([...CHECKS.map((check) => check.op as string), INT8_PRODUCT]);
   assert.equal(
     ruleNames().filter((name) => !checked.has(name)),

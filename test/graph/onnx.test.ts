@@ -3,12 +3,12 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openSession } from '../../node/engine/session.ts';
 import { matMulFlops } from '../../node/graph/flops.ts';
 import { constant, createGraph, external, GraphError, input, output, print, prune } from '../../node/graph/graph.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
 import * as op from '../../node/graph/ops.ts';
 import { broadcast, evaluateDim, product } from '../../node/graph/shape.ts';
-import { openSession } from '../../node/train/session.ts';
 
 test('shapes broadcast as in numpy, named sizes included', () => {
   assert.equal(broadcast(['B', 1, 4], [3, 1]), ['B', 3, 4]);

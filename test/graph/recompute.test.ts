@@ -2,12 +2,12 @@
 import { spawnSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openSession } from '../../node/engine/session.ts';
 import { gradients } from '../../node/graph/grad.ts';
 import { checkpoint, createGraph, type Graph, input, output, print, prune } from '../../node/graph/graph.ts';
 import { peakBytes } from '../../node/graph/memory.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
 import * as op from '../../node/graph/ops.ts';
-import { openSession } from '../../node/train/session.ts';
 import { createPrng } from '../../protocol/prng.ts';
 
 const WIDTH = 8;

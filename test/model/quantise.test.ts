@@ -1,11 +1,11 @@
 /** @file Weights in few bits: what stands on sixteen steps is kept as it is, everything else nearly; and products with them. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openSession } from '../../node/engine/session.ts';
 import { constant, createGraph, input, output } from '../../node/graph/graph.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
 import { BLOCK, MatMulNBits } from '../../node/graph/quantised.ts';
 import { type Bits, bitsFor, quantise } from '../../node/model/quantise.ts';
-import { openSession } from '../../node/train/session.ts';
 import { createPrng } from '../../protocol/prng.ts';
 
 const BLOCKS = 200;

@@ -1,15 +1,15 @@
 /** @file Log-probabilities of words made a piece of the vocabulary at a time, against all of it at once; classes of several words. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createEngine } from '../../node/engine/engine.ts';
+import { packChoices, packPassages, withWeights } from '../../node/engine/packing.ts';
+import { openSession } from '../../node/engine/session.ts';
 import { gradients } from '../../node/graph/grad.ts';
 import { constant, createGraph, input, output } from '../../node/graph/graph.ts';
 import { encodeOnnx } from '../../node/graph/onnx.ts';
 import * as op from '../../node/graph/ops.ts';
 import type { Head, Weights } from '../../node/model/architecture.ts';
 import { logProbabilities } from '../../node/model/words.ts';
-import { createEngine } from '../../node/train/engine.ts';
-import { packChoices, packPassages, withWeights } from '../../node/train/packing.ts';
-import { openSession } from '../../node/train/session.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { fixture } from '../support.ts';
 

@@ -4,9 +4,9 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { labelData, openData } from '../../node/train/data.ts';
+import { labelData, openData } from '../../node/texts/data.ts';
+import { priorTexts } from '../../node/texts/sample.ts';
 import { leftOutLine } from '../../node/train/inspect.ts';
-import { priorTexts } from '../../node/train/sample.ts';
 import { ROOT, temporaryFolder } from '../support.ts';
 
 const folder = temporaryFolder();

@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { splitReviews } from '../../node/train/reviews.ts';
+import { splitReviews } from '../../node/texts/reviews.ts';
 import { ROOT, temporaryFolder } from '../support.ts';
 
 const folder = temporaryFolder();

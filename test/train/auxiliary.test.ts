@@ -1,14 +1,14 @@
 /** @file The auxiliary loss: which words are hidden, and that it teaches a base the words of a peer's texts beside their classes. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { packPassages } from '../../node/engine/packing.ts';
+import { createTrainer } from '../../node/engine/trainer.ts';
+import { createWritingTask } from '../../node/texts/pieces.ts';
 import { maskedPassages } from '../../node/train/auxiliary.ts';
 import { createClassLearner } from '../../node/train/classify.ts';
 import { encodeExamples } from '../../node/train/learner.ts';
-import { packPassages } from '../../node/train/packing.ts';
-import { createWritingTask } from '../../node/train/pieces.ts';
 import { openClassRun } from '../../node/train/run.ts';
 import { tokenLossOf } from '../../node/train/score.ts';
-import { createTrainer } from '../../node/train/trainer.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { settingsWith } from '../support.ts';
 

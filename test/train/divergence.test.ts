@@ -2,11 +2,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openBase } from '../../node/checkpoint/base.ts';
+import { packBatch, type TrainBatch, withTargets } from '../../node/engine/batch.ts';
+import { createEngine, type TrainResult } from '../../node/engine/engine.ts';
 import { initialLora } from '../../node/model/lora.ts';
 import { type Trainable, trainableTensors } from '../../node/model/program.ts';
-import { packBatch, type TrainBatch, withTargets } from '../../node/train/batch.ts';
 import { createDivergence } from '../../node/train/divergence.ts';
-import { createEngine, type TrainResult } from '../../node/train/engine.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { fixture } from '../support.ts';
 

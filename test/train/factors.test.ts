@@ -1,10 +1,10 @@
 /** @file Which factors are trained and sent: masks, what travels, and the algebra against dense products. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createTrainer } from '../../node/engine/trainer.ts';
 import { createWire, cutRank, factorPairs, trainedFactors, trainedMask } from '../../node/train/factors.ts';
 import { encodeExamples, trainRound } from '../../node/train/learner.ts';
 import { openClassRun } from '../../node/train/run.ts';
-import { createTrainer } from '../../node/train/trainer.ts';
 import { crossTerm } from '../../protocol/mixing.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { distance, mean, norm } from '../../protocol/vector.ts';

@@ -1,6 +1,7 @@
 /** @file Soft labels: sizes, ratios, draws and targets; what half a batch is; peers without gold or with one class. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createTrainer, type Trainer } from '../../node/engine/trainer.ts';
 import { encodeExamples, roundBatches } from '../../node/train/learner.ts';
 import {
   classRatio,
@@ -12,7 +13,6 @@ import {
   softmax,
 } from '../../node/train/pseudo.ts';
 import { calibrateRun, openClassRun } from '../../node/train/run.ts';
-import { createTrainer, type Trainer } from '../../node/train/trainer.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { settingsWith } from '../support.ts';
 

@@ -3,13 +3,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type DataOptions, openData } from '../../node/train/data.ts';
-import { createWritingTask, learnedCount, type Piece, passagesOf } from '../../node/train/pieces.ts';
+import { createTrainer } from '../../node/engine/trainer.ts';
+import { type DataOptions, openData } from '../../node/texts/data.ts';
+import { createWritingTask, learnedCount, type Piece, passagesOf } from '../../node/texts/pieces.ts';
+import type { Writing } from '../../node/texts/writings.ts';
 import { openRun, type WritingRun } from '../../node/train/run.ts';
 import { readTexts } from '../../node/train/texts.ts';
-import { createTrainer } from '../../node/train/trainer.ts';
 import { writingBatches } from '../../node/train/write.ts';
-import type { Writing } from '../../node/train/writings.ts';
 import { settingsWith, temporaryFolder } from '../support.ts';
 import { tinyCausal } from './parts/causal.ts';
 

@@ -2,10 +2,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { baseVector } from '../../node/checkpoint/base.ts';
+import { createTrainer, type Trainer } from '../../node/engine/trainer.ts';
 import { UserError } from '../../node/errors.ts';
 import { encodeExamples, evaluate, measurePrior, roundBatches, trainRound } from '../../node/train/learner.ts';
 import { openClassRun } from '../../node/train/run.ts';
-import { createTrainer, type Trainer } from '../../node/train/trainer.ts';
 import { settingsWith } from '../support.ts';
 
 const settings = settingsWith({ localSteps: 3, batchSize: 4, learningRate: 2e-3 });

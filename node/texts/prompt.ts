@@ -2,9 +2,10 @@
  * @file A cloze prompt around texts, as tokens: cut at the special tokens that the prompt names, the rest tokenised as it reads
  * with the text filled in, and of a long text only so much that everything fits.
  */
+
+import type { Choice, Sequence } from '../engine/batch.ts';
 import { UserError } from '../errors.ts';
 import { type SpecialToken, type TextTokenizer, trimmed } from '../formats/tokenizer.ts';
-import type { Choice, Sequence } from './batch.ts';
 import { longestBeginning } from './excerpt.ts';
 
 export interface Prompt {

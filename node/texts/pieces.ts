@@ -2,10 +2,11 @@
  * @file Writings as token ids, cut into pieces that a model reads at once, each with the tokens of it that are learned. What a
  * user writes never spells a special token: those come from the model's own marks and its chat template alone.
  */
+
+import type { Passage } from '../engine/batch.ts';
 import { UserError } from '../errors.ts';
 import { type ChatTemplate, createChatTemplate } from '../formats/chat-template.ts';
 import { openTokenizer, type TextTokenizer } from '../formats/tokenizer.ts';
-import type { Passage } from './batch.ts';
 import type { Writing } from './writings.ts';
 
 /** What writings are encoded with, so that another thread can do the same. */

@@ -1,7 +1,7 @@
 /** @file The worker thread that tokenises, one job after the other, so that the thread of the network never does. */
 import { parentPort } from 'node:worker_threads';
+import type { Sequence } from '../engine/batch.ts';
 import { messageOf, UserError } from '../errors.ts';
-import type { Sequence } from './batch.ts';
 import { createWritingTask, type Piece, type WritingSource, type WritingTask } from './pieces.ts';
 import { createTask, type Task, type TaskSource } from './task.ts';
 import type { Writing } from './writings.ts';

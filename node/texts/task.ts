@@ -1,7 +1,8 @@
 /** @file A task: a cloze prompt and a word for each class. Schick and Schuetze 2021, arXiv:2001.07676 (PET). */
+
+import type { Sequence } from '../engine/batch.ts';
 import { UserError } from '../errors.ts';
 import { openTokenizer } from '../formats/tokenizer.ts';
-import type { Sequence } from './batch.ts';
 import { createPrompt, type Prompt } from './prompt.ts';
 import { checkWords, type LabelWord, wordHints } from './verbalizer.ts';
 

@@ -2,10 +2,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { baseVector, openBase } from '../../node/checkpoint/base.ts';
-import { packBatch, withTargets } from '../../node/train/batch.ts';
-import { createEngine } from '../../node/train/engine.ts';
+import { packBatch, withTargets } from '../../node/engine/batch.ts';
+import { createEngine } from '../../node/engine/engine.ts';
+import { trainingBatchOf } from '../../node/engine/packing.ts';
 import { roundBatches } from '../../node/train/learner.ts';
-import { trainingBatchOf } from '../../node/train/packing.ts';
 import { checkSettings, openClassRun } from '../../node/train/run.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { fixture } from '../support.ts';

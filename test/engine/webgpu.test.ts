@@ -5,7 +5,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { tryDevices } from '../../node/doctor/tries.ts';
-import { missingFor } from '../../node/train/session.ts';
+import { missingFor } from '../../node/engine/session.ts';
 import { fixture } from '../support.ts';
 
 /** Shapes, words and angles; small beside what is multiplied. */

@@ -2,8 +2,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openTokenizer } from '../../node/formats/tokenizer.ts';
-import { longestBeginning } from '../../node/train/excerpt.ts';
-import { createTask, type Task, usualPrompt } from '../../node/train/task.ts';
+import { longestBeginning } from '../../node/texts/excerpt.ts';
+import { createTask, type Task, usualPrompt } from '../../node/texts/task.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { KINDS, TEXTS, tokenizerFolder, wholeTokenizer } from '../formats/parts/tokenizers.ts';
 

@@ -1,11 +1,11 @@
 /** @file The engine's ways of training: layers held or computed again, batches whole or cut into micro-batches. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { LabelWords, TrainBatch } from '../../node/train/batch.ts';
-import { packBatch, withTargets } from '../../node/train/batch.ts';
-import { createEngine, type Engine } from '../../node/train/engine.ts';
-import { MICRO_BATCH_TOKENS, microBatches } from '../../node/train/microbatch.ts';
-import { packChoices, packPassages, trainingBatchOf, withWeights } from '../../node/train/packing.ts';
+import type { LabelWords, TrainBatch } from '../../node/engine/batch.ts';
+import { packBatch, withTargets } from '../../node/engine/batch.ts';
+import { createEngine, type Engine } from '../../node/engine/engine.ts';
+import { MICRO_BATCH_TOKENS, microBatches } from '../../node/engine/microbatch.ts';
+import { packChoices, packPassages, trainingBatchOf, withWeights } from '../../node/engine/packing.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import { fixture } from '../support.ts';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openBase, type Precision } from '../../node/checkpoint/base.ts';
-import { createEngine } from '../../node/train/engine.ts';
-import { packPassages, withWeights } from '../../node/train/packing.ts';
+import { createEngine } from '../../node/engine/engine.ts';
+import { packPassages, withWeights } from '../../node/engine/packing.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { fixture } from '../support.ts';
 

@@ -5,8 +5,8 @@ import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../node/errors.ts';
-import { openData } from '../../node/train/data.ts';
-import { readText } from '../../node/train/textfile.ts';
+import { openData } from '../../node/texts/data.ts';
+import { readText } from '../../node/texts/textfile.ts';
 import { temporaryFolder } from '../support.ts';
 
 const path = join(temporaryFolder(), 'x.tsv.gz');

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { packBatch, withTargets } from '../../node/engine/batch.ts';
+import { packForScoring } from '../../node/engine/packing.ts';
 import { UserError } from '../../node/errors.ts';
-import { packBatch, withTargets } from '../../node/train/batch.ts';
-import { type DataOptions, labelData, openData, readRows, splitRows } from '../../node/train/data.ts';
-import { parseLabelMap } from '../../node/train/labels.ts';
-import { packForScoring } from '../../node/train/packing.ts';
+import { type DataOptions, labelData, openData, readRows, splitRows } from '../../node/texts/data.ts';
+import { parseLabelMap } from '../../node/texts/labels.ts';
 import { temporaryFolder } from '../support.ts';
 
 const folder = temporaryFolder();

@@ -6,8 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openSafetensors } from '../../node/formats/safetensors.ts';
 import { openTokenizer } from '../../node/formats/tokenizer.ts';
+import { createTask } from '../../node/texts/task.ts';
 import { encodeTexts } from '../../node/train/learner.ts';
-import { createTask } from '../../node/train/task.ts';
 import { ROOT, temporaryFolder } from '../support.ts';
 
 const BASE = join(ROOT, 'node/base/lorikeet-mini');

@@ -3,8 +3,8 @@
  * end, since it holds nothing that must be closed.
  */
 import { Worker } from 'node:worker_threads';
+import type { Sequence } from '../engine/batch.ts';
 import { UserError } from '../errors.ts';
-import type { Sequence } from './batch.ts';
 import type { Encoded, EncodeJob, EncodeReply } from './encode-worker.ts';
 import type { Piece, WritingTask } from './pieces.ts';
 import type { Task } from './task.ts';

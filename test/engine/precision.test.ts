@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openBase } from '../../node/checkpoint/base.ts';
+import { createEngine } from '../../node/engine/engine.ts';
+import { packPassages, withWeights } from '../../node/engine/packing.ts';
 import { narrow, type Width } from '../../node/formats/narrow.ts';
 import { encodeSafetensors, openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
-import { createEngine } from '../../node/train/engine.ts';
-import { packPassages, withWeights } from '../../node/train/packing.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { fixture, temporaryFolder } from '../support.ts';
 
