@@ -11,7 +11,7 @@ const GROUPS: readonly [heading: string, names: string][] = [
   ['Output', 'state out format dtype report json follow verbose run until trace'],
   ['Machine', 'fast device threads base-precision'],
   ['Training', 'local-steps tokens batch batch-size learning-rate weight-decay clip-norm auxiliary'],
-  ['Adapter', 'rank alpha targets averaging local-rank alternate-rounds max-norm'],
+  ['Adapter', 'rank alpha targets averaging rule rule-radius rule-share local-rank alternate-rounds max-norm'],
   ['Soft labels', 'soft-labels temperature confidence-weight generation-rounds'],
   ['Times and limits', 'wait max-open-rounds'],
 ];
