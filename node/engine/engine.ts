@@ -123,7 +123,7 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
     batch: TrainBatch | readonly TrainBatch[],
     { labels, state, scalars }: { labels: LabelWords; state: TrainState; scalars: Record<string, number> },
   ): Promise<{ loss: number; state: TrainState }> => {
-    const [only, ...others] = [batch].flat().flatMap(microBatches) as [TrainBatch, ...TrainBatch[]];
+    const [only, ...others] = [batch].flat().flatMap((one) => microBatches(one)) as [TrainBatch, ...TrainBatch[]];
     if (others.length === 0) {
       const session = await sessionOf(programOf(only));
       const out = await session.run(trainFeeds(only, labels, state, scalars), ['loss', ...STATE]);

@@ -8,7 +8,10 @@ import type { ChoiceBatch, ClassBatch, LabelBatch, PackedLabelBatch, TrainBatch 
 export const MICRO_BATCH_TOKENS = 4096;
 
 /** Batches of at most `tokens` tokens where rows allow it, in order. An example of choices stays with all its rows. */
-export function microBatches(batch: TrainBatch, tokens = MICRO_BATCH_TOKENS): TrainBatch[] {
+export function microBatches(
+  batch: TrainBatch,
+  { tokens = MICRO_BATCH_TOKENS }: { tokens?: number } = {},
+): TrainBatch[] {
   if (batch.batch * batch.tokens <= tokens) return [batch];
   const most = Math.max(1, Math.floor(tokens / batch.tokens));
   const groups = batch.question === 'choices' ? linkedRows(batch) : Array.from({ length: batch.batch }, (_, b) => [b]);

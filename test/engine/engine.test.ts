@@ -118,7 +118,7 @@ test('gradients of micro-batches add up to that of the batch: labels, packed or 
       const batch = kind(createPrng(4), 12);
       const whole = await engine.gradient(vector, batch, LABELS);
       for (const tokens of [batch.tokens, 2 * batch.tokens + 1]) {
-        const parts = microBatches(batch, tokens);
+        const parts = microBatches(batch, { tokens });
         assert.ok(parts.length > 1, `${kind.name}: ${parts.length} parts of ${tokens} tokens`);
         const most = kind === choiceBatch ? Math.max(tokens, 2 * batch.tokens) : tokens;
         assert.ok(parts.every((part) => part.batch * part.tokens <= most));
@@ -139,7 +139,7 @@ test('gradients of micro-batches add up to that of the batch: labels, packed or 
 
 test('an example stays whole, however few tokens a micro-batch may have', () => {
   const batch = choiceBatch(createPrng(4), 12);
-  const parts = microBatches(batch, batch.tokens) as (typeof batch & { examples: number })[];
+  const parts = microBatches(batch, { tokens: batch.tokens }) as (typeof batch & { examples: number })[];
   assert.is(
     parts.reduce((sum, part) => sum + part.examples, 0),
     12,
