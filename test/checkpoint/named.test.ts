@@ -12,16 +12,8 @@ import { UserError } from '../../node/errors.ts';
 import { startIn } from '../processes.ts';
 import { fixture, temporaryFolder } from '../support.ts';
 import { COMMIT, type FakeHub, fakeHub } from './server.ts';
+import { TOKENIZER } from './words.ts';
 
-const WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'good', 'bad'];
-const TOKENIZER = {
-  added_tokens: WORDS.slice(0, 5).map((content, id) => ({ id, content, special: true })),
-  normalizer: { type: 'BertNormalizer', lowercase: true },
-  pre_tokenizer: { type: 'BertPreTokenizer' },
-  post_processor: null,
-  decoder: { type: 'WordPiece', prefix: '##' },
-  model: { type: 'WordPiece', unk_token: '[UNK]', vocab: Object.fromEntries(WORDS.map((word, id) => [word, id])) },
-};
 const FILES = {
   'config.json': readFileSync(join(fixture('bert-qv'), 'config.json')),
   'model.safetensors': readFileSync(join(fixture('bert-qv'), 'model.safetensors')),

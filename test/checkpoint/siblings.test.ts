@@ -8,16 +8,8 @@ import { WEIGHTS_FILE } from '../../node/checkpoint/weights.ts';
 import { UserError } from '../../node/errors.ts';
 import { encodeSafetensors, type NamedTensor, openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { fixture, temporaryFolder } from '../support.ts';
+import { TOKENIZER } from './words.ts';
 
-const WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'good', 'bad'];
-const TOKENIZER = {
-  added_tokens: WORDS.slice(0, 5).map((content, id) => ({ id, content, special: true })),
-  normalizer: { type: 'BertNormalizer', lowercase: true },
-  pre_tokenizer: { type: 'BertPreTokenizer' },
-  post_processor: null,
-  decoder: { type: 'WordPiece', prefix: '##' },
-  model: { type: 'WordPiece', unk_token: '[UNK]', vocab: Object.fromEntries(WORDS.map((word, id) => [word, id])) },
-};
 const root = temporaryFolder();
 process.env.LORIKEET_CACHE = join(root, 'cache'); // what is spoilt below stays here
 let made = 0;
