@@ -126,7 +126,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
       traffic.receivedBytes += bytes.length;
       // Frames of a stream wait their turn; announcements cannot.
       if (from !== via && queue.length >= MAX_WAITING_ANNOUNCEMENTS) return refuse(from, 'inbox-full');
-      await push({ type: 'frame', from, bytes }, via);
+      await push({ type: 'frame', from, bytes, via }, via);
     },
     onRefuse: refuse,
     onOversized: (from) => push({ type: 'oversized', from }),

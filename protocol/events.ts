@@ -14,7 +14,13 @@ export type Event =
   /** Someone wants this peer to stop: it says goodbye. */
   | { readonly type: 'stop' }
   | { readonly type: 'timer'; readonly name: TimerName }
-  | { readonly type: 'frame'; readonly from: string; readonly bytes: Uint8Array }
+  /** `via`: whose connection it came over, where that is known; for what is passed on it is another than the sender. */
+  | { readonly type: 'frame'; readonly from: string; readonly bytes: Uint8Array; readonly via?: string }
+  /**
+   * Verified by the driver: this peer is in the run, let in by that invite ('': the first of a run). Given before anything
+   * else of it, and again wherever the member that is kept has another invite, since members are forgotten.
+   */
+  | { readonly type: 'admitted'; readonly id: string; readonly invite: string }
   /** Someone sent more than any frame holds; it was cut off. */
   | { readonly type: 'oversized'; readonly from: string }
   /** The answer to a train effect. */

@@ -9,6 +9,8 @@ export interface Habit {
 
 export interface Member {
   readonly id: string;
+  /** The invite it was let in by, as the driver has verified; '' for the first of a run, and for all where none is needed. */
+  invite: string;
   state: MemberState;
   /** The highest round heard of it. */
   round: number;
@@ -58,6 +60,7 @@ export function memberOf(
   if (members.size >= MAX_MEMBERS) return null;
   const member: Member = {
     id,
+    invite: '',
     state: 'joined',
     round: 0,
     sequence: -1,

@@ -32,6 +32,9 @@ export function step(peer: Peer, event: Event, context: Context): Effect[] {
       receive(peer, event.from, event.bytes, out);
       advance(peer, out);
       break;
+    case 'admitted':
+      admitted(peer, event.id, event.invite, out);
+      break;
     case 'oversized':
       refuse(peer, event.from, 'oversized', out);
       break;
@@ -111,6 +114,11 @@ function remind(peer: Peer, out: Outbox, ids?: readonly string[]): void {
 
 function remindLater(peer: Peer, out: Outbox): void {
   out.effects.push({ type: 'timer', name: 'retry', at: out.now + peer.settings.retryMs });
+}
+
+function admitted(peer: Peer, id: string, invite: string, out: Outbox): void {
+  const member = id === peer.id ? null : memberOf(peer, id, out.now);
+  if (member) member.invite = invite;
 }
 
 function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {

@@ -25,6 +25,8 @@ function eventText(peer: Peer, event: Event): string {
       return `round ${event.round}`;
     case 'peer':
       return `${event.id} ${event.up ? 'up' : 'down'}`;
+    case 'admitted':
+      return `${event.id} by ${event.invite || 'nobody'}`;
     case 'oversized':
       return `from ${event.from}`;
     case 'start':

@@ -116,6 +116,7 @@ const EVENT_NUMBERS: Readonly<Record<Event['type'], number>> = {
   oversized: 5,
   trained: 6,
   peer: 7,
+  admitted: 8,
 };
 
 export function createWorld(options: WorldOptions): World {
