@@ -3,6 +3,7 @@
 import './polyfill.ts';
 import { Command, CommanderError } from 'commander';
 import { wantedOf } from '../protocol/config.ts';
+import { MOST_NEIGHBOURS } from '../protocol/neighbours.ts';
 import type { Setting } from '../protocol/setting.ts';
 import { SETTINGS } from '../protocol/settings.ts';
 import { withData } from './commands/dataflags.ts';
@@ -291,7 +292,7 @@ function createProgram(): Command {
     )
     .option('--tokens <number>', 'length of the texts', '256')
     .option('--batch <number>', 'texts of one optimiser step', '8')
-    .option('--degree <number>', 'neighbours of a round', String(SETTINGS.degree.default))
+    .option('--degree <number>', 'neighbours of a round', String(MOST_NEIGHBOURS))
     .option('--json', 'print what was found as one JSON object on stdout')
     .action(async (name: string, flags: Flags) => (await import('./commands/inspect.ts')).inspect(name, flags));
   command('doctor', 'Look at this machine: try each back end by a tiny training step, and say what to do next.')

@@ -100,6 +100,22 @@ const SCHEDULES: Readonly<Record<ScheduleName, Schedule>> = {
 const REWIRED = 0.1;
 /** Up to this many members mix all with all under the default schedule. */
 const FULL_UP_TO = 5;
+/**
+ * Up to so many members so many neighbours: the fewest with which, of 20 % hostile members at random, an honest one has a
+ * majority of hostile neighbours in fewer than 1 % of rounds (test/sim/world/majorities.test.ts).
+ */
+const NEIGHBOURS: readonly (readonly [members: number, neighbours: number])[] = [
+  [9, 4],
+  [14, 6],
+  [24, 8],
+];
+/** Among more than those. */
+export const MOST_NEIGHBOURS = 10;
+
+/** How many neighbours a member has in a round where the run does not say. */
+export function usualDegree(members: number): number {
+  return NEIGHBOURS.find(([most]) => members <= most)?.[1] ?? MOST_NEIGHBOURS;
+}
 
 export interface Draw {
   readonly schedule: ScheduleName;
@@ -107,7 +123,7 @@ export interface Draw {
   readonly round: number;
   /** Sorted ids, each once. */
   readonly members: readonly string[];
-  /** Even; of the schedules that have one. */
+  /** Even, of the schedules that have one; 0: by the number of members. */
   readonly degree: number;
   /** Whether what is random is drawn afresh each round. */
   readonly redraw: boolean;
@@ -130,7 +146,8 @@ export function drawGraph({ schedule, runId, round, members, degree, redraw, edg
   const small = schedule === 'random-regular' && members.length <= FULL_UP_TO;
   const draw: Schedule = SCHEDULES[small ? 'full' : schedule];
   const graph = members.map(() => new Set<number>());
-  for (const [a, b] of draw({ members, round, degree, edges, name, prng: createPrng(name).fork(schedule) })) {
+  const place = { members, round, degree: degree || usualDegree(members.length), edges, name };
+  for (const [a, b] of draw({ ...place, prng: createPrng(name).fork(schedule) })) {
     if (a === b) continue;
     graph[a]!.add(b);
     graph[b]!.add(a);

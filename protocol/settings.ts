@@ -262,12 +262,13 @@ export const SETTINGS = {
     '0-1,1-2,...',
   ),
   degree: integer(
-    4,
-    2,
+    0,
+    0,
     64,
     'neighbours a round, of random-regular, small-world, erdos-renyi and barabasi-albert (even)',
-    'four suffice at any size',
+    'four suffice to average at any size; with more, few rounds have a majority of hostile neighbours',
     true,
+    { zero: 'by the number of members, 4 to 10' },
   ),
   codec: choice(
     'int8',

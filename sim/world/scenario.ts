@@ -32,6 +32,7 @@ const QUICK = {
   announceMs: 1000,
   aloneAfterMs: 0, // crashes are what many scenarios are about
   maxOpenRounds: 16,
+  degree: 4, // enough to average at any size, and alike in all tables
 } as const;
 /** Of toys as well: nothing is rounded, and steps are long. */
 export const SIMULATED = { ...QUICK, codec: 'f32', learningRate: 0.1 } as const;
