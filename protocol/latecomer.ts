@@ -1,7 +1,9 @@
 /**
  * @file Coming late. A peer the others are rounds ahead of would drag them back to where it stands. So it asks a few of
- * them for their adapters, takes one that another agrees with, and goes on from there: one liar alone is not believed, but
- * for who invited this peer and so has said already what the run is, where no two agree. What it had itself leaves the mean,
+ * them for their adapters, and where more than half agree goes on from there, at the round they are at. Those it has
+ * exchanged with count a head each; who has exchanged with nobody yet asks whoever is there, and any number of members of
+ * one invite are one voice, so that made-up members settle nothing. Whoever invited this peer has said already what the
+ * run is: it is a voice of its own, and is believed where no majority agrees. What this peer had itself leaves the mean,
  * which moves by that much and no more; its open exchanges stay as they are.
  */
 import { CODECS, type CodecName, decode } from './codec.ts';
@@ -11,35 +13,87 @@ import { normLimit, type Peer, type Question } from './peer.ts';
 import { hash32 } from './prng.ts';
 import { distance, norm } from './vector.ts';
 
-/** Asked at once; two of them must agree. */
-const ASKED = 4;
+/** Asked at most: of so many, three that agree with each other and nobody else are no majority. */
+const ASKED = 7;
 /** Two adapters agree when they are no further apart than this share of the larger one's norm. */
 const AGREEMENT = 0.5;
+/** Asked in vain, it lets 1, 2, 4, ... rounds begin before it asks again, and so many at most. */
+const MAX_PAUSE_ROUNDS = 32;
 
-/** Whom to ask: some of those that are as far as `round`, drawn, inviters first; none where the run has it otherwise. */
-export function askable({ id: self, settings, members, inviters }: Peer, round: number): string[] {
-  if (settings.latecomers !== 'adopt') return [];
-  const place = (id: string): number => (inviters.includes(id) ? -1 : hash32(`${self}/${round}/${id}`));
-  return [...members.values()]
-    .filter((m) => m.connected && m.state !== 'left' && m.round >= round)
-    .map(({ id }) => id)
-    .sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1))
-    .slice(0, ASKED);
-}
-
-/** Whether these can settle what the swarm's adapter is. */
-export function isQuorum({ inviters }: Peer, asked: readonly string[]): boolean {
-  return asked.length >= 2 || asked.some((id) => inviters.includes(id));
+/** An adapter to go on with, and the round. */
+export interface Found {
+  readonly from: string;
+  readonly round: number;
+  readonly vector: Float32Array;
 }
 
 /**
- * Asks them. False where they are too few; but who has just come waits a little, since it has hardly heard of anybody yet.
+ * Whose word on rounds and adapters counts: of those connected the ones this peer has exchanged with, a head each, where
+ * there are two; else all of them. Who has finished says nothing to a peer whose partners are still at it.
+ */
+function voters({ members }: Peer): Member[] {
+  const there = [...members.values()].filter((m) => m.connected && m.state !== 'left');
+  const isUnderWay = there.some((m) => m.mixed && m.state !== 'finished');
+  const counted = isUnderWay ? there.filter((m) => m.state !== 'finished') : there;
+  const known = counted.filter((m) => m.mixed);
+  return known.length >= 2 ? known : counted;
+}
+
+/** What each of these weighs: one that this peer has exchanged with, or was invited by, 1; else all of an invite together. */
+function weigher({ members, inviters }: Peer, ids: readonly string[]): (id: string) => number {
+  const isKnown = ids.every((id) => members.get(id)?.mixed);
+  const voiceOf = (id: string): string =>
+    isKnown || inviters.includes(id) ? `peer ${id}` : `invite ${members.get(id)?.invite ?? ''}`;
+  const counts = new Map<string, number>();
+  for (const id of ids) counts.set(voiceOf(id), (counts.get(voiceOf(id)) ?? 0) + 1);
+  return (id) => 1 / counts.get(voiceOf(id))!;
+}
+
+/** Whether more than half of these, by weight, are among the chosen. */
+function isMajority(peer: Peer, ids: readonly string[], isChosen: (id: string) => boolean): boolean {
+  const weightOf = weigher(peer, ids);
+  const sum = (some: readonly string[]): number => some.reduce((total, id) => total + weightOf(id), 0);
+  return sum(ids.filter(isChosen)) > sum(ids) / 2 + 1e-9;
+}
+
+/** Whether most of those whose word counts say that they are two rounds or more beyond this one. */
+export function isBehind(peer: Peer, round: number): boolean {
+  const heard = voters(peer).filter((m) => m.sequence >= 0 || peer.roster !== null);
+  if (!heard.some((m) => m.round > round + 1)) return false; // most often
+  const rounds = new Map(heard.map((m) => [m.id, m.round]));
+  return isMajority(peer, [...rounds.keys()], (id) => rounds.get(id)! > round + 1);
+}
+
+/** Whom to ask: inviters first, then one of each invite, and so on; drawn. */
+function askable(peer: Peer): string[] {
+  const { id: self, round, inviters } = peer;
+  const place = (id: string): number => hash32(`${self}/${round}/${id}`);
+  const drawn = voters(peer).sort((a, b) => place(a.id) - place(b.id) || (a.id < b.id ? -1 : 1));
+  const before = new Map<string, number>();
+  const turns = new Map<string, number>();
+  for (const { id, invite } of drawn) {
+    turns.set(id, inviters.includes(id) ? -1 : (before.get(invite) ?? 0));
+    before.set(invite, (before.get(invite) ?? 0) + 1);
+  }
+  return drawn
+    .map(({ id }) => id)
+    .sort((a, b) => turns.get(a)! - turns.get(b)!)
+    .slice(0, ASKED);
+}
+
+/**
+ * Asks them, as one that was at `round`. False where they are too few, or have been asked in vain of late; but who has just
+ * come waits a little, since it has hardly heard of anybody yet.
  */
 export function ask(peer: Peer, round: number, out: Outbox): boolean {
-  const { settings, phase } = peer;
-  const asked = askable(peer, round);
-  const isNew = phase === 'gathering' && settings.latecomers === 'adopt';
-  if (!isQuorum(peer, asked) && !isNew) return false;
+  const { settings, phase, inviters } = peer;
+  if (peer.askingPause > 0) {
+    peer.askingPause -= 1;
+    return false;
+  }
+  const asked = askable(peer);
+  const isQuorum = asked.length >= 2 || asked.some((id) => inviters.includes(id));
+  if (!isQuorum && phase !== 'gathering') return false;
   peer.question = { round, asked, answers: {} };
   peer.phase = 'asking';
   peer.deadlineAt = out.now + Math.min(settings.roundDeadlineMs, settings.rejoinMs);
@@ -50,9 +104,9 @@ export function ask(peer: Peer, round: number, out: Outbox): boolean {
 }
 
 /** Asks more of those heard of since, as long as there are too few. */
-function askMore(peer: Peer, { asked, round }: Question, out: Outbox): void {
+function askMore(peer: Peer, { asked }: Question, out: Outbox): void {
   if (asked.length >= ASKED) return;
-  for (const id of askable(peer, round)) {
+  for (const id of askable(peer)) {
     if (asked.length >= ASKED || asked.includes(id)) continue;
     asked.push(id);
     out.send(id, { type: 'ask', round: peer.round });
@@ -75,37 +129,59 @@ export function answer(peer: Peer, member: Member, out: Outbox): void {
 }
 
 /**
- * Whether two answers agree or nothing more is to be waited for; then the better of the two is this peer's adapter, or the
- * inviter's, if any.
+ * What to go on with, once it is settled: what most agree on, at the lower median of their rounds; else, at the deadline, what
+ * the inviter says; null: nothing. Undefined while answers are waited for.
  */
-export function isAnswered(peer: Peer, out: Outbox): boolean {
-  const { question, settings, adapter: before } = peer;
-  if (!question) return true;
+export function settle(peer: Peer, out: Outbox): Found | null | undefined {
+  const { question } = peer;
+  if (!question) return null;
   askMore(peer, question, out);
-  const codec = settings.codec as CodecName;
+  const { asked } = question;
+  const codec = peer.settings.codec as CodecName;
   const answers = Object.keys(question.answers)
     .sort()
-    .map((from) => ({
-      from,
-      round: question.answers[from]!.round,
-      vector: decode(codec, question.answers[from]!.payload, before.length)!, // checked when it came
-    }));
-  const pairs = answers.flatMap((a, i) => answers.slice(0, i).map((b) => ({ a, b, apart: apart(a.vector, b.vector) })));
-  const closest = pairs.sort((x, y) => x.apart - y.apart)[0];
-  const agreed = closest !== undefined && closest.apart <= AGREEMENT ? closest : null;
-  const isOver = answers.length >= ASKED || out.now >= peer.deadlineAt;
-  if (!agreed && !isOver) return false;
+    .map((from): Found => {
+      const { round, payload } = question.answers[from]!;
+      return { from, round, vector: decode(codec, payload, peer.adapter.length)! }; // checked when it came
+    });
+  const isOver = out.now >= peer.deadlineAt || (asked.length >= ASKED && answers.length >= asked.length);
+  const agreed = agreedOf(peer, asked, answers);
+  // Who has exchanged with nobody may have heard of the wrong ones first, unless somebody that invited it is among them.
+  const isEarly = asked.length < ASKED && !asked.every((id) => peer.members.get(id)?.mixed);
+  const isSure = agreed !== null && (!isEarly || agreed.some(({ from }) => peer.inviters.includes(from)));
+  if (!isSure && !isOver) return undefined;
   peer.question = null;
   // An invite names others too, which its giver has only met: the giver comes first.
   const invited = peer.inviters.map((id) => answers.find((a) => a.from === id)).find((a) => a !== undefined);
-  const taken = agreed ? (agreed.a.round > agreed.b.round ? agreed.a : agreed.b) : invited;
-  if (!taken) return true;
-  const { from, vector } = taken;
+  const rounds = agreed?.map(({ round }) => round).sort((a, b) => a - b);
+  const found = agreed ? { ...agreed[0]!, round: rounds![(rounds!.length - 1) >> 1]! } : (invited ?? null);
+  peer.askedInVain = found ? 0 : peer.askedInVain + 1;
+  peer.askingPause = found ? 0 : Math.min(MAX_PAUSE_ROUNDS, 2 ** (peer.askedInVain - 1));
+  return found && found.round > question.round + 1 ? found : null;
+}
+
+/** Answers of more than half of those asked, by weight, that agree with one of them, which comes first; null: none. */
+function agreedOf(peer: Peer, asked: readonly string[], answers: readonly Found[]): Found[] | null {
+  const groups = answers.map((centre) => {
+    const others = answers
+      .map((a) => ({ ...a, apart: a === centre ? -1 : apart(a.vector, centre.vector) }))
+      .filter((a) => a.apart <= AGREEMENT)
+      .sort((a, b) => a.apart - b.apart);
+    return { others, spread: others.reduce((sum, a) => sum + Math.max(0, a.apart), 0) / others.length };
+  });
+  const agreed = groups
+    .filter(({ others }) => others.length >= 2 && isMajority(peer, asked, (id) => others.some((a) => a.from === id)))
+    .sort((a, b) => b.others.length - a.others.length || a.spread - b.spread);
+  return agreed[0]?.others ?? null;
+}
+
+/** Goes on with another's adapter. */
+export function adopt(peer: Peer, { from, vector }: Found, out: Outbox): void {
+  const before = peer.adapter;
   peer.adapter = vector;
   peer.residual = new Float32Array(vector.length);
   save(peer);
   out.effects.push({ type: 'report', metric: { type: 'adopted', round: peer.round, from, before, adapter: vector } });
-  return true;
 }
 
 /** ||a - b|| as a share of the larger norm. */

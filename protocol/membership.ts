@@ -1,5 +1,6 @@
 /** @file Who is in the run, as far as this peer has heard: announcements signed by their author, and open connections. */
 import type { Acquaintance, MemberState } from './frame.ts';
+import type { Known } from './snapshot.ts';
 
 /** What somebody takes until its adapter is here, from when this peer had its own on (ms): mean, mean deviation. */
 export interface Habit {
@@ -27,6 +28,8 @@ export interface Member {
   dialled: boolean;
   /** Whether it has been connected since this peer's start. */
   met: boolean;
+  /** Whether an adapter of it was mixed here, in this run: kept across restarts. */
+  mixed: boolean;
   /** How long it takes to deliver; null: it has not yet. */
   habit: Habit | null;
   /** Rounds in a row for which it was drawn and did not deliver, and the round it is then tried again in. */
@@ -71,6 +74,7 @@ export function memberOf(
     connected: roster !== null,
     dialled: false,
     met: roster !== null,
+    mixed: roster !== null,
     habit: null,
     missed: 0,
     retryRound: 0,
@@ -136,14 +140,29 @@ export function announcementPause(members: Members, pauseMs: number): number {
   return Math.round(pauseMs * Math.min(MAX_STRETCH, Math.max(1, announcing / UNHURRIED_MEMBERS)));
 }
 
-/** Those heard most lately whose address is known: who is needed first, then the connected. */
-export function acquaintancesOf(members: Members, count: number, needed: readonly string[] = []): Acquaintance[] {
-  const rank = ({ id, connected }: Member): number => (needed.includes(id) ? 2 : connected ? 1 : 0);
+/** Those heard most lately whose address is known, the connected first. */
+export function acquaintancesOf(members: Members, count: number): Acquaintance[] {
   return [...members.values()]
-    .filter((m) => m.addresses.length > 0 && (m.state !== 'left' || needed.includes(m.id)) && !m.hearsay)
-    .sort((a, b) => rank(b) - rank(a) || b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1))
+    .filter((m) => m.addresses.length > 0 && m.state !== 'left' && !m.hearsay)
+    .sort((a, b) => Number(b.connected) - Number(a.connected) || heardLater(a, b))
     .slice(0, count)
     .map(({ id, addresses }) => ({ id, addresses }));
+}
+
+/** Whom to find again after a crash: who is needed first, then those it has exchanged with, then the connected. */
+export function rememberedOf(members: Members, count: number, needed: readonly string[]): Known[] {
+  const rank = ({ id, mixed, connected }: Member): number =>
+    (needed.includes(id) ? 4 : 0) + (mixed ? 2 : 0) + (connected ? 1 : 0);
+  return [...members.values()]
+    .filter((m) => needed.includes(m.id) || (m.state !== 'left' && !m.hearsay))
+    .filter((m) => m.addresses.length > 0 || m.mixed)
+    .sort((a, b) => rank(b) - rank(a) || heardLater(a, b))
+    .slice(0, count)
+    .map(({ id, addresses, mixed }) => ({ id, addresses, mixed }));
+}
+
+function heardLater(a: Member, b: Member): number {
+  return b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1);
 }
 
 /** Ids of those who take part, or will: announced, neither finished nor gone, not silent for too long. Sorted. */
@@ -156,14 +175,17 @@ export function liveMembers(members: Members, now: number, timing: { timeoutMs: 
     .sort();
 }
 
+/** Rounds skipped at once on the mere word of others: a few trainings late are made good, and a lie costs no more. */
+const MAX_SKIP = 8;
+
 /**
  * The round to go to next: the one asked for, unless more than half of the others are two or more ahead; then the lower
- * median of theirs, since nobody is left to mix with before it. Never beyond `last`.
+ * median of theirs, since nobody is left to mix with before it. Never more than a few rounds on, nor beyond `last`.
  */
 export function catchUp(round: number, others: readonly number[], last: number): number {
   // Most often nobody is that far ahead.
   if (!others.some((other) => other > round + 1)) return round;
   const sorted = [...others].sort((a, b) => a - b);
   const median = sorted[Math.floor((sorted.length - 1) / 2)]!;
-  return median > round + 1 ? Math.max(round, Math.min(median, last)) : round;
+  return median > round + 1 ? Math.max(round, Math.min(median, round + MAX_SKIP, last)) : round;
 }

@@ -45,6 +45,8 @@ export function mixParcels(peer: Peer, out: Outbox, round: number | null = null)
   mixInto(peer, isPairwise(peer) ? mixed : mixed.filter(({ exchange }) => exchange.round === round), out);
   for (const of of mixed) {
     of.exchange.edges[of.parcel.from]!.received = true;
+    const member = peer.members.get(of.parcel.from);
+    if (member) member.mixed = true;
     out.send(of.parcel.from, { type: 'ack', round: of.parcel.round });
   }
   save(peer);

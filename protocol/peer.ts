@@ -2,7 +2,7 @@
 import type { RunSettings } from './config.ts';
 import type { Edge, Exchange, Inbox } from './exchange.ts';
 import type { Refusal } from './frame.ts';
-import { acquaintancesOf, type Members, memberOf } from './membership.ts';
+import { type Members, memberOf, rememberedOf } from './membership.ts';
 import type { FactorPair } from './mixing.ts';
 import { createReach, type Reach } from './reach.ts';
 import type { Phase, Snapshot } from './snapshot.ts';
@@ -10,9 +10,9 @@ import type { Phase, Snapshot } from './snapshot.ts';
 /** Acquaintances kept in a snapshot. */
 const MAX_REMEMBERED = 64;
 
-/** What a peer that skips rounds waits for. */
+/** What a peer that comes late waits for. */
 export interface Question {
-  /** The round it goes on with. */
+  /** The round this peer was at: who is no further than the next says that it is not late. */
   readonly round: number;
   readonly asked: string[];
   /** Packed adapters, by who sent them. */
@@ -64,6 +64,9 @@ export interface Peer {
   done: boolean;
   /** What is asked of others before going on; null: nothing. */
   question: Question | null;
+  /** How often in a row that was in vain, and rounds it still lets begin before it asks again. */
+  askedInVain: number;
+  askingPause: number;
   /** Whether it waits, between two rounds, for as many as the run wants. */
   isPausing: boolean;
   /** Whether it has waited in vain for as many as the run wants, and goes on with who is there until they are. */
@@ -120,8 +123,8 @@ export function restorePeer(options: {
   const { runId, boot, round, exchanged, phase, adapter, residual, exchanges, reach } = options.snapshot;
   const { roster = null } = options;
   const members: Members = new Map();
-  for (const { id, addresses } of options.snapshot.acquaintances)
-    memberOf({ members, roster }, id, 0)!.addresses = addresses;
+  for (const { id, addresses, mixed } of options.snapshot.acquaintances)
+    Object.assign(memberOf({ members, roster }, id, 0)!, { addresses, mixed: mixed || roster !== null });
   for (const { edges } of exchanges) for (const id of Object.keys(edges)) memberOf({ members, roster }, id, 0);
   return {
     id: options.id,
@@ -153,6 +156,8 @@ export function restorePeer(options: {
     strikes: {},
     done: false,
     question: null,
+    askedInVain: 0,
+    askingPause: 0,
     isPausing: false,
     goesAlone: false,
     stoppedAt: null,
@@ -164,7 +169,7 @@ export function restorePeer(options: {
 export function snapshotOf(peer: Peer): Snapshot {
   const { runId, boot, round, exchanged, phase, adapter, residual } = peer;
   const partners = peer.exchanges.flatMap(({ edges }) => Object.keys(edges));
-  const acquaintances = acquaintancesOf(peer.members, MAX_REMEMBERED, partners);
+  const acquaintances = rememberedOf(peer.members, MAX_REMEMBERED, partners);
   return {
     runId,
     boot,

@@ -4,7 +4,7 @@ import { askOut, forgetGone, hasRoom, isAnswerNear } from './agreement.ts';
 import { CODECS, type CodecName } from './codec.ts';
 import type { Exchanged, TrainStats } from './events.ts';
 import { closeFinished, dropUnsent, edgeOf, hold, isHeld, isPartner, openExchange, takeUpTo } from './exchange.ts';
-import { ask, askable, isAnswered, isQuorum } from './latecomer.ts';
+import { adopt, ask, isBehind, settle } from './latecomer.ts';
 import { catchUp, forgetSome, liveMembers, memberOf } from './membership.ts';
 import { drawNeighbours, drawOf } from './neighbours.ts';
 import { dial, type Outbox, save, sendData } from './outbox.ts';
@@ -18,7 +18,7 @@ import { distance, isFiniteVector } from './vector.ts';
 export function advance(peer: Peer, out: Outbox): void {
   if (peer.goesAlone && view(peer, out.now).length >= peer.settings.minPeers) peer.goesAlone = false;
   if (peer.phase === 'gathering') gather(peer, out);
-  if (peer.phase === 'asking' && isAnswered(peer, out)) enterRound(peer, out);
+  if (peer.phase === 'asking') goOnAnswered(peer, out);
   while ((peer.phase === 'opening' && opened(peer, out)) || (peer.phase === 'exchanging' && closed(peer, out)));
   if (peer.phase === 'finished') {
     mixLate(peer, out);
@@ -29,7 +29,7 @@ export function advance(peer: Peer, out: Outbox): void {
 function gather(peer: Peer, out: Outbox): void {
   const present = view(peer, out.now).length;
   // Once others are past the first round a quorum need not be waited for: some of it may have left.
-  const underway = [...peer.members.values()].some((m) => m.round > 0 && m.sequence >= 0);
+  const underway = [...peer.members.values()].some((m) => m.round > 0 && m.sequence >= 0 && m.connected);
   const { isPausing } = peer;
   const returning = Number.isFinite(peer.deadlineAt) && !isPausing;
   const isEnough = (returning || underway) && !isPausing;
@@ -38,7 +38,7 @@ function gather(peer: Peer, out: Outbox): void {
   const wanted = isEnough ? Math.min(2, quorum) : quorum;
   const until = Number.isFinite(peer.deadlineAt) ? peer.deadlineAt : null;
   out.effects.push({ type: 'report', metric: { type: 'gathering', members: present, wanted, until } });
-  const finished = [...peer.members.values()].filter((m) => m.state === 'finished');
+  const finished = [...peer.members.values()].filter((m) => m.state === 'finished' && m.met);
   const isOver = present === 1 && finished.some((m) => m.connected);
   if (isOver && wanted > 1 && !returning && !isPausing) {
     // All others have finished, as it seems: a while for one that has not to be heard.
@@ -58,7 +58,7 @@ function gather(peer: Peer, out: Outbox): void {
 function goOn(peer: Peer, out: Outbox): void {
   const { stoppedAt } = peer;
   peer.stoppedAt = null;
-  if (stoppedAt === 'asking' && ask(peer, peer.round, out)) return;
+  if (stoppedAt === 'asking' && ask(peer, peer.round - 2, out)) return; // it may have skipped already
   if (peer.exchanged >= peer.round) {
     peer.phase = 'exchanging';
     awaitNeighbours(peer, out);
@@ -84,13 +84,21 @@ function others(peer: Peer, now: number): string[] {
 export function beginRound(peer: Peer, wanted: number, out: Outbox): void {
   peer.round = wanted;
   if (isDeserted(peer, out.now)) return pause(peer, out);
-  const over = roundIfOver(peer, wanted, out.now);
-  const rounds = others(peer, out.now).map((id) => peer.members.get(id)!.round);
-  const round = over ?? catchUp(wanted, rounds, peer.settings.rounds);
-  if (round !== wanted) {
-    skipTo(peer, wanted, round, out);
-    if (ask(peer, round, out)) return;
-  }
+  const { members, settings } = peer;
+  const known = others(peer, out.now).filter((id) => members.get(id)!.mixed);
+  const rounds = known.map((id) => members.get(id)!.round);
+  const round = catchUp(wanted, rounds, settings.rounds - 1);
+  if (round !== wanted) skipTo(peer, wanted, round, out);
+  if (isBehind(peer, wanted) && ask(peer, wanted, out)) return;
+  enterRound(peer, out);
+}
+
+/** Goes on where most of those asked agree to be, if they do, with what they have. */
+function goOnAnswered(peer: Peer, out: Outbox): void {
+  const found = settle(peer, out);
+  if (found === undefined) return;
+  if (found && found.round > peer.round) skipTo(peer, peer.round, found.round, out);
+  if (found && peer.settings.latecomers === 'adopt') adopt(peer, found, out);
   enterRound(peer, out);
 }
 
@@ -99,7 +107,7 @@ function isDeserted(peer: Peer, now: number): boolean {
   const { settings, round, roster } = peer;
   const isShort = roster === null && view(peer, now).length < settings.minPeers;
   // Who is past training has nothing to learn by heart, and where somebody has finished nobody is to come.
-  const isEnding = round >= settings.rounds || [...peer.members.values()].some((m) => m.state === 'finished');
+  const isEnding = round >= settings.rounds || [...peer.members.values()].some((m) => m.state === 'finished' && m.met);
   return isShort && !peer.goesAlone && settings.aloneAfterMs > 0 && !isEnding;
 }
 
@@ -111,13 +119,6 @@ function pause(peer: Peer, out: Outbox): void {
   save(peer);
   out.effects.push({ type: 'timer', name: 'round', at: peer.deadlineAt });
   gather(peer, out);
-}
-
-/** The end, where all others have reached it and this peer is far from it but may have an adapter of theirs; else null. */
-function roundIfOver(peer: Peer, wanted: number, now: number): number | null {
-  if (others(peer, now).length > 0) return null;
-  const end = totalRounds(peer.settings);
-  return wanted + 1 < end && isQuorum(peer, askable(peer, end)) ? end : null;
 }
 
 function enterRound(peer: Peer, out: Outbox): void {

@@ -369,7 +369,7 @@ export const SETTINGS = {
   latecomers: choice(
     'adopt',
     ['adopt', 'keep'],
-    'a peer that skips rounds: goes on with the adapter of one of two others that agree, or with its own',
+    'a peer that comes late: goes on with an adapter that most of those asked agree on, or with its own',
     'its own would drag the others back; only what it had not mixed in yet is lost',
     true,
   ),

@@ -9,6 +9,11 @@ import type { Reach } from './reach.ts';
 export type Phase = 'gathering' | 'asking' | 'training' | 'opening' | 'exchanging' | 'finished';
 const PHASES: readonly Phase[] = ['gathering', 'training', 'exchanging', 'finished', 'asking', 'opening'];
 
+/** Somebody to dial when coming back, and whether an adapter of it was mixed here. */
+export interface Known extends Acquaintance {
+  readonly mixed: boolean;
+}
+
 /** The durable part of a peer. Vectors are immutable once here, so a snapshot holds references. */
 export interface Snapshot {
   readonly runId: string;
@@ -26,11 +31,10 @@ export interface Snapshot {
   readonly reach: Readonly<Pick<Reach, 'moved' | 'distances'>>;
   /** Rounds to come that were called off, by neighbour. */
   readonly declined: readonly (readonly [id: string, round: number])[];
-  /** Whom to dial when coming back. */
-  readonly acquaintances: readonly Acquaintance[];
+  readonly acquaintances: readonly Known[];
 }
 
-const MAGIC = 0x534b4c34; // "4LKS"
+const MAGIC = 0x534b4c35; // "5LKS"
 /** The first character of a snapshot. */
 export const SNAPSHOT_VERSION = String.fromCharCode(MAGIC & 255);
 
@@ -66,7 +70,8 @@ export function encodeSnapshot(snapshot: Snapshot, hash: Hash): Uint8Array {
   writer.u16(snapshot.declined.length);
   for (const [id, declined] of snapshot.declined) writer.ascii(id).u32(declined);
   writer.u16(snapshot.acquaintances.length);
-  for (const { id, addresses } of snapshot.acquaintances) writeAddresses(writer.ascii(id), addresses);
+  for (const { id, addresses, mixed } of snapshot.acquaintances)
+    writeAddresses(writer.ascii(id).u8(mixed ? 1 : 0), addresses);
   const body = writer.finish();
   const out = new Uint8Array(body.length + HASH_BYTES);
   out.set(body);
@@ -115,9 +120,9 @@ export function decodeSnapshot(bytes: Uint8Array, codec: CodecName, hash: Hash):
   const distances = Array.from({ length: reader.u8() }, () => reader.f32());
   const declined: [string, number][] = [];
   for (let left = reader.u16(); left > 0; left--) declined.push([reader.ascii(), reader.u32()]);
-  const acquaintances: Acquaintance[] = [];
+  const acquaintances: Known[] = [];
   for (let left = reader.u16(); left > 0; left--)
-    acquaintances.push({ id: reader.ascii(), addresses: readAddresses(reader) });
+    acquaintances.push({ id: reader.ascii(), mixed: reader.u8() > 0, addresses: readAddresses(reader) });
   if (!reader.done()) return null;
   return {
     runId,

@@ -91,7 +91,7 @@ const SPOILT: readonly (readonly [wanted: RegExp, spoil: (path: string) => void]
   [/torn or altered/, (path) => writeFileSync(path, '')],
   [/missing/, (path) => rmSync(path)],
   [
-    /another version \(form 2; this one reads 4\)/,
+    /another version \(form 2; this one reads 5\)/,
     (path) => writeFileSync(path, Buffer.concat([Buffer.from('2'), readFileSync(path).subarray(1)])),
   ],
   [

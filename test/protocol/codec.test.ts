@@ -189,7 +189,7 @@ const snapshot: Snapshot = {
   residual: Float32Array.of(0, 0.5, 0),
   reach: { moved: 0.5, distances: [1, 0.25] },
   declined: [['e', 9]],
-  acquaintances: [{ id: 'b', addresses: ['/ip4/127.0.0.1/tcp/1'] }],
+  acquaintances: [{ id: 'b', addresses: ['/ip4/127.0.0.1/tcp/1'], mixed: true }],
   exchanges: [
     {
       round: 6,

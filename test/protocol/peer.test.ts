@@ -377,7 +377,8 @@ test('a peer far behind goes where the others are, one a little behind does not'
   assert.is(catchUp(3, [4, 4, 4], 12), 3);
   assert.is(catchUp(3, [9, 3, 3], 12), 3);
   assert.is(catchUp(3, [], 12), 3);
-  assert.is(catchUp(3, [40, 40], 12), 12);
+  assert.is(catchUp(3, [40, 40], 99), 11, 'on their word alone no further than this');
+  assert.is(catchUp(3, [40, 40], 9), 9, 'nor beyond the last round of training');
   assert.is(catchUp(14, [40, 40], 12), 14);
 });
 

@@ -1,4 +1,4 @@
-/** @file Who comes late is where the others are within two rounds; one liar among those asked is not believed. */
+/** @file Who comes late is where the others are within two rounds; those asked are believed where most agree. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CODECS } from '../../../protocol/codec.ts';
@@ -50,41 +50,98 @@ test('told to keep its own, a newcomer adopts nothing and everybody still finish
   assert.is(result.finished, 8, REPLAY);
 });
 
-/** A newcomer `a` that hears of others at round 9, and what it does when they answer. */
-function newcomer(inviters: readonly string[] = []) {
+/** A newcomer `a` that hears of others at round 9, each let in by an invite, and what it does when they answer. */
+function newcomer(
+  inviters: readonly string[] = [],
+  invites: Readonly<Record<string, string>> = { b: '', c: '', d: '' },
+) {
   const settings = settingsWith({ codec: 'f32', rounds: 20, minPeers: 2 });
   const peer = createPeer({ id: 'a', runId: RUN, settings, adapter: Float32Array.of(9, 9), inviters });
   let sequence = 0;
+  const clock = { now: 1000, hash: quickHash };
   const hear = (from: string, message: Parameters<typeof encodeFrame>[0]['message']) =>
     step(peer, { type: 'frame', from, bytes: encodeFrame({ message, sequence: sequence++ }, RUN, quickHash) }, clock);
-  const clock = { now: 1000, hash: quickHash };
   step(peer, { type: 'start', addresses: [] }, clock);
-  const answer = (from: string, values: number[]) => {
+  const answer = (from: string, values: number[], round = 9) => {
     const payload = CODECS.f32.encode(Float32Array.from(values));
-    return hear(from, { type: 'adapter', round: 9, codec: 'f32', count: 2, payload });
+    return hear(from, { type: 'adapter', round, codec: 'f32', count: 2, payload });
   };
-  for (const id of ['b', 'c', 'd']) step(peer, { type: 'peer', id, up: true }, clock);
+  const wait = () => step(peer, { type: 'timer', name: 'round' }, { ...clock, now: peer.deadlineAt });
+  for (const [id, invite] of Object.entries(invites)) {
+    step(peer, { type: 'admitted', id, invite }, clock);
+    step(peer, { type: 'peer', id, up: true }, clock);
+  }
   // All are heard in the same moment, so that the first does not begin a round alone.
-  peer.deadlineAt = Number.POSITIVE_INFINITY;
-  for (const id of ['b', 'c', 'd']) peer.members.get(id)!.round = 9;
-  hear('b', { type: 'announce', round: 9, state: 'joined', addresses: [] });
-  return { peer, answer, hear, clock };
+  for (const id of Object.keys(invites)) peer.members.get(id)!.round = 9;
+  for (const id of Object.keys(invites)) hear(id, { type: 'announce', round: 9, state: 'joined', addresses: [] });
+  return { peer, answer, hear, wait, clock };
 }
 
-test('an adapter is taken when a second one agrees, whoever else answers otherwise', () => {
-  const { peer, answer } = newcomer();
+test('a newcomer takes what more than half of those asked agree on, whoever else answers otherwise', () => {
+  const { peer, answer, wait } = newcomer();
   assert.is(peer.phase, 'asking');
-  assert.equal([...peer.question!.asked].sort(), ['b', 'c', 'd'], 'more than two, where there are');
+  assert.equal([...peer.question!.asked].sort(), ['b', 'c', 'd']);
   answer('b', [-50, 7]);
-  assert.is(peer.phase, 'asking', 'one alone is not believed');
   answer('c', [1, 2]);
-  assert.is(peer.phase, 'asking', 'nor are two that differ');
-  const effects = answer('d', [1.01, 2]);
+  answer('d', [1.01, 2]);
+  assert.is(peer.phase, 'asking', 'others may be heard of still');
+  const effects = wait();
   assert.is(peer.phase, 'training');
   assert.is(peer.round, 9);
   assert.ok(distance(peer.adapter, Float32Array.of(1, 2)) < 0.02, String(peer.adapter));
   const kinds = effects.map((e) => e.type);
   assert.ok(kinds.indexOf('save') < kinds.indexOf('train'));
+});
+
+test('where an inviter is among those that agree, a newcomer goes on at once', () => {
+  const { peer, answer } = newcomer(['c']);
+  answer('c', [1, 2]);
+  assert.is(peer.phase, 'asking', 'one alone is not believed yet');
+  answer('d', [1.01, 2]);
+  assert.is(peer.phase, 'training');
+  assert.is(peer.round, 9);
+});
+
+test('three that answer alike are one voice where one invite let them in, and three where three did', () => {
+  const honest = { b: '', c: 'by b' };
+  for (const [invites, isBelieved] of [
+    [{ ...honest, x: 'by c', y: 'by c', z: 'by c' }, false],
+    [{ ...honest, x: 'by c', y: 'by x', z: 'by y' }, true],
+  ] as const) {
+    const { peer, answer, wait } = newcomer([], invites);
+    for (const id of ['x', 'y', 'z']) answer(id, [-50, 7], 19);
+    for (const id of ['b', 'c']) answer(id, [1, 2]);
+    wait();
+    assert.equal([...peer.adapter], isBelieved ? [-50, 7] : [1, 2]);
+    assert.is(peer.round, isBelieved ? 19 : 9);
+  }
+});
+
+test('in an open run, where all are of no invite, they outweigh no inviter', () => {
+  const { peer, answer, wait } = newcomer(['b'], { b: '', x: '', y: '', z: '' });
+  for (const id of ['x', 'y', 'z']) answer(id, [-50, 7], 19);
+  answer('b', [1, 2]);
+  assert.is(peer.phase, 'asking');
+  wait();
+  assert.equal([...peer.adapter], [1, 2]);
+  assert.is(peer.round, 9);
+});
+
+test('asked in vain, it stays where it is, and lets more and more rounds begin before it asks again', () => {
+  const { peer, wait, clock } = newcomer();
+  const asked: number[] = [];
+  for (let round = 0; round < 9; round++) {
+    if (peer.phase === 'asking') {
+      asked.push(peer.round);
+      wait();
+    }
+    assert.is(peer.phase, 'training');
+    assert.is(peer.round, round);
+    const trained = { type: 'trained', round, adapter: peer.adapter, stats: { loss: 0 } } as const;
+    step(peer, trained, { ...clock, now: peer.deadlineAt });
+    if (peer.phase === 'exchanging') step(peer, { type: 'timer', name: 'round' }, { ...clock, now: peer.deadlineAt });
+  }
+  assert.equal(asked, [0, 2, 5]);
 });
 
 test('where nobody agrees, or nobody answers, it goes on with its own', () => {
@@ -131,14 +188,13 @@ test('who comes when all have finished gets the result of the inviter alone, but
     assert.is(peer.phase, 'gathering');
     now = peer.deadlineAt;
     at({ type: 'timer', name: 'round' });
-    assert.is(peer.phase, inviters.length > 0 ? 'asking' : 'training');
-    if (inviters.length === 0) continue;
+    assert.is(peer.phase, 'asking');
     const payload = CODECS.f32.encode(Float32Array.of(1, 2));
     hear({ type: 'adapter', round: end, codec: 'f32', count: 2, payload });
     now = peer.deadlineAt;
     at({ type: 'timer', name: 'round' });
-    assert.is(peer.phase, 'finished');
-    assert.equal([...peer.adapter], [1, 2]);
+    assert.is(peer.phase, inviters.length > 0 ? 'finished' : 'training');
+    assert.equal([...peer.adapter], inviters.length > 0 ? [1, 2] : [9, 9]);
   }
 });
 
