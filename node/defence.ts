@@ -20,8 +20,12 @@ export interface Defence {
   frame(from: string, bytes: number): Promise<void>;
   /** Whether an announcement may be read, of whom and passed on by whom. */
   announcement(author: string, via: string): boolean;
-  /** Whether a question may be answered; where not, its stream is closed. */
+  /** Whether a question may be read; where not, its stream is closed. */
   question(incoming: IncomingStreamData): boolean;
+  /** Whether a stream of frames is read: of who belongs to the run; where not, it is closed. */
+  mayTalk(incoming: IncomingStreamData, belongs: boolean): boolean;
+  /** Somebody has asked what it may. */
+  heard(incoming: IncomingStreamData): void;
   /** How long a frame to a peer may take, and how many bytes may wait for one that does not read. */
   lineTo(id: string): { deadlineMs: number; maxBytes: number; onFull: () => void };
   roomFor(id: string): { reserve: (bytes: number) => boolean; release: (bytes: number) => void };
@@ -30,13 +34,15 @@ export interface Defence {
 
 export function createDefence(options: {
   maxFrameBytes: number;
+  /** Whether the user of this peer, or who has invited somebody, refuses it. */
+  isRefused: (id: string) => boolean;
   onRefuse: (id: string, code: Refusal) => void;
   connections: () => readonly Connection[];
   /** Closes all connections with a peer. */
   hangUp: (id: string) => void;
   signal: AbortSignal;
 }): Defence {
-  const { maxFrameBytes, onRefuse, connections, hangUp, signal } = options;
+  const { maxFrameBytes, isRefused, onRefuse, connections, hangUp, signal } = options;
   const banned = new Set<string>();
   const gate = createGate({ onRefuse });
   const frames = createBuckets(limits.FRAMES);
@@ -44,6 +50,7 @@ export function createDefence(options: {
   const authors = createBuckets(limits.ANNOUNCEMENTS);
   const carriers = createBuckets(limits.PASSED_ON);
   const questions = createBuckets(limits.QUESTIONS);
+  const unproved = createBuckets(limits.UNPROVED);
   const roomOf = (room: { bytes: number; frames: number }): number => Math.max(room.bytes, room.frames * maxFrameBytes);
   const room = createRoom({ inAll: roomOf(limits.ALL_ROOM), each: roomOf(limits.PEER_ROOM) });
   const sweeping = setInterval(gate.sweep, limits.SWEEP_MS).unref();
@@ -57,7 +64,7 @@ export function createDefence(options: {
       denyInboundConnection: (incoming) => !gate.admit(incoming, hostOf(incoming)),
       denyInboundEncryptedConnection: (id, { timeline }) => {
         gate.identify(timeline, id.toString());
-        return banned.has(id.toString());
+        return banned.has(id.toString()) || isRefused(id.toString());
       },
     },
     guard: (factory) =>
@@ -89,9 +96,17 @@ export function createDefence(options: {
       onRefuse(via, 'too-fast');
       return false;
     },
+    mayTalk: ({ stream, connection }, belongs) => {
+      if (belongs) return true;
+      const id = connection.remotePeer.toString();
+      onRefuse(id, 'not-admitted');
+      stream.abort(new Error('it has not shown that it belongs to the run'));
+      if (!unproved.take(id)) ban(id);
+      return false;
+    },
+    heard: ({ connection }) => gate.heard(connection.remotePeer.toString()),
     question: ({ stream, connection }) => {
       const id = connection.remotePeer.toString();
-      gate.heard(id);
       if (questions.take(id)) return true;
       onRefuse(id, 'too-fast');
       stream.abort(new Error('too many questions'));

@@ -7,53 +7,33 @@ import { type GossipSub, type GossipSubComponents, gossipsub } from '@chainsafe/
 import { createTopicScoreParams } from '@chainsafe/libp2p-gossipsub/score';
 import { noise } from '@chainsafe/libp2p-noise';
 import { yamux } from '@chainsafe/libp2p-yamux';
-import {
-  generateKeyPair,
-  generateKeyPairFromSeed,
-  privateKeyFromProtobuf,
-  privateKeyToProtobuf,
-} from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
-import {
-  type Connection,
-  type IncomingStreamData,
-  type Libp2p,
-  type PrivateKey,
-  TopicValidatorResult,
-} from '@libp2p/interface';
-import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import type { Connection, IncomingStreamData, Libp2p } from '@libp2p/interface';
 import { tcp } from '@libp2p/tcp';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { PROTOCOL_VERSION, type Refusal } from '../protocol/frame.ts';
-import { idIn, portIn, reasonsOf } from './addresses.ts';
+import { idIn, reasonsOf } from './addresses.ts';
+import type { Book, Denial } from './admission/book.ts';
+import { createDoorkeeper } from './admission/doorkeeper.ts';
+import { generateKey, peerIdOf, privateKeyOf } from './admission/identity.ts';
 import { createDefence, type Defence } from './defence.ts';
 import { codeOf, UserError } from './errors.ts';
+import { announcementOf, listenTo } from './gossip.ts';
 import { stopWhole } from './leftovers.ts';
-import {
-  DIAL_DEADLINE_MS,
-  GOSSIP_LIMITS,
-  MAX_INBOUND_STREAMS,
-  MAX_MUXED_STREAMS,
-  MAX_OUTBOUND_STREAMS,
-  MAX_PUBLISHED_BYTES,
-  MAX_QUESTIONS,
-  MAX_SLOTS,
-  MAX_WINDOW_BYTES,
-  PROTOCOL_DEADLINE_MS,
-  REJECT_HALF_LIFE_MS,
-  SCORE_TICK_MS,
-  STOP_DEADLINE_MS,
-} from './limits.ts';
+import * as limits from './limits.ts';
 import { createLine, type Line } from './line.ts';
 import {
   askForCall,
   askForRun,
+  askForStart,
   callBack,
   callBackProtocol,
   frameProtocol,
+  hearProof,
   hostOf,
   PING_PROTOCOL,
+  proofProtocol,
   runProtocol,
   startProtocol,
   tellingOf,
@@ -67,9 +47,11 @@ export interface HostOptions {
   /** Multiaddresses such as /ip4/0.0.0.0/tcp/4001; port 0 takes a free one. */
   readonly listen: readonly string[];
   readonly runId: string;
+  /** Who belongs to the run. */
+  readonly book: Book;
   /** Frames longer than this are cut off. */
   readonly maxFrameBytes: number;
-  /** The run's settings, served to whoever holds the invite. */
+  /** The run's settings, served to who belongs or holds an invite; in an open run, to anybody. */
   readonly describeRun: () => string;
   /** The adapter that the run starts from, served likewise; null: it is a fresh one. */
   readonly start?: Uint8Array | null;
@@ -79,21 +61,27 @@ export interface HostOptions {
   readonly onPeer: (id: string, up: boolean) => void;
   /** What was not let in, counted under a code. */
   readonly onRefuse: (id: string, code: Refusal) => void;
-  /** Whether a published message is well formed; a bad one costs its sender. */
+  /** Whether a published frame is well formed; a bad one costs its sender. */
   readonly validate: (from: string, bytes: Uint8Array) => boolean;
+  /** A member does not take this peer in, and why. */
+  readonly onTurnedAway: (by: string, code: Denial['code']) => void;
+  /** Somebody asks to refuse others. */
+  readonly onBans: (from: string, ids: readonly string[]) => void;
 }
 
 /** Who asks, whom, about which run. */
 interface Asking {
-  readonly key: Uint8Array;
   readonly addresses: readonly string[];
   readonly runId: string;
+  /** Shows that the caller, by its id, holds an invite; left out for an open run. */
+  readonly proofFor?: (id: string) => Uint8Array;
 }
 
 export interface Host {
   readonly id: string;
   /** Where it can be reached, with its id. */
   addresses(): string[];
+  /** Whether a connection is open to a peer that belongs to the run. */
   isConnected(id: string): boolean;
   /** The host a connected peer is seen at; empty where it is not connected. */
   seenAt(id: string): string;
@@ -106,29 +94,18 @@ export interface Host {
   publish(bytes: Uint8Array): Promise<void>;
   /** Closes the connection and takes no more from this peer. */
   ban(id: string): void;
+  /** Closes the connection of one that the book refuses. */
+  expel(id: string): void;
   stop(): Promise<void>;
 }
 
+const noProof = (): Uint8Array => new Uint8Array();
 const topicOf = (runId: string): string => `lorikeet/${PROTOCOL_VERSION}/${runId}`;
-
-/** A new Ed25519 key; the same for the same 32 bytes of seed, where they are given (for demonstrations only). */
-export async function generateKey(seed?: Uint8Array): Promise<Uint8Array> {
-  return privateKeyToProtobuf(await (seed ? generateKeyPairFromSeed('Ed25519', seed) : generateKeyPair('Ed25519')));
-}
-
-/** The peer id of a key; null where the bytes are no key. */
-export function idOfKey(key: Uint8Array): string | null {
-  try {
-    return peerIdFromPrivateKey(privateKeyFromProtobuf(key)).toString();
-  } catch {
-    return null;
-  }
-}
 
 /** Whether there can be such a peer: the id of an Ed25519 key, and addresses that can be read and are of nobody else. */
 export function isPlace(id: string, addresses: readonly string[]): boolean {
   try {
-    if (peerIdFromString(id).type !== 'Ed25519') return false;
+    if (peerIdOf(id).type !== 'Ed25519') return false;
     return addresses.every((address) => address !== '' && [null, id].includes(multiaddr(address).getPeerId()));
   } catch {
     return false;
@@ -141,15 +118,16 @@ export async function createHost(options: HostOptions): Promise<Host> {
   let node: Awaited<ReturnType<typeof startNode>> | null = null;
   const defence = createDefence({
     maxFrameBytes: options.maxFrameBytes,
+    isRefused: options.book.isBanned,
     onRefuse: options.onRefuse,
     connections: () => node?.getConnections() ?? [],
     hangUp: (id) => {
-      node?.hangUp(peerIdFromString(id)).catch(() => {});
+      node?.hangUp(peerIdOf(id)).catch(() => {});
     },
     signal: stopping.signal,
   });
   try {
-    node = await startNode(options, privateKeyFromProtobuf(options.key), defence);
+    node = await startNode(options, defence);
   } catch (error) {
     defence.stop();
     throw error;
@@ -163,39 +141,42 @@ async function run(
   defence: Defence,
   stopping: AbortController,
 ): Promise<Host> {
-  const { runId } = options;
+  const { runId, book } = options;
   const topic = topicOf(runId);
   const lines = new Map<string, Line>();
   const pubsub = node.services.pubsub;
-  const isConnected = (id: string): boolean => node.getConnections(peerIdFromString(id)).length > 0;
+  const isShut = (id: string): boolean => defence.isBanned(id) || book.isBanned(id);
+  const connectionsTo = (id: string): Connection[] => node.getConnections(peerIdOf(id));
+  const isConnected = (id: string): boolean => book.isAdmitted(id) && connectionsTo(id).length > 0;
+  const keeper = createDoorkeeper({
+    book,
+    runId,
+    signal: stopping.signal,
+    onRefuse: options.onRefuse,
+    onAdmitted: (id) => {
+      if (isConnected(id)) options.onPeer(id, true);
+    },
+    onTurnedAway: options.onTurnedAway,
+  });
 
+  node.addEventListener('connection:open', ({ detail }) => keeper.opened(detail));
   node.addEventListener('peer:connect', ({ detail }) => {
     if (defence.isBanned(detail.toString())) node.hangUp(detail).catch(() => {});
-    else options.onPeer(detail.toString(), true);
+    else if (book.isAdmitted(detail.toString())) options.onPeer(detail.toString(), true);
   });
   node.addEventListener('peer:disconnect', ({ detail }) => {
     lines.get(detail.toString())?.end();
     defence.gone(detail.toString());
     options.onPeer(detail.toString(), false);
   });
-  pubsub.topicValidators.set(topic, (via, message) => {
-    if (message.type !== 'signed' || message.data.length > MAX_PUBLISHED_BYTES) return TopicValidatorResult.Reject;
-    if (!defence.announcement(message.from.toString(), via.toString())) return TopicValidatorResult.Ignore;
-    return options.validate(message.from.toString(), message.data)
-      ? TopicValidatorResult.Accept
-      : TopicValidatorResult.Reject;
-  });
-  pubsub.addEventListener('gossipsub:message', ({ detail: { msg, propagationSource } }) => {
-    const from = msg.type === 'signed' ? msg.from.toString() : '';
-    if (from === '' || from === node.peerId.toString() || defence.isBanned(from)) return;
-    options.onFrame(from, msg.data, propagationSource.toString()).catch(() => {});
-  });
+  listenTo(pubsub, { ...options, topic, own: node.peerId.toString(), defence, keeper });
   pubsub.subscribe(topic);
 
   await node.handle(
     frameProtocol(runId),
     (incoming) => {
       const from = incoming.connection.remotePeer.toString();
+      if (!defence.mayTalk(incoming, book.isAdmitted(from))) return;
       receiveFrames(incoming.stream, {
         maxFrameBytes: options.maxFrameBytes,
         onFrame: async (bytes) => {
@@ -206,20 +187,33 @@ async function run(
         room: defence.roomFor(from),
       }).catch(() => {});
     },
-    { maxInboundStreams: MAX_INBOUND_STREAMS, maxOutboundStreams: MAX_OUTBOUND_STREAMS },
+    { maxInboundStreams: limits.MAX_INBOUND_STREAMS, maxOutboundStreams: limits.MAX_OUTBOUND_STREAMS },
   );
-  await node.handle(PING_PROTOCOL, ({ stream }) => echo(stream), { maxInboundStreams: MAX_QUESTIONS });
-  const answer = (protocol: string, act: (incoming: IncomingStreamData) => Promise<void>): Promise<void> =>
+  await node.handle(PING_PROTOCOL, ({ stream }) => echo(stream), { maxInboundStreams: limits.MAX_QUESTIONS });
+  const handle = (protocol: string, act: (incoming: IncomingStreamData) => Promise<void>): Promise<void> =>
     node.handle(
       protocol,
       (incoming) => {
         if (defence.question(incoming)) act(incoming).catch((error) => incoming.stream.abort(error));
       },
-      { maxInboundStreams: MAX_QUESTIONS },
+      { maxInboundStreams: limits.MAX_QUESTIONS },
     );
+  /** Answers those that belong, and those that hold an invite. */
+  const answer = (protocol: string, act: (incoming: IncomingStreamData) => Promise<void>): Promise<void> =>
+    handle(protocol, async (incoming) => {
+      const proof = await hearProof(incoming.stream, stopping.signal);
+      if (!proof || !keeper.mayAsk(incoming.connection, proof)) throw new Error('it does not belong to the run');
+      defence.heard(incoming);
+      await act(incoming);
+    });
+  await handle(proofProtocol(runId), keeper.judge);
   await answer(runProtocol(runId), ({ stream }) => say(stream, options.describeRun()));
   const called = new WeakSet<Connection>();
-  await answer(callBackProtocol(runId), (incoming) => callBack(incoming, called, answers, stopping.signal));
+  await handle(callBackProtocol(runId), async (incoming) => {
+    if (!book.isAdmitted(incoming.connection.remotePeer.toString())) throw new Error('it does not belong to the run');
+    defence.heard(incoming);
+    await callBack(incoming, called, answers, stopping.signal);
+  });
   const { start } = options;
   if (start) await answer(startProtocol(runId), ({ stream }) => sendWhole(stream, start));
 
@@ -227,10 +221,10 @@ async function run(
     id: node.peerId.toString(),
     addresses: () => node.getMultiaddrs().map(String),
     isConnected,
-    seenAt: (id) => node.getConnections(peerIdFromString(id)).map(hostOf)[0] ?? '',
+    seenAt: (id) => connectionsTo(id).map(hostOf)[0] ?? '',
     dial: async (addresses, signal) => {
       const own = node.peerId.toString();
-      const others = addresses.filter((address) => idIn(address) !== own && !defence.isBanned(idIn(address) ?? ''));
+      const others = addresses.filter((address) => idIn(address) !== own && !isShut(idIn(address) ?? ''));
       if (others.length === 0)
         throw new UserError('unreachable', 'nobody is left to call: this peer itself was named, or who was refused');
       const connected = others.map(idIn).find((id) => id !== null && isConnected(id));
@@ -239,23 +233,21 @@ async function run(
       const connection = await reach(node, others, both, async (found) => found).catch((error) => {
         throw new UserError('unreachable', `nobody answers at ${reasonsOf(others, error)}`);
       });
-      return connection.remotePeer.toString();
+      const id = connection.remotePeer.toString();
+      if (await keeper.belongs(connection)) return id;
+      throw new UserError('unreachable', `${id} answers, and does not show that it belongs to the run`);
     },
-    isReachableFrom: (id) => {
-      const connection = node.getConnections(peerIdFromString(id))[0];
-      const own = node.getMultiaddrs();
-      if (!connection || own.some((a) => a.nodeAddress().address === hostOf(connection))) return Promise.resolve(null);
-      return askForCall(connection, runId, portIn(String(own[0] ?? '')), stopping.signal);
-    },
+    isReachableFrom: (id) => askForCall(connectionsTo(id)[0], node.getMultiaddrs(), runId, stopping.signal),
     send: async (to, bytes) => {
-      if (defence.isBanned(to) || bytes.length > options.maxFrameBytes) return false;
+      if (isShut(to) || bytes.length > options.maxFrameBytes) return false;
       const line =
         lines.get(to) ??
         createLine({
           open: async () => {
-            const id = peerIdFromString(to);
-            const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(DIAL_DEADLINE_MS)]);
-            const stream = await node.dialProtocol(id, frameProtocol(runId), { signal });
+            const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(limits.DIAL_DEADLINE_MS)]);
+            const connection = connectionsTo(to)[0] ?? (await node.dial(peerIdOf(to), { signal }));
+            if (!(await keeper.isWelcome(connection))) throw new Error('it does not take this peer in');
+            const stream = await connection.newStream(frameProtocol(runId), { signal });
             return channelOf(stream, options.maxFrameBytes);
           },
           ...defence.lineTo(to),
@@ -265,24 +257,28 @@ async function run(
       return line.send(bytes);
     },
     publish: async (bytes) => {
-      if (bytes.length > MAX_PUBLISHED_BYTES) throw new Error(`${bytes.length} bytes are too many to publish`);
-      await pubsub.publish(topic, bytes);
+      await pubsub.publish(topic, announcementOf(book, bytes));
     },
     ban: defence.ban,
+    expel: (id) => void node.hangUp(peerIdOf(id)).catch(() => {}),
     stop: async () => {
       stopping.abort();
       defence.stop();
       for (const line of [...lines.values()]) line.end();
-      await Promise.race([stopWhole(node), new Promise((resolve) => setTimeout(resolve, STOP_DEADLINE_MS).unref())]);
+      await Promise.race([
+        stopWhole(node),
+        new Promise((resolve) => setTimeout(resolve, limits.STOP_DEADLINE_MS).unref()),
+      ]);
     },
   };
 }
 
 /** Asks those an invite names for the run's settings, all of them until one gives them. Throws a UserError where none does. */
-export function fetchRun({ key, addresses, runId }: Asking): Promise<string> {
-  return visit(key, (node) =>
-    reach(node, addresses, undefined, (found, signal) => askForRun(found, runId, signal)),
-  ).catch((error) => {
+export function fetchRun({ addresses, runId, proofFor = noProof }: Asking): Promise<string> {
+  return visit((node) => {
+    const proof = proofFor(node.peerId.toString());
+    return reach(node, addresses, undefined, (found, signal) => askForRun(found, runId, proof, signal));
+  }).catch((error) => {
     throw tellingOf(addresses, error);
   });
 }
@@ -294,10 +290,10 @@ export function fetchRun({ key, addresses, runId }: Asking): Promise<string> {
 export async function fetchStart(
   options: Asking & { bytes: number; onProgress: (done: number, total: number) => void },
 ): Promise<Uint8Array> {
-  const { key, addresses, runId, bytes, onProgress } = options;
-  const whole = await visit(key, async (node) => {
+  const { addresses, runId, proofFor = noProof, bytes, onProgress } = options;
+  const whole = await visit(async (node) => {
     const connection = await reach(node, addresses, undefined, async (found) => found);
-    const stream = await connection.newStream(startProtocol(runId), { signal: AbortSignal.timeout(DIAL_DEADLINE_MS) });
+    const stream = await askForStart(connection, runId, proofFor(node.peerId.toString()));
     return receiveWhole(stream, bytes, onProgress);
   }).catch((error) => {
     throw tellingOf(addresses, error);
@@ -311,14 +307,13 @@ export async function fetchStart(
 
 /** Whether the peer an address names answers there, for a caller it does not know. */
 export async function answers(address: string, signal?: AbortSignal): Promise<boolean> {
-  const key = await generateKey();
-  return visit(key, (node) => reach(node, [address], signal, async () => true)).catch(() => false);
+  return visit((node) => reach(node, [address], signal, async () => true)).catch(() => false);
 }
 
-/** Does something as a node of the moment, which takes no calls. */
-async function visit<T>(key: Uint8Array, act: (node: Libp2p) => Promise<T>): Promise<T> {
+/** Does something as a node with a key of the moment, which takes no calls. */
+async function visit<T>(act: (node: Libp2p) => Promise<T>): Promise<T> {
   const node = await createLibp2p({
-    privateKey: privateKeyFromProtobuf(key),
+    privateKey: privateKeyOf(await generateKey()),
     addresses: { listen: [] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
@@ -340,14 +335,15 @@ function reach<T>(
 ): Promise<T> {
   // Without its id, or libp2p would put all addresses of a peer into one dial, one after the other.
   const dial = (place: string, own: AbortSignal): Promise<Connection> => node.dial(multiaddr(place), { signal: own });
-  return raceTo(addresses, dial, use, { deadlineMs: DIAL_DEADLINE_MS, ...(signal ? { signal } : {}) });
+  return raceTo(addresses, dial, use, { deadlineMs: limits.DIAL_DEADLINE_MS, ...(signal ? { signal } : {}) });
 }
 
-async function startNode(options: HostOptions, privateKey: PrivateKey, defence: Defence) {
+async function startNode(options: HostOptions, defence: Defence) {
+  const privateKey = privateKeyOf(options.key);
   const topic = topicOf(options.runId);
   const pubsub = gossipsub({
     allowedTopics: [topic],
-    ...GOSSIP_LIMITS,
+    ...limits.GOSSIP_LIMITS,
     globalSignaturePolicy: 'StrictSign',
     allowPublishToZeroTopicPeers: true,
     fallbackToFloodsub: false,
@@ -362,7 +358,7 @@ async function startNode(options: HostOptions, privateKey: PrivateKey, defence: 
           meshMessageDeliveriesWeight: 0,
           meshFailurePenaltyWeight: 0,
           invalidMessageDeliveriesWeight: -20,
-          invalidMessageDeliveriesDecay: 0.5 ** (SCORE_TICK_MS / REJECT_HALF_LIFE_MS),
+          invalidMessageDeliveriesDecay: 0.5 ** (limits.SCORE_TICK_MS / limits.REJECT_HALF_LIFE_MS),
         }),
       },
     },
@@ -376,16 +372,18 @@ async function startNode(options: HostOptions, privateKey: PrivateKey, defence: 
       streamMuxers: [
         (components) =>
           defence.guard(
-            yamux({ maxInboundStreams: MAX_MUXED_STREAMS, maxStreamWindowSize: MAX_WINDOW_BYTES })(components),
+            yamux({ maxInboundStreams: limits.MAX_MUXED_STREAMS, maxStreamWindowSize: limits.MAX_WINDOW_BYTES })(
+              components,
+            ),
           ),
       ],
       connectionGater: defence.gater,
       // The gate has limits of its own; these are not reached before.
       connectionManager: {
-        maxConnections: 4 * MAX_SLOTS,
-        maxIncomingPendingConnections: 2 * MAX_SLOTS,
+        maxConnections: 4 * limits.MAX_SLOTS,
+        maxIncomingPendingConnections: 2 * limits.MAX_SLOTS,
         inboundConnectionThreshold: 100_000,
-        inboundStreamProtocolNegotiationTimeout: PROTOCOL_DEADLINE_MS,
+        inboundStreamProtocolNegotiationTimeout: limits.PROTOCOL_DEADLINE_MS,
         reconnectRetries: 0,
       },
       services: { identify: identify(), pubsub },

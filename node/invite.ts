@@ -1,10 +1,12 @@
 /**
- * @file An invite: where peers can be reached and which run it is, `lorikeet1:ADDRESS[,ADDRESS...]#RUN-ID` and eight digits that
- * check the rest. Read out of whatever it was pasted with; a typo is told from a cut.
+ * @file An invite: where peers can be reached and which run it is, `lorikeet1:ADDRESS[,ADDRESS...]#RUN-ID`, eight digits that
+ * check the rest and, of a closed run, `.TICKET` that lets its holder in. Read out of whatever it was pasted with; a typo is told
+ * from a cut.
  */
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { RUN_ID_DIGITS } from '../protocol/frame.ts';
+import { decodeTicket, encodeTicket, type Ticket } from './admission/ticket.ts';
 import { UserError } from './errors.ts';
 import { nearest } from './nearest.ts';
 
@@ -12,6 +14,8 @@ export interface Invite {
   /** Multiaddresses that end with a peer's id. */
   readonly addresses: readonly string[];
   readonly runId: string;
+  /** Null: the run is open. */
+  readonly ticket: Ticket | null;
 }
 
 const VERSION = 1;
@@ -26,8 +30,37 @@ const WHOLE = 'copy the whole line that "lorikeet up" or "lorikeet join" prints'
 const ADDRESS_BEGIN = /\/(?:ip4|ip6|dns4|dns6|dns)\//;
 
 /** The invite as a word to paste. */
-export function formatInvite({ addresses, runId }: Invite): string {
-  return `${PREFIX}${addresses.join(',')}#${runId}${checkOf(addresses, runId)}`;
+export function formatInvite({ addresses, runId, ticket }: Invite): string {
+  const text = ticket ? formatTicket(ticket) : '';
+  return `${PREFIX}${addresses.join(',')}#${runId}${checkOf(addresses, runId, text)}${text}`;
+}
+
+/** Base64url characters that hold the length of what follows (bytes). */
+const LENGTH_CHARACTERS = 4;
+const MAX_TICKET_BYTES = 2048;
+
+/** A ticket as it stands in an invite: after a dot its length and itself, in base64url. */
+function formatTicket(ticket: Ticket): string {
+  const bytes = encodeTicket(ticket);
+  const length = Buffer.from([0, bytes.length >>> 8, bytes.length & 255]);
+  return `.${length.toString('base64url')}${Buffer.from(bytes).toString('base64url')}`;
+}
+
+/** What stands after the digits as a ticket, perhaps cut off; '' where none does. */
+function ticketText(after: string): string {
+  if (!after.startsWith('.')) return '';
+  const [, a = 0, b = 0] = Buffer.from(after.slice(1, 1 + LENGTH_CHARACTERS), 'base64url');
+  const bytes = Math.min(256 * a + b, MAX_TICKET_BYTES);
+  return after.slice(0, 1 + LENGTH_CHARACTERS + Math.ceil((bytes * 4) / 3));
+}
+
+/** The ticket that an invite ends with. Throws a UserError where it is cut off or altered. */
+function readTicket(text: string, whole: boolean): Ticket {
+  const odd = /[^A-Za-z0-9_-]/.exec(text.slice(1));
+  const bytes = Buffer.from(text.slice(1 + LENGTH_CHARACTERS), 'base64url');
+  const ticket = odd || !whole ? null : decodeTicket(new Uint8Array(bytes));
+  if (ticket) return ticket;
+  throw typo('cut off or altered in its ticket, the long word after the dot');
 }
 
 /**
@@ -47,7 +80,10 @@ export function parseInvite(text: string): Invite {
   const digits = runDigits(characters, hash + 1, isAfterGap);
   const addresses = places.split(new RegExp(`(?=${ADDRESS_BEGIN.source})`)).map((part) => part.replace(/[,;]+$/, ''));
   const isChecked = digits.length === DIGITS;
-  const fits = isChecked && holdsWhole(addresses, digits);
+  const after = characters.slice(hash + 1 + digits.length);
+  const isOpen = isChecked && holdsWhole(addresses, digits, '');
+  const ticketed = isOpen ? '' : ticketText(after);
+  const fits = isOpen || (isChecked && ticketed !== '' && holdsWhole(addresses, digits, ticketed));
   if (version !== null && version !== VERSION && !fits)
     throw new UserError(
       'incompatible',
@@ -61,11 +97,12 @@ export function parseInvite(text: string): Invite {
     const mistake = mistakeIn(address);
     if (mistake) throw typo(`address ${i + 1} of ${addresses.length}, ${quote(address)}: ${mistake}`);
   }
+  const ticket = isChecked && ticketed !== '' ? readTicket(ticketed, fits) : null;
   if (isChecked && !fits)
     throw typo(`mistyped or altered: its last ${CHECK_DIGITS} digits are not those of its addresses and run`);
   const runId = digits.slice(0, RUN_ID_DIGITS);
-  refuseAnother(characters.slice(hash + 1 + digits.length), runId);
-  return { addresses: [...new Set(addresses)], runId };
+  refuseAnother(after.slice(ticketed.length), runId);
+  return { addresses: [...new Set(addresses)], runId, ticket };
 }
 
 /** What follows may be anything but another run. */
@@ -93,18 +130,18 @@ function noInvite(text: string, characters: string): UserError {
 }
 
 /** What eight digits an invite ends with. */
-function checkOf(addresses: readonly string[], runId: string): string {
+function checkOf(addresses: readonly string[], runId: string, ticket: string): string {
   return createHash('sha256')
-    .update(`${PREFIX}${addresses.join(',')}#${runId}`)
+    .update(`${PREFIX}${addresses.join(',')}#${runId}${ticket}`)
     .digest('hex')
     .slice(0, CHECK_DIGITS);
 }
 
 /** Whether the addresses that were checked are all there, one after the other; some may have been added around them. */
-function holdsWhole(addresses: readonly string[], digits: string): boolean {
+function holdsWhole(addresses: readonly string[], digits: string, ticket: string): boolean {
   const [runId, check] = [digits.slice(0, RUN_ID_DIGITS), digits.slice(RUN_ID_DIGITS)];
   const few = addresses.slice(0, MAX_ADDRESSES);
-  return few.some((_, i) => few.slice(i).some((_, j) => checkOf(few.slice(i, i + j + 1), runId) === check));
+  return few.some((_, i) => few.slice(i).some((_, j) => checkOf(few.slice(i, i + j + 1), runId, ticket) === check));
 }
 
 /** The text without the white space, quotation marks of mails and escapes that come with pasting; and after which it was. */

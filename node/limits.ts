@@ -7,7 +7,11 @@ export const STOP_DEADLINE_MS = 3_000;
 export const PIECE_BYTES = 64 * 1024;
 export const PIECE_DEADLINE_MS = 10_000;
 export const MAX_RUN_BYTES = 64 * 1024;
-export const MAX_PUBLISHED_BYTES = 4096;
+/** An announcement with the proof beside it. */
+export const MAX_PUBLISHED_BYTES = 5 * 1024;
+/** How long the other end of a connection may take to show that it belongs to the run; what is said to that. */
+export const PROOF_DEADLINE_MS = 5000;
+export const MAX_REPLY_BYTES = 512;
 /** Of a question or an answer that is one word. */
 export const MAX_WORD_BYTES = 16;
 /** For frames, of one connection: a peer sends over one, and opens another where that breaks. */
@@ -54,6 +58,8 @@ export const SWEEP_MS = 1000;
 /** Addresses of a peer that are dialled in one go, and of peers never met. */
 export const MAX_DIALLED = 4;
 export const STRANGE_DIALS = { burst: 32, perSecond: 2 };
+/** Frames of a peer that has not shown that it belongs. */
+export const UNPROVED = { burst: 16, perSecond: 0.1 };
 /** Peers that are refused for good. */
 export const MAX_BANNED = 4096;
 /** How often gossipsub lets scores decay. */

@@ -44,7 +44,7 @@ const EMPTY: Readonly<Record<string, string>> = {
 };
 
 /** Settings that nobody gives by hand. */
-const FILLED_IN = ['baseHash', 'startHash'];
+const FILLED_IN = ['baseHash', 'startHash', 'founder'];
 
 /** What stands for a setting's value in help. */
 const VALUES = { integer: 'number', number: 'number', text: 'text', choice: 'name' } as const;
@@ -134,6 +134,7 @@ function createProgram(): Command {
   ).action(async (flags: Flags) => (await import('./commands/demo.ts')).demo(flags, settingsOf(flags)));
 
   withSettings(withPeer(command('up', 'Start a run and its first peer; prints the invite for the others.')))
+    .option('--open', 'let in whoever comes, without an invite: for demonstrations and research')
     .option('--config <file>', 'settings from a YAML file; flags win')
     .option('--from <dir>', 'start from this PEFT adapter, whose task is taken along, instead of a fresh one')
     .action(async (flags: Flags) => (await import('./commands/up.ts')).up(flags, settingsOf(flags)));
@@ -151,6 +152,33 @@ function createProgram(): Command {
     .action(async (words: string[], flags: Flags) =>
       (await import('./commands/join.ts')).join(words, flags, settingsOf(flags)),
     );
+
+  command('invite', 'Print another invite to the run of a state folder; its peer may be at work.')
+    .option('--uses <count>', 'how many peers it admits', '16')
+    .option('--expires <duration>', 'until when: such as 30m, 12h or 7d, or never', '7d')
+    .option('--state <dir>', 'state folder of the peer; default: the only *.lorikeet here')
+    .action(async (flags: Flags) => (await import('./commands/invite.ts')).invite(flags));
+
+  const peers = command('peers', 'List who belongs to a run; ban an id and whomever it invited, or allow it again.')
+    .enablePositionalOptions()
+    .option('--state <dir>', 'state folder of the peer; default: the only *.lorikeet here')
+    .option('--json', 'print the list as one JSON object on stdout')
+    .action(async (flags: Flags) => (await import('./commands/peers.ts')).peers(flags));
+  for (const [name, about] of [
+    ['ban', 'Refuse an id and whomever it has invited, also while the peer is at work.'],
+    ['allow', 'Let an id in again.'],
+  ] as const) {
+    const judge = peers
+      .command(name)
+      .description(about)
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} })
+      .argument('<id>', 'the id of a peer, 12D3KooW...')
+      .option('--state <dir>', 'state folder of the peer; default: the only *.lorikeet here');
+    if (name === 'ban')
+      judge.option('--tell', 'ask the others to refuse it too; those it was not invited by ask you first');
+    judge.action(async (id: string, flags: Flags) => (await import('./commands/peers.ts')).judge(name, id, flags));
+  }
 
   withData(
     withMachine(

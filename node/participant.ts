@@ -5,8 +5,11 @@ import type { Acquaintance, Refusal } from '../protocol/frame.ts';
 import type { Member } from '../protocol/membership.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { SETTINGS } from '../protocol/settings.ts';
-import { messageOf, UserError } from './errors.ts';
-import { generateKey, idOfKey } from './host.ts';
+import { idIn } from './addresses.ts';
+import { generateKey, ownIdOf } from './admission/identity.ts';
+import { openMembership, turnedAway } from './admission/membership.ts';
+import type { Ticket } from './admission/ticket.ts';
+import { messageOf } from './errors.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import { type Standing, standingOf } from './standing.ts';
 import type { Store } from './store.ts';
@@ -26,6 +29,8 @@ export interface ParticipantOptions {
   readonly listen: readonly string[];
   /** Whom to dial first, and again while nobody is connected. */
   readonly bootstrap: readonly string[];
+  /** Of the invite it comes by; null where it is the first, or the run is open. */
+  readonly ticket?: Ticket | null;
   /** Ids of those whose word it takes where no two agree. */
   readonly inviters?: readonly string[];
   /** The run, over now, whose state this one takes over. */
@@ -91,6 +96,8 @@ export interface Participant {
   connected(): Acquaintance[];
   /** Whether somebody connected can connect to this peer too; null where it does not say, or is on this machine. */
   isReachableFrom(id: string): Promise<boolean | null>;
+  /** What invites to the run carry; null where it is open. */
+  readonly ticket: Ticket | null;
   /** The adapter as last mixed or trained. */
   adapter(): Float32Array;
   /** Resolves when the run is over; rejects when it cannot go on. */
@@ -108,15 +115,17 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const { run, store, onChange } = options;
   const { settings, runId } = run;
   const key = await store.key(() => generateKey());
-  const id = idOfKey(key);
-  if (id === null)
-    throw new UserError(
-      'storage',
-      `${store.folder}/key: not a key; restore it, or remove it to come back as a new peer`,
-    );
+  const id = ownIdOf(key, store.folder);
   // A common A does not travel, and B alone is averaged exactly.
   const factors = settings.averaging === 'freeze-a' ? [] : factorPairs(run.tensors);
   const { inviters = [] } = options;
+  const { ticket = null, onNotice = () => {} } = options;
+  const membership = await openMembership({
+    ...{ store, runId, founder: settings.founder, id, key, ticket, onNotice },
+    trusted: options.bootstrap.flatMap((address) => idIn(address) ?? []),
+  });
+  const away = Promise.withResolvers<never>();
+  const told = new Set<string>();
   const snapshot = store.readSnapshot(runId, settings.codec as CodecName, options.follows ?? null);
   const peer = snapshot
     ? restorePeer({ id, settings, snapshot, factors, inviters })
@@ -144,6 +153,15 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const runtime = await createRuntime({
     peer,
     key,
+    book: membership.book,
+    onBans: membership.hearBans,
+    onTurnedAway: (by, code) => {
+      const error = turnedAway(by, code, ticket);
+      // Of who gave the invite there is nothing better to hope for.
+      if (inviters.includes(by)) away.reject(error);
+      else if (!told.has(by)) onNotice(error.message);
+      told.add(by);
+    },
     listen: options.listen,
     // Everything but what is this peer's own.
     describeRun: () => JSON.stringify({ ...settings, localRank: SETTINGS.localRank.default }),
@@ -180,6 +198,9 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
       changed();
     },
   });
+  membership.begin(runtime.host.expel);
+  const finished = Promise.race([runtime.finished, away.promise]);
+  finished.catch(() => {}); // whoever waits hears of it; nobody need wait yet
   const stopBootstrap = keepBootstrapped(options, peer, (addresses) => runtime.host.dial(addresses));
   return {
     id,
@@ -192,11 +213,13 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
         .map(({ id, addresses }) => ({ id, addresses })),
     isReachableFrom: runtime.host.isReachableFrom,
     adapter: () => run.wire.unpack(peer.adapter),
-    finished: runtime.finished,
+    ticket: membership.ticket,
+    finished,
     stop: async () => {
       stopped = true;
       stopBootstrap();
       await runtime.stop();
+      await membership.stop();
       store.release();
     },
   };

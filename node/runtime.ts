@@ -7,6 +7,7 @@ import type { Peer } from '../protocol/peer.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
 import { step } from '../protocol/step.ts';
 import { isLoopback, worthDialling } from './addresses.ts';
+import { type Book, createBook, type Denial } from './admission/book.ts';
 import { createDials } from './dials.ts';
 import { createHost, type Host, isPlace } from './host.ts';
 import { MAX_WAITING_ANNOUNCEMENTS } from './limits.ts';
@@ -16,6 +17,8 @@ export interface RuntimeOptions {
   readonly peer: Peer;
   readonly key: Uint8Array;
   readonly listen: readonly string[];
+  /** Who belongs to the run; left out, everybody does. */
+  readonly book?: Book;
   readonly describeRun: () => string;
   /** The adapter that the run starts from, where that is not a fresh one. */
   readonly start?: Uint8Array | null;
@@ -32,6 +35,8 @@ export interface RuntimeOptions {
   readonly onEffect?: (when: 'before' | 'after', effect: Effect) => void;
   /** Told of all that the peer refuses, and of what the host does not let in. */
   readonly onRefuse?: (id: string, code: Refusal) => void;
+  readonly onTurnedAway?: (by: string, code: Denial['code']) => void;
+  readonly onBans?: (from: string, ids: readonly string[]) => void;
 }
 
 interface Waiting {
@@ -58,7 +63,8 @@ export interface Runtime {
 
 /** Starts the host, then the peer. */
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const { peer } = options;
+  const { peer, key } = options;
+  const book = options.book ?? createBook({ runId: peer.runId, founder: '', id: peer.id, key });
   const { promise: finished, resolve: finish, reject: fail } = Promise.withResolvers<void>();
   finished.catch(() => {}); // whoever waits hears of it; nobody need wait yet
   const traffic: Traffic = { sentBytes: 0, sentFrames: 0, receivedBytes: 0 };
@@ -89,23 +95,34 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     halt();
     fail(error);
   };
+  /** Whose an event is, told beforehand where the peer does not know by which invite that one came. */
+  const admissionFor = (event: Event): Event | null => {
+    const id = event.type === 'frame' ? event.from : event.type === 'peer' ? event.id : '';
+    const invite = book.inviteOf(id);
+    return invite === (peer.members.get(id)?.invite ?? '') ? null : { type: 'admitted', id, invite };
+  };
+  const take = async (event: Event, via: string): Promise<void> => {
+    options.onEvent?.(event);
+    const context: Context = {
+      now: clock(),
+      hash: sha256,
+      isPlace,
+      worthDialling: (id, addresses) => pick(via, id, addresses),
+    };
+    for (const effect of step(peer, event, context)) {
+      options.onEffect?.('before', effect);
+      await carryOut(effect);
+      options.onEffect?.('after', effect);
+    }
+  };
   const pump = async (): Promise<void> => {
     pumping = true;
     try {
       for (let next = queue.shift(); next && state === 'running'; next = queue.shift()) {
         const { event, via, done } = next;
-        options.onEvent?.(event);
-        const context: Context = {
-          now: clock(),
-          hash: sha256,
-          isPlace,
-          worthDialling: (id, addresses) => pick(via, id, addresses),
-        };
-        for (const effect of step(peer, event, context)) {
-          options.onEffect?.('before', effect);
-          await carryOut(effect);
-          options.onEffect?.('after', effect);
-        }
+        const admission = admissionFor(event);
+        if (admission) await take(admission, via);
+        await take(event, via);
         done();
       }
     } catch (error) {
@@ -116,9 +133,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   };
 
   const host = await createHost({
-    key: options.key,
+    key,
     listen: options.listen,
     runId: peer.runId,
+    book,
     maxFrameBytes: maxFrameBytes(limits),
     describeRun: options.describeRun,
     start: options.start ?? null,
@@ -135,6 +153,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
       push({ type: 'peer', id, up });
     },
     validate: (_from, bytes) => decodeFrame(bytes, limits, sha256).ok,
+    onTurnedAway: (by, code) => options.onTurnedAway?.(by, code),
+    onBans: (from, ids) => options.onBans?.(from, ids),
   });
 
   const carryOut = async (effect: Effect): Promise<void> => {

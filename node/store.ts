@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { CODECS, type CodecName, decode } from '../protocol/codec.ts';
 import type { RunSettings } from '../protocol/config.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
+import type { Kept } from './admission/book.ts';
 import { makeFolder, removeEmpty, writeFileAtomic } from './atomic.ts';
 import { codeOf, messageOf, UserError } from './errors.ts';
 import { type Lock, takeLock } from './lock.ts';
@@ -19,6 +20,8 @@ export interface Saved {
   readonly mixedWith: Readonly<Record<string, number>>;
   /** The run, over now, whose state this one has taken over; its snapshot may still lie here. Null: none. */
   readonly follows: string | null;
+  /** What its last invite named: itself, and a few others. */
+  readonly invited: readonly string[];
   /** Training rounds of the runs whose adapter this one goes on from, where its rounds were raised. */
   readonly earlierRounds: number;
 }
@@ -40,13 +43,22 @@ export interface Store {
   /** The last whole snapshot, or null; one of the run that is followed does not count. Throws a UserError if none is whole, or it is of another run. */
   readSnapshot(runId: string, codec: CodecName, follows?: string | null): Snapshot | null;
   writeSnapshot(snapshot: Snapshot): Promise<void>;
+  /** Who belongs to the run and how this peer proves that it does; null where the state does not say. */
+  readMembers(): Kept | null;
+  writeMembers(kept: Kept): Promise<void>;
+  /** The invite that the first peer of a closed run gives; null: none has been made. */
+  readTicket(): Uint8Array | null;
+  writeTicket(ticket: Uint8Array): Promise<void>;
   /** Keeps the adapter that the run starts from. */
   writeStart(vector: Float32Array): Promise<void>;
   /** Lets another process in. Where no run has begun, what was made here goes away again. */
   release(): void;
 }
 
-const FILES = { run: 'run.json', key: 'key', texts: 'texts.bin', start: 'start.bin', lock: 'lock' } as const;
+const FILES = {
+  ...{ run: 'run.json', key: 'key', texts: 'texts.bin', start: 'start.bin', lock: 'lock' },
+  ...{ members: 'members.json', ticket: 'ticket' },
+} as const;
 
 /** A folder may go away between being made and being locked, as another start that failed tidies up. */
 const TRIES = 5;
@@ -88,13 +100,18 @@ export function openStore(folder: string, tell: Tell = () => {}): Store {
     },
     readSnapshot: (runId, codec, follows = null) => snapshots.read({ runId, codec, follows, tell }),
     writeSnapshot: (snapshot) => guarded(join(folder, SNAPSHOT_FILES[0]!), () => snapshots.write(snapshot)),
+    readMembers: () => readMembers(path('members')),
+    writeMembers: (kept) => write('members', `${JSON.stringify(kept)}\n`),
+    readTicket: () => (existsSync(path('ticket')) ? Uint8Array.from(readBytes(path('ticket'))) : null),
+    writeTicket: (ticket) => write('ticket', ticket, 0o600),
     writeStart: (vector) => write('start', CODECS.f32.encode(vector)),
     release: () => {
       if (isReleased) return;
       isReleased = true;
       lock.release();
       if ([FILES.run, ...SNAPSHOT_FILES].some((name) => existsSync(join(folder, name)))) return;
-      if (isKeyNew) for (const file of ['key', 'start'] as const) rmSync(path(file), { force: true });
+      if (isKeyNew)
+        for (const file of ['key', 'start', 'members', 'ticket'] as const) rmSync(path(file), { force: true });
       if (made) removeEmpty(folder, made);
     },
   };
@@ -124,6 +141,34 @@ function enter(folder: string, path: string): { lock: Lock; made: string | undef
       if (error instanceof UserError) throw error;
       if (codeOf(error) !== 'ENOENT' || tries === TRIES) throw failed(folder, error);
     }
+  }
+}
+
+/** The key of a state folder, which another process may hold; null where there is none yet. */
+export function peekKey(folder: string): Uint8Array | null {
+  const path = join(folder, FILES.key);
+  return existsSync(path) ? readKey(path, () => {}) : null;
+}
+
+/** What a state folder says of who belongs to its run; null where it says nothing. Throws a UserError where it is torn. */
+export function peekMembers(folder: string): Kept | null {
+  return readMembers(join(folder, FILES.members));
+}
+
+function readMembers(path: string): Kept | null {
+  if (!existsSync(path)) return null;
+  try {
+    const { runId, own, proofs, told } = JSON.parse(readFileSync(path, 'utf8')) as Kept;
+    const isWhole =
+      [runId, own].every((s) => typeof s === 'string') &&
+      [proofs, told].every((o) => typeof o === 'object' && o !== null);
+    if (!isWhole || Object.values({ ...proofs, ...told }).some((s) => typeof s !== 'string')) throw new Error('torn');
+    return { runId, own, proofs, told };
+  } catch (error) {
+    throw new UserError(
+      'storage',
+      `${path}: not a list of members (${messageOf(error).split('\n')[0]}); remove it and join with your invite again`,
+    );
   }
 }
 
@@ -157,8 +202,8 @@ export function readRun(path: string): Saved | null {
     const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
     if (typeof saved?.settings !== 'object' || typeof saved.port !== 'number')
       throw new Error('settings or port are missing');
-    const { mixedWith = {}, follows = null, earlierRounds = 0 } = saved;
-    return { ...saved, mixedWith, follows, earlierRounds, settings: checkSettings(saved.settings, path) };
+    const { mixedWith = {}, follows = null, invited = [], earlierRounds = 0 } = saved;
+    return { ...saved, mixedWith, follows, invited, earlierRounds, settings: checkSettings(saved.settings, path) };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(

@@ -125,7 +125,12 @@ export type Refusal =
   | 'crowded-address'
   | 'no-slot'
   | 'slow-reader'
-  | 'unfit-address';
+  | 'unfit-address'
+  /** Who does not belong to a run that is closed (node/admission). */
+  | 'not-admitted'
+  | 'invite-expired'
+  | 'place-taken'
+  | 'banned';
 
 export interface FrameLimits {
   readonly runId: string;

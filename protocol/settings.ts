@@ -39,6 +39,14 @@ export const SETTINGS = {
     /^([0-9a-f]{64})?$/,
     '64 hex digits',
   ),
+  founder: text(
+    '',
+    'id of the first peer, from whom all invites come; filled in by it; empty: the run is open to anybody',
+    'who belongs can then be proved by signatures that end in its key',
+    true,
+    /^(12D3KooW[1-9A-HJ-NP-Za-km-z]{44})?$/,
+    'the id of a peer, 12D3KooW...',
+  ),
   objective: choice(
     'classify',
     ['classify', 'next-token'],
@@ -309,7 +317,7 @@ export const SETTINGS = {
     'two of eight',
     true,
   ),
-  minPeers: integer(2, 1, 100_000, 'peers to wait for before round 0', 'one peer alone has nobody to mix with', false, {
+  minPeers: integer(2, 1, 100_000, 'peers to wait for before round 0', 'one peer alone has nobody to mix with', true, {
     unit: 'peers',
   }),
   aloneAfterMs: integer(

@@ -1,5 +1,6 @@
 /** @file Who a peer is and how others join it, said at its start and when there is more to say; and who cannot reach it. */
 import { idIn, isLoopback, isPublic, portIn } from '../addresses.ts';
+import type { Ticket } from '../admission/ticket.ts';
 import { createContacts } from '../contacts.ts';
 import { counted, type Display } from '../display.ts';
 import { answers } from '../host.ts';
@@ -23,18 +24,28 @@ export interface Crier {
 export function announce(
   display: Display,
   participant: Participant,
-  context: { runId: string; host: string; bootstrap: readonly string[]; onInvite: (invite: string) => void },
+  context: {
+    runId: string;
+    ticket: Ticket | null;
+    host: string;
+    bootstrap: readonly string[];
+    onInvite: (invite: string, addresses: readonly string[]) => void;
+  },
 ): Crier {
-  const { runId, host, bootstrap } = context;
+  const { runId, ticket, host, bootstrap } = context;
   const told = new Set<string | null>();
+  // An invite for one that this peer came by lets in nobody else.
+  const isUsed = ticket !== null && bootstrap.length > 0 && ticket.pass.uses === 1;
   const invite = (): void => {
     const addresses = contacts.addresses();
     const named = new Set(addresses.map(idIn));
     if ([...named].every((id) => told.has(id))) return;
     for (const id of named) told.add(id);
-    display.note(named.size > 1 ? `others join while one of ${named.size} peers is here:` : 'others join with:');
-    const text = formatInvite({ addresses, runId });
-    context.onInvite(text);
+    const text = formatInvite({ addresses, runId, ticket });
+    context.onInvite(text, addresses);
+    if (isUsed) return;
+    const whom = ticket ? `up to ${counted(ticket.pass.uses, 'other')} join` : 'others join';
+    display.note(named.size > 1 ? `${whom} while one of ${named.size} peers is here:` : `${whom} with:`);
     display.note(`  lorikeet join ${text} --data FILE`);
   };
   const contacts = createContacts({
@@ -65,10 +76,11 @@ export function announce(
   const texts = counted(view.labelled, view.objective === 'classify' ? 'labelled text' : 'text');
   display.note(`peer ${id}, run ${runId}, ${texts}${others}`);
   invite();
+  if (isUsed) display.note('the invite of this peer was for one; "lorikeet invite" makes another');
   const hint = lonelyText({ addresses: participant.addresses(), host, bootstrap });
   if (hint) display.note(hint);
   return {
-    invite: () => formatInvite({ addresses: contacts.addresses(), runId }),
+    invite: () => formatInvite({ addresses: contacts.addresses(), runId, ticket }),
     others: contacts.others,
     look: () => {
       contacts.look();

@@ -41,6 +41,8 @@ type Given = Readonly<Record<string, unknown>>;
 /** What flags and file ask for, and the check of settings as a whole. */
 interface Asked {
   readonly wanted: Given;
+  /** Id of the first peer of a run that begins; '': an open one. */
+  readonly founder: string;
   readonly check: (all: Given) => RunSettings;
 }
 
@@ -50,13 +52,13 @@ type State = { readonly saved: Saved; readonly folder: string };
 export async function beginRun(
   flags: Flags,
   { saved, isOver, folder, display }: { saved: Saved | null; isOver: boolean; folder: string; display: Display },
-  { wanted, check }: Asked,
+  { wanted, founder, check }: Asked,
 ): Promise<Beginning> {
   // The same data and flags another time are another run.
   const nonce = randomBytes(8).toString('hex');
   const from = flags.from === undefined ? null : await readStart(String(flags.from), wanted, display.note);
   const follows = saved ? runIdOf(saved.settings) : null;
-  if (saved && !isOver) return goOn({ saved, folder }, { wanted, check }, from?.vector ?? null);
+  if (saved && !isOver) return goOn({ saved, folder }, { wanted, founder, check }, from?.vector ?? null);
   if (from) {
     const own = from.run.settings as unknown as Given;
     // What was asked of it says nothing to a run that learns something else.
@@ -64,16 +66,17 @@ export async function beginRun(
     const names = isAlike ? TASK : TASK.filter((name) => !CLASSIFY_SETTINGS.some((one) => one === name));
     const task = Object.fromEntries(names.map((name) => [name, own[name]]));
     return {
-      run: await anew(check, { ...task, nonce, ...wanted }, from.vector),
+      run: await anew(check, { ...task, nonce, founder, ...wanted }, from.vector),
       isBack: false,
       follows,
       earlierRounds: 0,
     };
   }
-  if (!saved) return { run: await anew(check, { nonce, ...wanted }, null), isBack: false, follows, earlierRounds: 0 };
+  if (!saved)
+    return { run: await anew(check, { nonce, founder, ...wanted }, null), isBack: false, follows, earlierRounds: 0 };
   const done = saved.earlierRounds + saved.settings.rounds;
   if (wanted.rounds !== undefined && Number(wanted.rounds) > done) {
-    const settings = { ...saved.settings, nonce, ...wanted, rounds: Number(wanted.rounds) - done };
+    const settings = { ...saved.settings, nonce, founder, ...wanted, rounds: Number(wanted.rounds) - done };
     return {
       run: await anew(check, settings, await resultOf({ saved, folder })),
       isBack: false,
@@ -81,7 +84,7 @@ export async function beginRun(
       earlierRounds: done,
     };
   }
-  return goOn({ saved, folder }, { wanted, check }, null);
+  return goOn({ saved, folder }, { wanted, founder, check }, null);
 }
 
 /** The run of a state, opened, with the adapter it starts from where that is not a fresh one. */
@@ -106,12 +109,14 @@ async function anew(check: Asked['check'], given: Given, start: Float32Array | n
 /** A state folder belongs to one run: settings that alter what is computed cannot change under it. */
 async function goOn(
   { saved, folder }: State,
-  { wanted, check }: Asked,
+  { wanted, founder, check }: Asked,
   start: Float32Array | null,
 ): Promise<Beginning> {
   const { earlierRounds, settings } = saved;
   const rounds = wanted.rounds === undefined ? settings.rounds : Number(wanted.rounds) - earlierRounds;
-  const asked = { ...settings, ...wanted, rounds, ...(start ? { startHash: hashOfAdapter(start) } : {}) };
+  // A run that was closed is not opened to all afterwards.
+  const own = founder === '' ? { founder } : {};
+  const asked = { ...settings, ...wanted, ...own, rounds, ...(start ? { startHash: hashOfAdapter(start) } : {}) };
   if (runIdOf(check(asked)) !== runIdOf(settings))
     throw new UserError(
       'incompatible',

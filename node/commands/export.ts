@@ -1,6 +1,4 @@
 /** @file `lorikeet export`: a peer's adapter, or one in a folder, where other tools can load it. */
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { namedFor, openAdapter, writeSubject } from '../adapter.ts';
 import { UserError } from '../errors.ts';
 import type { Facts, Format } from '../export/card.ts';
@@ -12,7 +10,7 @@ import { openFolderFor, type Subject } from '../export/subject.ts';
 import { WIDTHS, type Width } from '../formats/narrow.ts';
 import { peekStore, peekTexts } from '../store.ts';
 import { openSaved } from './begin.ts';
-import type { Flags } from './flags.ts';
+import { type Flags, stateFolder } from './flags.ts';
 
 type Write = (out: string, subject: Subject, options: { width: Width }) => Promise<void>;
 
@@ -66,7 +64,7 @@ async function fromFolder({ adapter, base, state }: Flags): Promise<Found> {
 }
 
 async function fromState({ state, base }: Flags): Promise<Found> {
-  const folder = state === undefined ? onlyState() : String(state);
+  const folder = stateFolder(state);
   if (base !== undefined) throw new UserError('usage', '--base: goes with --adapter; a state knows its base');
   const { saved, snapshot } = peekStore(folder, console.error);
   const run = await openSaved({ saved, folder });
@@ -81,14 +79,4 @@ async function fromState({ state, base }: Flags): Promise<Found> {
   const vector = run.wire.unpack(found.adapter);
   const subject = { ...run, vector, named: namedFor(run.settings.base), facts };
   return { subject, what: `adapter of round ${found.round}` };
-}
-
-/** The one state folder in the current directory. */
-function onlyState(): string {
-  const folders = readdirSync('.').filter((name) => name.endsWith('.lorikeet') && existsSync(join(name, 'run.json')));
-  if (folders.length === 1) return folders[0]!;
-  throw new UserError(
-    'usage',
-    `--state: ${folders.length === 0 ? 'no *.lorikeet folder here' : `${folders.length} of them here (${folders.join(', ')})`}; name the one to export`,
-  );
 }

@@ -1,5 +1,7 @@
 /** @file Reads the flags commands share, and turns Ctrl-C into an AbortSignal. */
 
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { PRECISIONS, type Precision } from '../checkpoint/base.ts';
 import { DEVICES, type Device } from '../engine/session.ts';
 import { UserError } from '../errors.ts';
@@ -33,6 +35,17 @@ export function deviceFlags(flags: Flags): { device: Device; threads: number; ba
       `--base-precision: got ${JSON.stringify(flags.basePrecision)}; wanted ${PRECISIONS.join(' | ')}`,
     );
   return { device, threads: integerFlag(flags, 'threads', 0, 1024), basePrecision };
+}
+
+/** The state folder that a command means: the one named, or the only one here. */
+export function stateFolder(named: Flags[string]): string {
+  if (named !== undefined) return String(named);
+  const folders = readdirSync('.').filter((name) => name.endsWith('.lorikeet') && existsSync(join(name, 'run.json')));
+  if (folders.length === 1) return folders[0]!;
+  throw new UserError(
+    'usage',
+    `--state: ${folders.length === 0 ? 'no *.lorikeet folder here' : `${folders.length} of them here (${folders.join(', ')})`}; name the one that is meant`,
+  );
 }
 
 /** What asks a process to end. */

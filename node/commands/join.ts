@@ -1,8 +1,15 @@
 /** @file `lorikeet join`: fetches the run from whoever invited, checks it against the invite, and takes part. */
 import { existsSync } from 'node:fs';
 import { CODECS, decode } from '../../protocol/codec.ts';
+import type { RunSettings } from '../../protocol/config.ts';
+import { SETTINGS } from '../../protocol/settings.ts';
 import { hostBeside, idIn, mergeAddresses } from '../addresses.ts';
-import { BUNDLED, hubName } from '../checkpoint/places.ts';
+import { holderProof, isExpired } from '../admission/ticket.ts';
+import { openBase } from '../checkpoint/base.ts';
+import { listCached } from '../checkpoint/cache.ts';
+import { cacheFolder } from '../checkpoint/environment.ts';
+import { readModelName } from '../checkpoint/names.ts';
+import { BUNDLED } from '../checkpoint/places.ts';
 import type { Display } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { type Invite, parseInvite } from '../invite.ts';
@@ -27,6 +34,8 @@ export async function join(
   await runPeer(flags, prepared, {
     ...beginning,
     texts: readPeerTexts(flags, prepared, run),
+    key: null,
+    ticket: invite.ticket,
     bootstrap: mergeAddresses(invite.addresses, beginning.isBack ? prepared.saved!.bootstrap : []),
     // Whoever else it names has only been seen to answer.
     inviters: invite.addresses.slice(0, 1).flatMap((address) => idIn(address) ?? []),
@@ -49,9 +58,14 @@ async function joinRun(
     const { follows, earlierRounds } = saved;
     return { run: await openSaved({ saved, folder }, given), isBack: true, follows, earlierRounds };
   }
-  const settings = checkSettings({ ...(await fetchSettings(invite)), ...given }, 'join');
-  await findBase(settings.base, { isNamed: given.base !== undefined, flags, display });
-  const bare = await openRun(settings);
+  if (invite.ticket && isExpired(invite.ticket.pass, Date.now()))
+    throw new UserError(
+      'incompatible',
+      `invite: expired on ${new Date(invite.ticket.pass.expires * 1000).toISOString()}; ask a member for another: "lorikeet invite"`,
+    );
+  const fetched = checkSettings({ ...(await fetchSettings(invite)), ...given }, 'join');
+  const base = await findBase(fetched, { isNamed: given.base !== undefined, flags, display });
+  const bare = await openRun({ ...fetched, base });
   if (bare.runId !== invite.runId)
     throw new UserError(
       'incompatible',
@@ -62,22 +76,39 @@ async function joinRun(
   return { run, isBack: false, follows: held, earlierRounds: 0 };
 }
 
-/** Sees to it that the base can be opened. What another machine calls a path is none here, unless the same lies there. */
-async function findBase(base: string, how: Parameters<typeof provideBase>[1]): Promise<void> {
-  if (how.isNamed || base === BUNDLED || existsSync(base) || hubName(base)) return provideBase(base, how);
+/**
+ * Sees to it that the base can be opened, and gives its name here. What another machine calls a path is none here: the base is
+ * known by its hash.
+ */
+async function findBase({ base, baseHash }: RunSettings, how: Parameters<typeof provideBase>[1]): Promise<string> {
+  const isName = base === BUNDLED || (!existsSync(base) && readModelName(base) !== null);
+  if (how.isNamed || isName) {
+    await provideBase(base, how);
+    return base;
+  }
+  const found = await cachedWith(baseHash);
+  if (found) return found;
   throw new UserError(
     'usage',
     `base ${base}: what the run is built on where it was started, and not here; wanted --base with your copy of the same model: a folder, a GGUF file, or its name on the Hub`,
   );
 }
 
+/** A model of the cache with this hash; null: none. */
+async function cachedWith(sha256: string): Promise<string | null> {
+  for (const { name, commit } of listCached(cacheFolder())) {
+    const base = commit && (await openBase(`${name}@${commit}`).catch(() => null)); // of another kind, or torn
+    if (base && base.sha256 === sha256) return `${name}@${commit}`;
+  }
+  return null;
+}
+
 /** The adapter that a run starts from, from whoever invited. */
 async function fetchAdapter(invite: Invite, { initial }: Run, display: Display): Promise<Float32Array> {
-  const { fetchStart, generateKey } = await import('../host.ts');
+  const { fetchStart } = await import('../host.ts');
   const count = initial.length;
   const bytes = await fetchStart({
-    key: await generateKey(),
-    ...invite,
+    ...asking(invite),
     bytes: CODECS.f32.size(count),
     onProgress: (done, total) => display.progress('fetching the first adapter', done, total),
   });
@@ -101,13 +132,26 @@ function refuseOdd(words: readonly string[]): void {
     );
 }
 
-/** Asks with a key of the moment, so that an invite that leads nowhere leaves nothing behind. */
+/** How those that an invite names are asked about the run: with a key of the moment that shows it holds the invite. */
+function asking({ addresses, runId, ticket }: Invite) {
+  const proof = ticket ? { proofFor: (id: string) => holderProof(ticket, runId, id) } : {};
+  return { addresses, runId, ...proof };
+}
+
+/** What the run id covers, and the name of the base, that its hash holds to; all else is each peer's own. */
+function isCovered(name: string): boolean {
+  return name === 'base' || SETTINGS[name as keyof typeof SETTINGS].arithmetic;
+}
+
+/** Asks so that an invite that leads nowhere leaves nothing behind. */
 async function fetchSettings(invite: Invite): Promise<Record<string, unknown>> {
-  const { fetchRun, generateKey } = await import('../host.ts');
-  const key = await generateKey();
-  const described = await fetchRun({ key, addresses: invite.addresses, runId: invite.runId });
+  const { fetchRun } = await import('../host.ts');
+  const described = await fetchRun(asking(invite));
   try {
-    return JSON.parse(described) as Record<string, unknown>;
+    const told = JSON.parse(described) as Record<string, unknown>;
+    return Object.fromEntries(
+      Object.entries(told).filter(([name]) => !Object.hasOwn(SETTINGS, name) || isCovered(name)),
+    );
   } catch {
     throw new UserError(
       'incompatible',

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { keepEarlier, writeAdapter } from '../adapter.ts';
 import { mergeAddresses, portIn } from '../addresses.ts';
+import type { Ticket } from '../admission/ticket.ts';
 import { counted, type Display } from '../display.ts';
 import { createTrainer, type Trainer } from '../engine/trainer.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
@@ -32,6 +33,10 @@ function refuseFinished({ folder, saved }: Prepared, { runId, settings }: Run): 
 
 /** What a peer brings along, and where it looks for the others. */
 interface Entry {
+  /** The peer's key where its state has none yet. */
+  readonly key: Uint8Array | null;
+  /** Of the invite it comes by, if any. */
+  readonly ticket: Ticket | null;
   readonly texts: PeerTexts;
   /** Whom to dial first. */
   readonly bootstrap: readonly string[];
@@ -71,12 +76,12 @@ interface Opened extends Beginning, Entry {
 
 async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promise<void> {
   const { display, path, saved, folder } = prepared;
-  const { run, store, trainer, texts, bootstrap, inviters, signal, isBack, follows, earlierRounds } = opened;
+  const { run, store, trainer, texts, ticket, bootstrap, inviters, signal, isBack, follows, earlierRounds } = opened;
   if (run.given) await store.writeStart(run.given);
-  const writeRun = (more: Pick<Saved, 'port' | 'bootstrap' | 'mixedWith'>): Promise<void> =>
+  const writeRun = (more: Pick<Saved, 'port' | 'bootstrap' | 'mixedWith' | 'invited'>): Promise<void> =>
     store.writeRun({ settings: run.settings, follows, earlierRounds, ...more });
   // Before its first snapshot takes the place of the one of the run that is over.
-  if (saved && !isBack) await writeRun({ port: saved.port, bootstrap, mixedWith: {} });
+  if (saved && !isBack) await writeRun({ port: saved.port, bootstrap, mixedWith: {}, invited: [] });
   const learner = await texts.own.learner(run, trainer);
   const exam = texts.test && (await texts.test.exam(run, trainer));
   if (learner.labelled === 0) {
@@ -86,14 +91,17 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow });
   const wait = flags.wait === undefined ? (isBack || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
   const patience = createPatience(wait);
+  let invited: readonly string[] = [];
   let crier: Crier | null = null;
   let isStopping = false;
+  if (opened.key) await store.key(async () => opened.key!);
   const participant = await startParticipant({
     run,
     store,
     learner,
     listen: [listenAddress(flags, saved?.port ?? 0)],
     bootstrap,
+    ticket,
     inviters,
     follows,
     mixedWith: isBack ? saved!.mixedWith : {},
@@ -110,15 +118,17 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     const keep = (): Promise<void> => {
       const known = mergeAddresses(crier?.others() ?? [], bootstrap);
       const { mixedWith } = participant.view;
-      return writeRun({ port, bootstrap: known, mixedWith });
+      return writeRun({ port, bootstrap: known, mixedWith, invited });
     };
     await keep();
     await store.writeTexts(digestRows(texts.own.file.rows));
     crier = announce(display, participant, {
       runId: run.runId,
+      ticket: participant.ticket,
       host: String(flags.host),
       bootstrap,
-      onInvite: (invite) => {
+      onInvite: (invite, addresses) => {
+        invited = addresses;
         follow?.({ event: 'invite', invite, id: participant.id, runId: run.runId });
         keep().catch((error) => display.note(messageOf(error)));
       },

@@ -1,13 +1,19 @@
 /** @file `lorikeet up`: starts a run, measures its label prior, prints the invite; started again, goes on. */
 import { parseSettings } from '../../protocol/config.ts';
+import { generateKey, ownIdOf } from '../admission/identity.ts';
 import { counted } from '../display.ts';
 import { UserError } from '../errors.ts';
+import { peekKey } from '../store.ts';
 import type { Run } from '../train/run.ts';
 import type { YamlFile } from '../yaml.ts';
 import { type Beginning, beginRun } from './begin.ts';
 import type { Flags } from './flags.ts';
 import { preparePeer, readPeerTexts } from './prepare.ts';
 import { provideBase } from './provide.ts';
+
+/** What an open run is. */
+const OPEN =
+  'open run: whoever can connect takes part, under as many names as it likes, so a stranger may outnumber you; leave --open out to let in only who holds an invite';
 
 export async function up(options: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {
   const flags: Flags = { host: '127.0.0.1', ...options };
@@ -16,14 +22,19 @@ export async function up(options: Flags, given: Readonly<Record<string, unknown>
   const check = (all: Readonly<Record<string, unknown>>): Run['settings'] => checkWith(all, given, config);
   const named = given.base ?? config?.given.base ?? prepared.saved?.settings.base;
   if (named !== undefined) await provideBase(String(named), { isNamed: true, flags, display: prepared.display });
-  const beginning = await beginRun(flags, prepared, { wanted: { ...config?.given, ...given }, check });
+  const key = peekKey(prepared.folder) ?? (await generateKey());
+  const founder = flags.open ? '' : ownIdOf(key, prepared.folder);
+  const beginning = await beginRun(flags, prepared, { wanted: { ...config?.given, ...given }, founder, check });
   const { run, isBack } = beginning;
   const { saved, folder, display } = prepared;
+  if (run.settings.founder === '') display.note(OPEN);
   if (saved && !isBack) display.note(`${folder}: run ${beginning.follows} is over; ${plan(beginning)}`);
   const { runPeer } = await import('./peer.ts');
   await runPeer(flags, prepared, {
     ...beginning,
     texts: readPeerTexts(flags, prepared, run),
+    key,
+    ticket: null,
     bootstrap: saved && isBack ? saved.bootstrap : [],
     inviters: [],
   });

@@ -199,6 +199,10 @@ const REFUSED: Readonly<Record<Refusal, string>> = {
   'no-slot': 'connections beyond what there is room for',
   'slow-reader': 'not sent, since the other does not read',
   'unfit-address': 'with addresses nobody should dial',
+  'not-admitted': 'of who does not belong to the run',
+  'invite-expired': 'of who came after its invite had expired',
+  'place-taken': 'of who takes the place of another',
+  banned: 'of who is banned',
 };
 
 /** What the peer is doing, and whom it waits for, how long still. */

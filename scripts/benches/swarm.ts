@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { generateKey, idOfKey } from '../../node/host.ts';
+import { generateKey, idOfKey } from '../../node/admission/identity.ts';
 import { createRuntime, type Runtime } from '../../node/runtime.ts';
 import { CODECS, type CodecName } from '../../protocol/codec.ts';
 import { parseSettings } from '../../protocol/config.ts';

@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { generateKey, idOfKey } from '../../node/host.ts';
+import { generateKey, idOfKey } from '../../node/admission/identity.ts';
 import { createRuntime } from '../../node/runtime.ts';
 import { openStore } from '../../node/store.ts';
 import { sha256 } from '../../node/train/run.ts';

@@ -52,7 +52,10 @@ test('an invite names this peer, then at most three others that answered, two ad
   const named = connected.slice(0, 3).flatMap(({ addresses }) => addresses.slice(0, 2));
   assert.equal(contacts.addresses(), [OWN, ...named]);
   assert.equal([tried, told()], [named, 3], 'nobody else is tried');
-  assert.equal(parseInvite(formatInvite({ addresses: contacts.addresses(), runId: RUN })).addresses, [OWN, ...named]);
+  assert.equal(parseInvite(formatInvite({ addresses: contacts.addresses(), runId: RUN, ticket: null })).addresses, [
+    OWN,
+    ...named,
+  ]);
 });
 
 test('an invite stays below a thousand characters of addresses', async () => {
@@ -161,7 +164,7 @@ function crierOf(own: string[], bootstrap: string[], reachable: readonly (boolea
   const display = { note: (line: string) => lines.push(line) } as unknown as Display;
   const invites: string[] = [];
   const onInvite = (invite: string): void => void invites.push(invite);
-  const crier = announce(display, participant, { runId: RUN, host: '0.0.0.0', bootstrap, onInvite });
+  const crier = announce(display, participant, { runId: RUN, ticket: null, host: '0.0.0.0', bootstrap, onInvite });
   assert.equal(
     invites.map((invite) => parseInvite(invite).addresses),
     [own],

@@ -10,7 +10,8 @@ import { pipe } from 'it-pipe';
 import { createLibp2p } from 'libp2p';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { fetchRun, generateKey, idOfKey } from '../../node/host.ts';
+import { generateKey, idOfKey } from '../../node/admission/identity.ts';
+import { fetchRun } from '../../node/host.ts';
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../node/runtime.ts';
 import { sha256 } from '../../node/train/run.ts';
 import { CODECS } from '../../protocol/codec.ts';
@@ -205,14 +206,12 @@ test('dead and silent addresses before the good one, and somebody else at one of
   const { port } = silent.address() as AddressInfo;
   const bad = [at(1), at(port), at(strangersPort), at(2)];
   const addresses = [...bad, ...node.runtime.host.addresses()];
-  const described = await fetchRun({ key: await generateKey(), addresses, runId: RUN });
+  const described = await fetchRun({ addresses, runId: RUN });
   assert.is(JSON.parse(described).minPeers, 2);
   const joiner = await startNode({ minPeers: 2 }, new Float32Array(COUNT));
   assert.is(await joiner.runtime.host.dial(addresses), node.peer.id);
   assert.is(await joiner.runtime.host.dial(addresses), node.peer.id, 'connected already');
-  const reasons = await fetchRun({ key: await generateKey(), addresses: [at(1), at(strangersPort)], runId: RUN }).catch(
-    (error) => error.message,
-  );
+  const reasons = await fetchRun({ addresses: [at(1), at(strangersPort)], runId: RUN }).catch((error) => error.message);
   assert.match(reasons, new RegExp(`tcp/1/.*ECONNREFUSED.*tcp/${strangersPort}/.*${stranger.peer.id} answers there`));
   silent.close();
   await Promise.all([node, stranger, joiner].map(({ runtime }) => runtime.stop()));
@@ -294,12 +293,11 @@ test('who floods with streams of unknown protocols, or with frames, is counted, 
 
 test('an invite to another run, or to nobody, is told apart', async () => {
   const node = await startNode({ minPeers: 2 }, new Float32Array(COUNT));
-  const key = await generateKey();
   const addresses = node.runtime.host.addresses();
-  const described = await fetchRun({ key, addresses, runId: RUN });
+  const described = await fetchRun({ addresses, runId: RUN });
   assert.is(JSON.parse(described).minPeers, 2);
   const mistake = (runId: string, where: readonly string[]): Promise<string> =>
-    fetchRun({ key, addresses: where, runId }).then(
+    fetchRun({ addresses: where, runId }).then(
       () => 'none',
       (e) => e.mistake,
     );

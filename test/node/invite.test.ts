@@ -10,6 +10,7 @@ const OTHER = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN';
 const INVITE: Invite = {
   addresses: [`/ip4/192.168.1.7/tcp/4001/p2p/${ID}`, `/dns4/lab.example.org/tcp/1/p2p/${OTHER}`],
   runId: RUN,
+  ticket: null,
 };
 const TEXT = formatInvite(INVITE);
 const PLAIN = `${INVITE.addresses.join(',')}#${RUN}`;

@@ -58,7 +58,7 @@ test('texts that have changed since are told by how much, and taken on purpose o
 
 test('who comes back says within its wait that nobody answers where, and ends', async () => {
   const first = start('up', '--data', 'a.tsv', '--state', 'first', '--min-peers', '3', '--label-prior', 'off');
-  const [, invite] = await said(first, /lorikeet join (\S+#[0-9a-f]+)/);
+  const [, invite] = await said(first, /lorikeet join (\S+#\S+)/);
   const second = start('join', invite!, '--data', 'b.tsv', '--state', 'second');
   await said(second, /waiting for 1 more peer: 2 of 3 here/);
   for (const { child, done } of [second, first]) {

@@ -67,7 +67,10 @@ test('run and snapshot come back; a snapshot of another run is refused', async (
   const store = openStore(folder);
   assert.is(store.readRun(), null);
   assert.is(store.readSnapshot(RUN, 'int8'), null);
-  const saved = { settings, port: 4001, bootstrap: ['x'], mixedWith: { y: 3 }, follows: null, earlierRounds: 0 };
+  const saved = {
+    ...{ settings, port: 4001, bootstrap: ['x'], mixedWith: { y: 3 } },
+    ...{ follows: null, invited: ['y'], earlierRounds: 0 },
+  };
   await store.writeRun(saved);
   await store.writeSnapshot(snapshot);
   assert.equal(store.readRun(), saved);

@@ -24,7 +24,7 @@ test('who joins need not know what is learned; each tells loss and perplexity; t
   const settings = ['--base', base, '--objective', 'next-token', '--max-tokens', '40', '--targets', 'all'];
   const steps = ['--rounds', '3', '--closing-rounds', '1', '--local-steps', '4', '--learning-rate', '0.01'];
   const first = start('up', '--data', 'a.jsonl', '--test', 'test.jsonl', ...settings, ...steps, '--json', '--follow');
-  const invite = (await said(first, /lorikeet1:\S+?#[0-9a-f]+/))[0];
+  const invite = (await said(first, /lorikeet1:\S+?#\S+/))[0];
   const second = await start('join', invite, '--data', 'b.jsonl', '--test', 'test.jsonl').done;
   assert.is(second.code, 0, second.err);
   assert.match(

@@ -1,5 +1,5 @@
 /** @file What test/node/lan.test.ts runs in its namespace: so many hosts on one address; prints how many others each hears at least. */
-import { generateKey, idOfKey } from '../../../node/host.ts';
+import { generateKey, idOfKey } from '../../../node/admission/identity.ts';
 import { createRuntime } from '../../../node/runtime.ts';
 import { createPeer, type Peer } from '../../../protocol/peer.ts';
 import { settingsWith } from '../../support.ts';

@@ -1,0 +1,80 @@
+/** @file `lorikeet peers`: who belongs to a closed run, as a state folder knows it; and whom its peer refuses. */
+import { readVerdicts, type Verdict, writeVerdicts } from '../admission/bans.ts';
+import { decodeChain, type Link } from '../admission/chain.ts';
+import { idOfPublicKey, publicKeyOf } from '../admission/identity.ts';
+import { table } from '../display.ts';
+import { UserError } from '../errors.ts';
+import { peekMembers, peekStore } from '../store.ts';
+import { runIdOf } from '../train/run.ts';
+import { type Flags, stateFolder } from './flags.ts';
+
+/** What is known of a peer. */
+interface Row {
+  readonly id: string;
+  /** Who has invited it; null: nobody, or the run is open. */
+  readonly invitedBy: string | null;
+  readonly place: number | null;
+  readonly rounds: number;
+  /** Who refuses it: 'you', or an id; null: nobody. */
+  readonly refusedBy: string | null;
+}
+
+export function peers(flags: Flags): void {
+  const rows = rowsOf(stateFolder(flags.state));
+  if (flags.json) return console.log(JSON.stringify({ peers: rows }));
+  const head = ['peer', 'invited by', 'place', 'rounds mixed', 'refused'];
+  const cells = rows.map(({ id, invitedBy, place, rounds, refusedBy }) => [
+    id,
+    invitedBy ?? '-',
+    place === null ? '-' : String(place),
+    String(rounds),
+    refusedBy === null ? '' : `by ${refusedBy}`,
+  ]);
+  console.log(rows.length === 0 ? 'nobody has been met yet' : table([head, ...cells], 'left').join('\n'));
+}
+
+function rowsOf(folder: string): Row[] {
+  const { saved } = peekStore(folder);
+  const { mixedWith, settings } = saved;
+  const kept = peekMembers(folder);
+  const isOfRun = kept?.runId === runIdOf(settings);
+  const [proofs, told] = isOfRun ? [kept.proofs, kept.told] : [{}, {}];
+  const verdicts = readVerdicts(folder);
+  const ids = new Set([
+    ...Object.keys(proofs),
+    ...Object.keys(mixedWith),
+    ...Object.keys(verdicts),
+    ...Object.keys(told),
+  ]);
+  return [...ids].sort().map((id) => {
+    const chain = decodeChain(new Uint8Array(Buffer.from(proofs[id] ?? '', 'base64'))) ?? [];
+    const last = chain.at(-1);
+    const lineage = [settings.founder, ...chain.map(({ member }: Link) => idOfPublicKey(member))];
+    const named = [...lineage, id].find((one) => verdicts[one]?.verdict === 'ban');
+    const by = [...lineage, id].find((one) => told[one] !== undefined && verdicts[one]?.verdict !== 'allow');
+    return {
+      id,
+      invitedBy: last ? lineage.at(-2)! : null,
+      place: last?.place ?? null,
+      rounds: mixedWith[id] ?? 0,
+      refusedBy: named ? 'you' : by ? told[by]! : null,
+    };
+  });
+}
+
+/** Refuses an id and whomever it has invited, or lets it in again; a peer that is at work hears of it within a second. */
+export async function judge(verdict: Verdict['verdict'], id: string, flags: Flags): Promise<void> {
+  if (!publicKeyOf(id))
+    throw new UserError('usage', `peers ${verdict}: got ${JSON.stringify(id)}; wanted the id of a peer, 12D3KooW...`);
+  const folder = stateFolder(flags.state);
+  peekStore(folder);
+  const before = readVerdicts(folder);
+  await writeVerdicts(folder, { ...before, [id]: { verdict, tell: flags.tell === true } });
+  const guests = rowsOf(folder).filter((row) => row.id !== id && row.refusedBy !== null && row.invitedBy === id).length;
+  const others = flags.tell ? '; the others are told, and those it was invited by or with decide for themselves' : '';
+  console.log(
+    verdict === 'ban'
+      ? `${id} is refused from now on, and whomever it has invited${guests > 0 ? ` (${guests} so far)` : ''}${others}`
+      : `${id} is let in again`,
+  );
+}
