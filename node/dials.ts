@@ -11,8 +11,8 @@ const LAST_PAUSE_MS = 60_000;
 const MAX_KEPT = 4096;
 
 export interface Dials {
-  /** Those of its addresses to dial now; none while it has to wait. */
-  choose(id: string, addresses: readonly string[]): string[];
+  /** Those of its addresses to dial now: none while it has to wait, null while all strangers have to. */
+  choose(id: string, addresses: readonly string[]): string[] | null;
   failed(id: string, addresses: readonly string[]): void;
   /** Connected, whoever dialled. */
   reached(id: string): void;
@@ -33,7 +33,9 @@ export function createDials(now: () => number = () => performance.now()): Dials 
     choose: (id, addresses) => {
       if (!mayDial(id)) return [];
       const open = addresses.filter((address) => mayDial(placeIn(address))).slice(0, MAX_DIALLED);
-      return met.has(id) ? open : open.filter(() => strangers.take(''));
+      if (met.has(id) || open.length === 0) return open;
+      const allowed = open.filter(() => strangers.take(''));
+      return allowed.length > 0 ? allowed : null;
     },
     failed: (id, addresses) => {
       fail(id);

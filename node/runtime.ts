@@ -185,7 +185,14 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
       case 'dial':
         // A dial may fail though the other has connected meanwhile, or reach somebody else: what counts is what is open.
         dialSome(effect.id, effect.addresses)
-          .then(() => push({ type: 'peer', id: effect.id, up: host.isConnected(effect.id) }))
+          .then((isTried) =>
+            push({
+              type: 'peer',
+              id: effect.id,
+              up: host.isConnected(effect.id),
+              ...(isTried ? {} : { untried: true }),
+            }),
+          )
           .catch(die);
         return;
       case 'drop':
@@ -208,9 +215,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     if (addresses.some((address) => !worthy.includes(address) && !isLoopback(address))) refuse(teller, 'unfit-address');
     return worthy;
   };
-  const dialSome = async (id: string, addresses: readonly string[]): Promise<void> => {
+  /** False where it was put off, since too many strangers have been dialled of late. */
+  const dialSome = async (id: string, addresses: readonly string[]): Promise<boolean> => {
     const chosen = dials.choose(id, addresses);
-    if (chosen.length > 0) await host.dial(chosen).catch(() => dials.failed(id, chosen));
+    if (chosen && chosen.length > 0) await host.dial(chosen).catch(() => dials.failed(id, chosen));
+    return chosen !== null;
   };
   const onTheWay = new Set<string>();
   /** Sends a frame; one as large, about the same round, that is still on its way to that peer is not sent twice. */

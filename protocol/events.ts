@@ -25,8 +25,8 @@ export type Event =
   | { readonly type: 'oversized'; readonly from: string }
   /** The answer to a train effect. */
   | { readonly type: 'trained'; readonly round: number; readonly adapter: Float32Array; readonly stats: TrainStats }
-  /** A connection opened; or closed, or could not be had. */
-  | { readonly type: 'peer'; readonly id: string; readonly up: boolean };
+  /** A connection opened; or closed, or could not be had: `untried` where no dial was made, since too many were of late. */
+  | { readonly type: 'peer'; readonly id: string; readonly up: boolean; readonly untried?: true };
 
 export type Effect =
   /** Durable before any later effect is carried out; a failure stops the peer. */

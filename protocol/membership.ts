@@ -28,6 +28,10 @@ export interface Member {
   dialled: boolean;
   /** Whether it has been connected since this peer's start. */
   met: boolean;
+  /** While it has not been: when it was last dialled in vain (ms); null: not yet. */
+  failedAt: number | null;
+  /** Over whose connection it was first told of; '': its own, or not known. */
+  toldBy: string;
   /** Whether an adapter of it was mixed here, in this run: kept across restarts. */
   mixed: boolean;
   /** How long it takes to deliver; null: it has not yet. */
@@ -75,6 +79,8 @@ export function memberOf(
     dialled: false,
     met: roster !== null,
     mixed: roster !== null,
+    failedAt: null,
+    toldBy: '',
     habit: null,
     missed: 0,
     retryRound: 0,
@@ -93,6 +99,11 @@ export function hearsayOf(members: Members, { id, addresses }: Acquaintance, now
   member.hearsay = true;
   member.addresses = addresses;
   return member;
+}
+
+/** Whether it has never been connected and was dialled in vain: it counts again once it connects. */
+export function isUnreached({ met, failedAt }: Member): boolean {
+  return !met && failedAt !== null;
 }
 
 /** It has been heard. */
@@ -136,14 +147,16 @@ const MAX_STRETCH = 60;
 
 /** The pause between announcements (ms). */
 export function announcementPause(members: Members, pauseMs: number): number {
-  const announcing = [...members.values()].filter((m) => m.sequence >= 0 && m.state !== 'left').length;
+  const announcing = [...members.values()].filter(
+    (m) => m.sequence >= 0 && m.state !== 'left' && !isUnreached(m),
+  ).length;
   return Math.round(pauseMs * Math.min(MAX_STRETCH, Math.max(1, announcing / UNHURRIED_MEMBERS)));
 }
 
 /** Those heard most lately whose address is known, the connected first. */
 export function acquaintancesOf(members: Members, count: number): Acquaintance[] {
   return [...members.values()]
-    .filter((m) => m.addresses.length > 0 && m.state !== 'left' && !m.hearsay)
+    .filter((m) => m.addresses.length > 0 && m.state !== 'left' && !m.hearsay && !isUnreached(m))
     .sort((a, b) => Number(b.connected) - Number(a.connected) || heardLater(a, b))
     .slice(0, count)
     .map(({ id, addresses }) => ({ id, addresses }));
@@ -154,8 +167,8 @@ export function rememberedOf(members: Members, count: number, needed: readonly s
   const rank = ({ id, mixed, connected }: Member): number =>
     (needed.includes(id) ? 4 : 0) + (mixed ? 2 : 0) + (connected ? 1 : 0);
   return [...members.values()]
-    .filter((m) => needed.includes(m.id) || (m.state !== 'left' && !m.hearsay))
     .filter((m) => m.addresses.length > 0 || m.mixed)
+    .filter((m) => needed.includes(m.id) || m.mixed || !(m.state === 'left' || m.hearsay || isUnreached(m)))
     .sort((a, b) => rank(b) - rank(a) || heardLater(a, b))
     .slice(0, count)
     .map(({ id, addresses, mixed }) => ({ id, addresses, mixed }));
@@ -165,10 +178,11 @@ function heardLater(a: Member, b: Member): number {
   return b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1);
 }
 
-/** Ids of those who take part, or will: announced, neither finished nor gone, not silent for too long. Sorted. */
+/** Ids of those who take part, or will: announced, neither finished nor gone, not silent for too long or dialled in vain. Sorted. */
 export function liveMembers(members: Members, now: number, timing: { timeoutMs: number; pauseMs: number }): string[] {
   const timeoutMs = Math.max(timing.timeoutMs, 3 * announcementPause(members, timing.pauseMs));
-  const takesPart = (m: Member): boolean => m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering');
+  const takesPart = (m: Member): boolean =>
+    m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering') && !isUnreached(m);
   return [...members.values()]
     .filter((m) => takesPart(m) && (m.connected || now - m.heardAt <= timeoutMs))
     .map((m) => m.id)

@@ -45,6 +45,10 @@ export interface Peer {
   isUnsaved: boolean;
   readonly inbox: Inbox;
   members: Members;
+  /** Members dialled in vain of late, less those met: how far those it has only heard of are doubted. */
+  doubt: number;
+  /** When it will announce itself again (ms). */
+  announceAt: number;
   addresses: readonly string[];
   deadlineAt: number;
   /** Since when this round's neighbours are waited for (ms). */
@@ -145,6 +149,8 @@ export function restorePeer(options: {
     isUnsaved: false,
     inbox: new Map(),
     members,
+    doubt: 0,
+    announceAt: 0,
     addresses: [],
     deadlineAt: 0,
     waitingSince: 0,

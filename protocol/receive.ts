@@ -6,14 +6,13 @@ import { edgeOf, hold, isHeld } from './exchange.ts';
 import { type Acquaintance, decodeFrame, type Message, type Of, type Refusal } from './frame.ts';
 import { answer } from './latecomer.ts';
 import { hear, hearsayOf, type Member, memberOf } from './membership.ts';
-import { dial, type Outbox, sendData } from './outbox.ts';
+import { type Outbox, sendData } from './outbox.ts';
 import { delivered } from './patience.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
+import { isRoomFor, meet } from './strangers.ts';
 
 /** Refusals no honest peer of this run earns; after this many the connection is dropped. */
 const MAX_STRIKES = 16;
-/** Up to this many connections are made without need, so that announcements find their way. */
-const EAGER_CONNECTIONS = 8;
 /** Adapters held for rounds to come, from all senders. */
 const MAX_PARCELS = 256;
 /** Senders whose strikes are remembered. */
@@ -38,8 +37,8 @@ const HAS_OPENED: readonly Message['type'][] = ['data', 'ack', 'have', 'want', '
 /** What brings an exchange to its end. */
 const SETTLES: readonly Message['type'][] = ['data', 'ack', 'nack', 'cancel'];
 
-/** Takes in a frame from an authenticated sender. */
-export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox): void {
+/** Takes in a frame from an authenticated sender, which came over the connection `via`. */
+export function receive(peer: Peer, from: string, via: string, bytes: Uint8Array, out: Outbox): void {
   if (from === peer.id) return; // an announcement of ours that came round
   const codec = peer.settings.codec as CodecName;
   const decoded = decodeFrame(bytes, { runId: peer.runId, count: peer.adapter.length, codec }, out.hash);
@@ -48,8 +47,10 @@ export function receive(peer: Peer, from: string, bytes: Uint8Array, out: Outbox
   if (!placesOf(message, from).every(({ id, addresses }) => out.isPlace(id, addresses)))
     return refuse(peer, from, 'malformed', out);
   if (message.round > totalRounds(peer.settings)) return refuse(peer, from, 'beyond-the-run', out);
-  const member = memberOf(peer, from, out.now);
+  const isNew = !peer.members.has(from);
+  const member = isRoomFor(peer, from, via) ? memberOf(peer, from, out.now) : null;
   if (!member) return refuse(peer, from, 'too-many-members', out);
+  if (isNew && via !== from) member.toldBy = via;
   hear(member, out.now);
   member.hearsay = false;
   if (REMINDERS.includes(message.type) && isRepeated(peer, member, message, out.now))
@@ -130,13 +131,6 @@ function introduced(peer: Peer, message: Of<'peers'>, out: Outbox): void {
     const member = isOfUse ? hearsayOf(peer.members, { id, addresses }, out.now) : null;
     if (member) meet(peer, member, out);
   }
-}
-
-/** Connects to someone new while there are few connections; later on, neighbours are dialled when they are drawn. */
-export function meet(peer: Peer, member: Member, out: Outbox): void {
-  if (member.connected || member.dialled || member.state === 'left' || member.addresses.length === 0) return;
-  const connected = [...peer.members.values()].filter((m) => m.connected || m.dialled).length;
-  if (connected < EAGER_CONNECTIONS) dial(member, out);
 }
 
 function data(peer: Peer, member: Member, message: Of<'data'>, out: Outbox): void {

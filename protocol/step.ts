@@ -11,8 +11,12 @@ import { askAgain } from './latecomer.ts';
 import { acquaintancesOf, announcementPause, forgetSilent, hear, memberOf } from './membership.ts';
 import { announcement, type Context, dial, Outbox, save, sendData } from './outbox.ts';
 import type { Peer } from './peer.ts';
-import { meet, receive, refuse } from './receive.ts';
+import { receive, refuse } from './receive.ts';
 import { advance, linger, trained } from './round.ts';
+import { becameKnown, dialledInVain, meet, meetAgain, probe } from './strangers.ts';
+
+/** The event of a type. */
+type Of<T extends Event['type']> = Extract<Event, { type: T }>;
 
 /** One event in; effects out. */
 export function step(peer: Peer, event: Event, context: Context): Effect[] {
@@ -29,7 +33,7 @@ export function step(peer: Peer, event: Event, context: Context): Effect[] {
       advance(peer, out);
       break;
     case 'frame':
-      receive(peer, event.from, event.bytes, out);
+      receive(peer, event.from, event.via ?? event.from, event.bytes, out);
       advance(peer, out);
       break;
     case 'admitted':
@@ -43,7 +47,7 @@ export function step(peer: Peer, event: Event, context: Context): Effect[] {
       advance(peer, out);
       break;
     case 'peer':
-      connection(peer, event.id, event.up, out);
+      connection(peer, event, out);
       advance(peer, out);
       break;
   }
@@ -57,6 +61,8 @@ function fired(peer: Peer, name: TimerName, out: Outbox): void {
     case 'retry':
       remind(peer, out);
       askAgain(peer, out);
+      if (!peer.roster) probe(peer, out);
+      if (!peer.roster) hasten(peer, out);
       return remindLater(peer, out);
     case 'round': // a clock may fire early
       if (out.now < peer.deadlineAt) out.effects.push({ type: 'timer', name, at: peer.deadlineAt });
@@ -90,11 +96,19 @@ function announceAgain(peer: Peer, out: Outbox): void {
   const { settings, members, exchanges } = peer;
   forgetSilent(members, (id) => isPartner(exchanges, id));
   for (const id of [...members.keys()].sort()) meet(peer, members.get(id)!, out);
-  out.effects.push({
-    type: 'timer',
-    name: 'announce',
-    at: out.now + announcementPause(members, settings.announceMs),
-  });
+  meetAgain(peer, out);
+  announceAt(peer, out.now + announcementPause(members, settings.announceMs), out);
+}
+
+function announceAt(peer: Peer, at: number, out: Outbox): void {
+  peer.announceAt = at;
+  out.effects.push({ type: 'timer', name: 'announce', at });
+}
+
+/** Announces itself sooner, where members have turned out not to be there for whose sake it would have waited. */
+function hasten(peer: Peer, out: Outbox): void {
+  const at = out.now + announcementPause(peer.members, peer.settings.announceMs);
+  if (at < peer.announceAt) announceAt(peer, at, out);
 }
 
 /** Reminds the given peers, or all, of unfinished exchanges. */
@@ -121,16 +135,17 @@ function admitted(peer: Peer, id: string, invite: string, out: Outbox): void {
   if (member) member.invite = invite;
 }
 
-function connection(peer: Peer, id: string, up: boolean, out: Outbox): void {
+function connection(peer: Peer, { id, up, untried }: Of<'peer'>, out: Outbox): void {
   const member = memberOf(peer, id, out.now);
   if (!member) return;
   member.connected = up;
   member.dialled = false;
   delete member.reminder; // the answer may be lost
+  if (!up && !untried) dialledInVain(peer, member, out.now);
   if (!up) return;
   hear(member, out.now);
   if (!member.met) member.missed = 0; // what it missed could not reach it
-  member.met = true;
+  if (!member.met) becameKnown(peer, member);
   member.retryRound = 0;
   // What was on its way over an earlier connection is not any more.
   for (const { edges } of peer.exchanges) delete edges[id]?.sentAt;

@@ -124,27 +124,28 @@ test('few addresses are dialled of whatever a peer names, and those that fail wa
   const dials = createDials(() => now);
   const places = (id: string, count: number): string[] =>
     Array.from({ length: count }, (_, i) => `/ip4/198.51.100.${i}/tcp/1/p2p/${id}`);
-  assert.is(dials.choose('a', places('a', 16)).length, 4);
+  assert.is(dials.choose('a', places('a', 16))?.length, 4);
   dials.failed('a', places('a', 4));
   assert.equal(dials.choose('a', places('a', 16)), [], 'the peer waits');
   assert.equal(dials.choose('b', places('b', 4)), [], 'and so do the places, whoever is said to be there');
   now = 500;
-  assert.is(dials.choose('a', places('a', 4)).length, 4);
+  assert.is(dials.choose('a', places('a', 4))?.length, 4);
   dials.failed('a', places('a', 4));
   now = 1000;
   assert.equal(dials.choose('a', places('a', 4)), [], 'for longer each time');
   dials.reached('a');
-  assert.is(dials.choose('a', ['/ip4/203.0.113.1/tcp/1/p2p/a']).length, 1, 'who was reached need not wait');
+  assert.is(dials.choose('a', ['/ip4/203.0.113.1/tcp/1/p2p/a'])?.length, 1, 'who was reached need not wait');
   // What one peer could make another do: 300 connections to distinct hosts within 8 s.
   let dialled = 0;
   for (let i = 0; i < 300; i++) {
     now += 8000 / 300;
     const id = `c${i}`;
-    const chosen = dials.choose(id, [`/ip4/192.0.${i >> 8}.${i & 255}/tcp/1/p2p/${id}`]);
+    const chosen = dials.choose(id, [`/ip4/192.0.${i >> 8}.${i & 255}/tcp/1/p2p/${id}`]) ?? [];
     dialled += chosen.length;
     dials.failed(id, chosen);
   }
   assert.ok(dialled > 10 && dialled < 60, `${dialled} of 300`);
+  assert.is(dials.choose('d', ['/ip4/192.0.9.1/tcp/1/p2p/d']), null, 'put off, not failed');
 });
 
 test('addresses are dialled that name whom they lead to, and lead at least as far as to who tells of them', () => {
