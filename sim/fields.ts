@@ -31,6 +31,7 @@ import { ATTACKS } from './world/attacks.ts';
 import { LIES } from './world/faults.ts';
 import { LAN } from './world/network.ts';
 import type { Scenario as World } from './world/run.ts';
+import { STRANGERS } from './world/strangers.ts';
 import { TOYS } from './world/toy.ts';
 
 /** A field of a file. */
@@ -234,14 +235,25 @@ export const WORLD_FIELDS: Table<World> = {
       { required: ['share', 'kind'], wanted: `{ share: 0 to 1, kind: ${LIES.join(' | ')} }` },
     ),
     default: { share: 0, kind: 'garbage' },
-    about: `the first peers lie, and only the others are measured: \`garbage\`, \`stale\` (old frames again), \`denial\` (says that it has not mixed what it has); or what they send is poison: ${Object.entries(
-      ATTACKS,
-    )
-      .map(([name, attack]) => `\`${name}\` (${attack.about})`)
-      .join(', ')}`,
+    about: `the first peers lie, and only the others are measured: \`garbage\`, \`stale\` (old frames again), \`denial\` (says that it has not mixed what it has); or what they send is poison: ${aboutAll(ATTACKS)}`,
+  },
+  strangers: {
+    accepts: fieldsOf(
+      { kind: oneOf(Object.keys(STRANGERS), ' | '), count: times, fromMs: amount, untilMs: amount, invites: times },
+      { required: ['kind', 'count', 'fromMs', 'untilMs', 'invites'] },
+    ),
+    default: { kind: 'far', count: 0, fromMs: 0, untilMs: 0, invites: 0 },
+    about: `so many members made up by somebody outside, for a while, let in by so many invites, or in an open run (0): ${aboutAll(STRANGERS)}`,
   },
   untilMs: { accepts: amount, default: 600_000, about: 'then faults end and what is open is settled (virtual ms)' },
 };
+
+/** Every kind of a table, and what it is. */
+function aboutAll(kinds: Readonly<Record<string, { readonly about: string }>>): string {
+  return Object.entries(kinds)
+    .map(([name, { about }]) => `\`${name}\` (${about})`)
+    .join(', ');
+}
 
 /** Settings that are given in other ways, and in which. */
 const ELSEWHERE: Readonly<Record<string, Schema>> = {

@@ -9,6 +9,7 @@ import type { Latency } from './latency.ts';
 import type { Lies, ScenarioRun } from './run.ts';
 import { DEFAULTS, SIMULATED } from './scenario.ts';
 import { simulate } from './simulate.ts';
+import { STRANGERS, type Strangers } from './strangers.ts';
 import type { WorldOptions } from './world.ts';
 
 /** Whether peers lie: as drawn, in no world, or in every one. */
@@ -41,6 +42,7 @@ export function drawRun(seed: string, lying: Lying = 'drawn'): ScenarioRun {
     joiners: some(0.2, () => prng.below(Math.max(1, peers - 1))),
     joinMs: prng.below(6000),
     liars: drawLiars(prng, lying, peers),
+    strangers: drawStrangers(createPrng(seed).fork('strangers'), lying),
     downMs: 50 + prng.below(1500),
     stragglers: { share: some(0.3, () => 0.5 * prng.random()), slowdown: 1 + prng.below(8) },
     partition: drawPartition(prng),
@@ -77,6 +79,20 @@ function drawLiars(prng: Prng, lying: Lying, peers: number): Lies {
   return {
     share: lying === 'none' ? 0 : lying === 'some' ? Math.max(least, 0.3 * share) : drawn,
     kind: LIES[kind]!,
+  };
+}
+
+/** One of four worlds is told of members that are made up, or meets them. */
+function drawStrangers(prng: Prng, lying: Lying): Strangers {
+  const [chance, kind, count] = [prng.random(), prng.below(Object.keys(STRANGERS).length), 1 + prng.below(20)];
+  const [fromMs, length, invites] = [prng.below(3000), 500 + prng.below(5000), prng.below(3)];
+  const isDrawn = lying !== 'none' && chance < 0.25;
+  return {
+    kind: Object.keys(STRANGERS)[kind]!,
+    count: isDrawn ? count : 0,
+    fromMs,
+    untilMs: fromMs + length,
+    invites,
   };
 }
 
@@ -126,11 +142,13 @@ export async function fuzzOnce(seed: string, step?: WorldOptions['step'], lying?
 /** The same of any run, and of peers that decide by another `step`. */
 export async function judge(run: ScenarioRun, step?: WorldOptions['step']): Promise<string | null> {
   const { result } = await simulate(run, { watch: true, ...(step ? { step } : {}) });
-  const { peers, spoiltSnapshots } = run.scenario;
+  const { peers, spoiltSnapshots, strangers } = run.scenario;
   if (result.problem) return result.problem;
   if (result.finished < peers) return `${peers - result.finished} of ${peers} peers did not finish`;
-  // A new peer in the place of one takes its part of the mean along and leaves what was open undecided; so may a liar.
-  const isWhole = spoiltSnapshots === 0 && liarCount(run.scenario) === 0;
+  // A new peer in the place of one takes its part of the mean along and leaves what was open undecided; so may a liar. Who
+  // is left with none but strangers of several invites may believe them.
+  const isMisled = strangers.count > 0 && STRANGERS[strangers.kind]!.isThere;
+  const isWhole = spoiltSnapshots === 0 && liarCount(run.scenario) === 0 && !isMisled;
   if (isWhole && result.abandoned > 0) return `${result.abandoned} exchanges were given up`;
   if (spoiltSnapshots === 0 && result.undecided > 0) return `${result.undecided} exchanges are undecided`;
   const isKept = RULES[run.settings.rule as RuleName].conserves === 'the mean';

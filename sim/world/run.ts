@@ -3,6 +3,7 @@ import type { RunSettings } from '../../protocol/config.ts';
 import type { Scenario as Learning } from '../learning/scenario.ts';
 import type { Point } from '../points.ts';
 import type { NetworkModel } from './network.ts';
+import type { Strangers } from './strangers.ts';
 
 /** How many of each befall peers drawn at random, one after the other. */
 export interface Faults {
@@ -50,6 +51,8 @@ export interface Scenario extends NetworkModel, Faults {
   readonly joinMs: number;
   /** A share of the peers lies, in one way. */
   readonly liars: Lies;
+  /** Members made up from outside. */
+  readonly strangers: Strangers;
   /** How long a process stands still, at most, and how long a peer is down (virtual ms). */
   readonly freezeMs: number;
   readonly downMs: number;

@@ -7,6 +7,7 @@ import { befall, liarCount, tamperer } from './faults.ts';
 import { contraction, diameter } from './graph.ts';
 import { createWatch, type Watch } from './invariants.ts';
 import type { ScenarioRun } from './run.ts';
+import { invade, inviteOf } from './strangers.ts';
 import { createTally, type SimulatedRound, type Tally } from './tally.ts';
 import type { SimulatedTrainer } from './trainer.ts';
 import { createSimulatedTrainer } from './trainers.ts';
@@ -95,6 +96,9 @@ async function simulateWith(
   let tally: Tally | null = null;
   const liars = liarCount(scenario);
   const tamper = tamperer(scenario, { seed, runId: RUN_ID, settings, seats: () => world.seats });
+  const { size, strangers } = scenario;
+  const invasion =
+    strangers.count > 0 ? invade(strangers, { runId: RUN_ID, settings, size, world: () => world }) : null;
   const world = createWorld({
     runId: RUN_ID,
     seed,
@@ -107,6 +111,7 @@ async function simulateWith(
     factors: trainer.factors,
     ...(trainer.score ? { score: trainer.score } : {}),
     network: scenario,
+    ...(invasion ? { strangers: invasion, inviteOf: (peer: number) => inviteOf(strangers, peer) } : {}),
     trainMs: roundTimes(run),
     ...(tamper ? { tamper } : {}),
     ...(options.step ? { step: options.step } : {}),
@@ -127,6 +132,7 @@ async function simulateWith(
       if (peer >= liars) tally?.take(peer, metric, now, world.traffic().bytes);
     },
   });
+  invasion?.begin();
   const { start, spread } = spreadOf(vectorsOf(world)); // nobody has moved yet
   tally = createTally({ peers: peers - liars, start, spread, loss: isMeasured ? trainer.loss : null });
   const began = performance.now();

@@ -14,6 +14,7 @@ import { step } from '../../protocol/step.ts';
 import { headOf, quickHash, turn } from './digest.ts';
 import { createHeap } from './heap.ts';
 import { createNetwork, type NetworkModel } from './network.ts';
+import type { Invasion } from './strangers.ts';
 
 export interface WorldOptions {
   readonly runId: string;
@@ -37,6 +38,10 @@ export interface WorldOptions {
   readonly trainMs?: (peer: number) => readonly [number, number];
   /** What a peer's frame turns into on its way out, if it lies: other bytes, or more frames. */
   readonly tamper?: (from: number, to: number, bytes: Uint8Array) => readonly Uint8Array[];
+  /** Who is no peer of this world: whether one can be reached, and what it is sent. */
+  readonly strangers?: Pick<Invasion, 'isThere' | 'hear'>;
+  /** The invite that let a peer in, and who gave it; where there is none the run is open, and nobody was invited. */
+  readonly inviteOf?: (peer: number) => { readonly invite: string; readonly inviter: number | null };
   readonly onMetric?: (peer: number, metric: Metric, now: number) => void;
   /** After every event: the effects that were carried out, and the virtual time. */
   readonly onEvent?: (seat: Seat, event: Event, done: readonly Effect[], now: number) => void;
@@ -81,6 +86,8 @@ export interface World {
   restart(index: number, spoil?: (bytes: Uint8Array) => Uint8Array): void;
   /** Lets time pass up to then, where nobody is busy any more. */
   idle(untilMs: number): void;
+  /** Something happens to a peer by then. */
+  tell(atMs: number, index: number, event: Event): void;
   /** Someone who was absent comes. */
   join(index: number): void;
   /** A digest over every event so far: the same for the same seed, code and options. */
@@ -127,8 +134,13 @@ export function createWorld(options: WorldOptions): World {
   const ids = Array.from({ length: options.peers }, (_, i) => `peer-${String(i).padStart(5, '0')}`);
   const places: Map<string, number> = new Map(ids.map((id, i) => [id, i]));
   const roster = options.roster ? ids : null;
-  const seats: Seat[] = ids.map((id, i) => ({
-    peer: createPeer({ id, runId, settings, adapter: options.start(i), factors, roster }),
+  const createOrRestore = (index: number, snapshot: Snapshot | null): Peer => {
+    const inviter = options.inviteOf?.(index).inviter ?? null;
+    const of = { id: ids[index]!, settings, factors, roster, inviters: inviter === null ? [] : [ids[inviter]!] };
+    return snapshot ? restorePeer({ ...of, snapshot }) : createPeer({ ...of, runId, adapter: options.start(index) });
+  };
+  const seats: Seat[] = ids.map((_, i) => ({
+    peer: createOrRestore(i, null),
     alive: i < options.peers - absent,
     life: 0,
     timers: {},
@@ -156,7 +168,10 @@ export function createWorld(options: WorldOptions): World {
   const canConnect = (a: number, b: number): boolean =>
     (banned.size === 0 || !(banned.has(`${a}/${b}`) || banned.has(`${b}/${a}`))) && network.canConnect(a, b, now);
 
-  const isUp = (a: number, b: number | undefined): boolean => b !== undefined && seats[b]!.alive && canConnect(a, b);
+  const isUp = (a: number, id: string): boolean => {
+    const b = places.get(id);
+    return b === undefined ? (options.strangers?.isThere(id, now) ?? false) : seats[b]!.alive && canConnect(a, b);
+  };
   const deliver = (from: number, to: number, bytes: Uint8Array): void => {
     traffic.frames += 1;
     traffic.bytes += bytes.length;
@@ -167,8 +182,12 @@ export function createWorld(options: WorldOptions): World {
     if (!options.tamper) return deliver(from, to, bytes);
     for (const lie of options.tamper(from, to, bytes)) deliver(from, to, lie);
   };
-  const tell = (to: number, about: number, up: boolean): void =>
-    heap.push(now + longest(), { to, life: seats[to]!.life, event: { type: 'peer', id: ids[about]!, up } });
+  const tell = (to: number, about: number, up: boolean): void => {
+    const [at, life, id] = [now + longest(), seats[to]!.life, ids[about]!];
+    if (up && options.inviteOf)
+      heap.push(at, { to, life, event: { type: 'admitted', id, invite: options.inviteOf(about).invite } });
+    heap.push(at, { to, life, event: { type: 'peer', id, up } });
+  };
   const connect = (a: number, b: number, up: boolean): void => {
     if (up && !canConnect(a, b)) return;
     tell(a, b, up);
@@ -194,7 +213,8 @@ export function createWorld(options: WorldOptions): World {
       case 'send': {
         // Over a connection of their own; what is published comes by way of others.
         const to = places.get(effect.to);
-        if (to !== undefined && canConnect(index, to)) transmit(index, to, effect.bytes);
+        if (to === undefined) options.strangers?.hear(index, effect.to, effect.bytes);
+        else if (canConnect(index, to)) transmit(index, to, effect.bytes);
         break;
       }
       case 'publish':
@@ -207,12 +227,11 @@ export function createWorld(options: WorldOptions): World {
         break;
       }
       case 'dial': {
-        const to = places.get(effect.id);
-        const up = to !== undefined && seats[to]!.alive && canConnect(index, to);
-        if (up) connect(index, to, true);
+        const [to, up] = [places.get(effect.id), isUp(index, effect.id)];
+        if (up && to !== undefined) connect(index, to, true);
         else {
           const event: Event = { type: 'peer', id: effect.id, up };
-          heap.push(now + longest(), { to: index, life: seat.life, event, isDial: true });
+          heap.push(now + longest(), { to: index, life: seat.life, event, ...(up ? {} : { isDial: true }) });
         }
         break;
       }
@@ -302,9 +321,10 @@ export function createWorld(options: WorldOptions): World {
       }
       if (event instanceof Promise) return { to, event };
       if (event.type === 'timer' && seat.timers[event.name] !== due) continue;
-      if (event.type === 'peer' && event.up && !isUp(to, places.get(event.id))) continue;
-      if (event.type === 'peer' && happening.isDial && isUp(to, places.get(event.id))) {
-        connect(to, places.get(event.id)!, true);
+      if (event.type === 'peer' && event.up && !isUp(to, event.id)) continue;
+      const dialled = event.type === 'peer' && happening.isDial ? places.get(event.id) : undefined;
+      if (event.type === 'peer' && dialled !== undefined && isUp(to, event.id)) {
+        connect(to, dialled, true);
         continue;
       }
       return { to, event };
@@ -353,6 +373,7 @@ export function createWorld(options: WorldOptions): World {
       }
     },
     kill,
+    tell: (at, to, event) => heap.push(Math.max(now, at), { to, life: null, event }),
     idle: (untilMs) => {
       if (busy === 0) now = Math.max(now, untilMs);
     },
@@ -370,10 +391,7 @@ export function createWorld(options: WorldOptions): World {
         ids[index] = `${ids[index]!}-again`;
         places.set(ids[index]!, index);
       }
-      const id = ids[index]!;
-      seat.peer = snapshot
-        ? restorePeer({ id, settings, snapshot, factors, roster })
-        : createPeer({ id, runId, settings, adapter: options.start(index), factors, roster });
+      seat.peer = createOrRestore(index, snapshot || null);
       busy += 1;
       Object.assign(seat, { alive: true, finished: false, timers: {}, fuse: null, diskFull: false, frozenUntil: 0 });
       start(index);

@@ -1,0 +1,74 @@
+/** @file Members made up by somebody outside move nobody, replace no adapter, and are soon no neighbours any more. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readScenario } from '../../../sim/world/scenario.ts';
+import { simulate } from '../../../sim/world/simulate.ts';
+
+const SEED = process.env.SEED ?? '1';
+const REPLAY = `replay with SEED=${SEED} npm test -- world/strangers`;
+const ROUNDS = 40;
+const FROM_MS = 10_000;
+
+/** Four honest peers and one that comes late, a second a round, in an open run unless told otherwise. */
+async function attacked(strangers: Record<string, unknown>, more: Record<string, unknown> = {}) {
+  const times = { fromMs: FROM_MS, untilMs: 30_000, invites: 0 };
+  const world = { peers: 5, joiners: 1, joinMs: 12_000, size: 20, trainMs: [900, 1100], seeds: [SEED] };
+  const settings = { rounds: ROUNDS, minPeers: 4, rejoinMs: 3000, ...(more.settings ?? {}) };
+  const given = { name: 'x', ...world, ...more, settings, strangers: { ...times, ...strangers } };
+  const [trained, poisoned, mixings] = [[0, 0, 0, 0, 0], new Set<string>(), [] as { at: number; mixed: number }[]];
+  let [furthest, firstMs] = [0, Number.POSITIVE_INFINITY];
+  const { result } = await simulate(readScenario(given, 'x').runs[0]!, {
+    watch: true,
+    onEvent: ({ peer }, _, done, now) => {
+      for (const effect of done) {
+        if (effect.type !== 'report') continue;
+        const { metric } = effect;
+        if (metric.type === 'trained') trained[Number(peer.id.slice(-1))]! += 1;
+        if (metric.type === 'mixed') mixings.push({ at: now, mixed: metric.with.length });
+        if (metric.type === 'skipped') furthest = Math.max(furthest, metric.to - metric.from);
+        if (metric.type !== 'adopted' || !metric.from.startsWith('stranger')) continue;
+        poisoned.add(peer.id);
+        firstMs = Math.min(firstMs, now);
+      }
+    },
+  });
+  assert.is(result.problem, null, REPLAY);
+  assert.is(result.finished, 5, REPLAY);
+  /** Honest neighbours mixed with in a round, on average over a time (virtual ms). */
+  const neighbours = (fromMs: number, untilMs: number): number => {
+    const some = mixings.filter(({ at }) => at >= fromMs && at < untilMs);
+    return some.reduce((sum, { mixed }) => sum + mixed, 0) / some.length;
+  };
+  return { trained, furthest, poisoned: [...poisoned].sort(), firstMs, neighbours };
+}
+
+test('nine made-up ids at the last round, told over one connection, make nobody skip', async () => {
+  const { trained, furthest } = await attacked({ kind: 'far', count: 9 });
+  console.log(`nine at the last round: trainings ${trained}, longest skip ${furthest}`);
+  assert.equal(trained.slice(0, 4), [ROUNDS, ROUNDS, ROUNDS, ROUNDS], REPLAY);
+  assert.ok(trained[4]! >= ROUNDS - 20, `${trained}; ${REPLAY}`);
+});
+
+test('three that answer alike replace no adapter of an honest peer, in an open run and where one invite let them in', async () => {
+  for (const invites of [0, 1]) {
+    const { trained, poisoned, firstMs } = await attacked({ kind: 'alike', count: 3, fromMs: 0, invites });
+    const who = poisoned.length > 0 ? `${poisoned}, the first after ${firstMs} ms` : 'nobody';
+    console.log(`three alike, ${invites} invites: believed by ${who}; trainings ${trained}`);
+    assert.equal(poisoned, [], REPLAY);
+    assert.equal(trained.slice(0, 4), [ROUNDS, ROUNDS, ROUNDS, ROUNDS], REPLAY);
+  }
+});
+
+test('five hundred told over one connection are no neighbours any more half a minute later', async () => {
+  const settings = { rounds: 1200, announceMs: 5000, retryMs: 3000, memberTimeoutMs: 30_000 };
+  const { neighbours } = await attacked({ kind: 'crowd', count: 500 }, { settings, untilMs: 2_000_000 });
+  const minutes = [0, 0.5, 1, 2, 5, 15].map((from) => 30_000 + 60_000 * from);
+  const found = minutes.map((from) => neighbours(from, from + 30_000));
+  console.log(
+    `five hundred: ${neighbours(FROM_MS, 30_000).toFixed(3)} honest neighbours a round while they were there,`,
+  );
+  console.log(`  then from 0, 0.5, 1, 2, 5 and 15 minutes on: ${found.map((x) => x.toFixed(3)).join(', ')}`);
+  assert.ok(found[1]! > 3.9, `${found}; ${REPLAY}`);
+});
+
+test.run();
