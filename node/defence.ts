@@ -34,15 +34,13 @@ export interface Defence {
 
 export function createDefence(options: {
   maxFrameBytes: number;
-  /** Whether the user of this peer, or who has invited somebody, refuses it. */
-  isRefused: (id: string) => boolean;
   onRefuse: (id: string, code: Refusal) => void;
   connections: () => readonly Connection[];
   /** Closes all connections with a peer. */
   hangUp: (id: string) => void;
   signal: AbortSignal;
 }): Defence {
-  const { maxFrameBytes, isRefused, onRefuse, connections, hangUp, signal } = options;
+  const { maxFrameBytes, onRefuse, connections, hangUp, signal } = options;
   const banned = new Set<string>();
   const gate = createGate({ onRefuse });
   const frames = createBuckets(limits.FRAMES);
@@ -64,7 +62,7 @@ export function createDefence(options: {
       denyInboundConnection: (incoming) => !gate.admit(incoming, hostOf(incoming)),
       denyInboundEncryptedConnection: (id, { timeline }) => {
         gate.identify(timeline, id.toString());
-        return banned.has(id.toString()) || isRefused(id.toString());
+        return banned.has(id.toString());
       },
     },
     guard: (factory) =>

@@ -118,7 +118,6 @@ export async function createHost(options: HostOptions): Promise<Host> {
   let node: Awaited<ReturnType<typeof startNode>> | null = null;
   const defence = createDefence({
     maxFrameBytes: options.maxFrameBytes,
-    isRefused: options.book.isBanned,
     onRefuse: options.onRefuse,
     connections: () => node?.getConnections() ?? [],
     hangUp: (id) => {
@@ -160,6 +159,7 @@ async function run(
   });
 
   node.addEventListener('connection:open', ({ detail }) => keeper.opened(detail));
+  node.addEventListener('connection:close', ({ detail }) => keeper.closed(detail));
   node.addEventListener('peer:connect', ({ detail }) => {
     if (defence.isBanned(detail.toString())) node.hangUp(detail).catch(() => {});
     else if (book.isAdmitted(detail.toString())) options.onPeer(detail.toString(), true);

@@ -10,7 +10,7 @@ export const MAX_RUN_BYTES = 64 * 1024;
 /** An announcement with the proof beside it. */
 export const MAX_PUBLISHED_BYTES = 5 * 1024;
 /** How long the other end of a connection may take to show that it belongs to the run; what is said to that. */
-export const PROOF_DEADLINE_MS = 5000;
+export const PROOF_DEADLINE_MS = 8000;
 export const MAX_REPLY_BYTES = 512;
 /** Of a question or an answer that is one word. */
 export const MAX_WORD_BYTES = 16;

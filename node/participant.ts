@@ -157,8 +157,9 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     onBans: membership.hearBans,
     onTurnedAway: (by, code) => {
       const error = turnedAway(by, code, ticket);
-      // Of who gave the invite there is nothing better to hope for.
-      if (inviters.includes(by)) away.reject(error);
+      // Where who gave the invite does not take it in and nobody else has, there is nothing better to hope for.
+      const isAlone = ![...peer.members.values()].some((m) => m.connected && m.id !== by);
+      if (inviters.includes(by) && isAlone) away.reject(error);
       else if (!told.has(by)) onNotice(error.message);
       told.add(by);
     },

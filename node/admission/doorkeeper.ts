@@ -11,6 +11,7 @@ import type { Book, Denial } from './book.ts';
 export interface Doorkeeper {
   /** A connection has opened. */
   opened(connection: Connection): void;
+  closed(connection: Connection): void;
   /** Whether its other end belongs to the run, as soon as that is known. */
   belongs(connection: Connection): Promise<boolean>;
   /** Whether the other end takes this peer in, asked once. */
@@ -22,6 +23,9 @@ export interface Doorkeeper {
   /** Whether who asks over a connection may: it belongs, or shows that it holds an invite. */
   mayAsk(connection: Connection, proof: Uint8Array): boolean;
 }
+
+/** How long what was said may take to leave a connection that is to be closed. */
+const CLOSE_MS = 1000;
 
 export function createDoorkeeper(options: {
   book: Book;
@@ -53,7 +57,10 @@ export function createDoorkeeper(options: {
     if (book.isOpen) return true;
     for (;;) {
       const reply = await showProof(connection, runId, book.proof(), signal);
-      if (!reply) return false; // it is no peer, or says nothing
+      if (!reply) {
+        welcomes.delete(connection); // it is no peer, or too busy to answer: to be asked again
+        return false;
+      }
       if (reply.code === null) {
         if (reply.witness) book.takeWitness(idOf(connection), reply.witness);
         return true;
@@ -76,18 +83,18 @@ export function createDoorkeeper(options: {
       const arrival = Promise.withResolvers<boolean>();
       arrivals.set(connection, arrival);
       waiting.add(connection);
-      const timer = setTimeout(() => arrival.resolve(false), PROOF_DEADLINE_MS);
+      const timer = setTimeout(() => arrival.resolve(false), PROOF_DEADLINE_MS).unref();
       arrival.promise.then((belongs) => {
         clearTimeout(timer);
         waiting.delete(connection);
         if (belongs || connection.status !== 'open' || guests.has(connection)) return;
         onRefuse(idOf(connection), 'not-admitted');
-        connection.abort(new Error('it does not show that it belongs to the run'));
+        hangUp(connection);
       });
-      signal.addEventListener('abort', () => arrival.resolve(false), { once: true });
       if (book.isAdmitted(idOf(connection))) arrival.resolve(true);
       isWelcome(connection);
     },
+    closed: (connection) => arrivals.get(connection)?.resolve(false),
     belongs: async (connection) => (book.isOpen ? true : ((await arrivals.get(connection)?.promise) ?? false)),
     judge: async ({ stream, connection }) => {
       const proof = await hearProof(stream, signal);
@@ -97,7 +104,7 @@ export function createDoorkeeper(options: {
         ? { code: denial.code, free: denial.free, witness: null }
         : { code: null, free: null, witness: book.witnessFor(idOf(connection)) };
       await tellReply(stream, reply);
-      if (denial && denial.code !== 'place-taken') arrivals.get(connection)?.resolve(false);
+      if (denial && denial.code !== 'place-taken') hangUp(connection); // it has been told why
     },
     mayAsk: (connection, proof) => {
       if (book.isAdmitted(idOf(connection))) return true;
@@ -106,4 +113,8 @@ export function createDoorkeeper(options: {
       return true;
     },
   };
+}
+
+function hangUp(connection: Connection): void {
+  connection.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch((error) => connection.abort(error));
 }

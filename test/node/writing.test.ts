@@ -25,7 +25,7 @@ test('who joins need not know what is learned; each tells loss and perplexity; t
   const steps = ['--rounds', '3', '--closing-rounds', '1', '--local-steps', '4', '--learning-rate', '0.01'];
   const first = start('up', '--data', 'a.jsonl', '--test', 'test.jsonl', ...settings, ...steps, '--json', '--follow');
   const invite = (await said(first, /lorikeet1:\S+?#\S+/))[0];
-  const second = await start('join', invite, '--data', 'b.jsonl', '--test', 'test.jsonl').done;
+  const second = await start('join', invite, '--base', base, '--data', 'b.jsonl', '--test', 'test.jsonl').done;
   assert.is(second.code, 0, second.err);
   assert.match(
     second.err,
