@@ -137,7 +137,7 @@ export function createBook(options: BookOptions): Book {
   const enter = (id: string, one: Admitted): void => {
     const before = admitted.get(id)?.chain.at(-1);
     if (before && places.get(placeOf(before)) === id) places.delete(placeOf(before));
-    for (const link of one.chain) places.set(placeOf(link), idOfPublicKey(link.member));
+    for (const link of one.chain) if (holderOf(link) === null) places.set(placeOf(link), idOfPublicKey(link.member));
     admitted.set(id, one);
   };
   const isKnown = (id: string): boolean => admitted.has(id) || trusted.includes(id) || ownLineage.includes(id);
@@ -195,7 +195,9 @@ export function createBook(options: BookOptions): Book {
       if (!lineage) return deny('not-admitted');
       if (isRefused(id, lineage)) return deny('banned');
       if (!chain.every(cameInTime)) return deny('invite-expired');
-      const taken = chain.find((link) => holderOf(link) !== null);
+      // Of who has invited it, this peer may know another place by now.
+      const isSettled = (link: Link): boolean => link !== chain.at(-1) && admitted.has(idOfPublicKey(link.member));
+      const taken = chain.find((link) => holderOf(link) !== null && !isSettled(link));
       if (taken) return deny('place-taken', taken === chain.at(-1) ? freePlace(taken.pass) : null);
       if (!known && admitted.size >= MAX_MEMBERS) return deny('too-many-members');
       enter(id, { proof, chain, lineage });

@@ -126,6 +126,26 @@ test('a place is of one id: who came first keeps it, the other is told which is 
   assert.is(codeOf(judge, anna, proofOf(ticket, anna, 0)), 'good', 'to show it again costs nothing');
 });
 
+test('a guest of one that has moved to another place since is let in', () => {
+  const ticket = ticketOf(null, founder, { uses: 2 });
+  const judge = bookOf(founder);
+  const own = bookOf(anna, { ticket });
+  const place = decodeChain(own.proof())![0]!.place;
+  const guest = bookOf(eve, { ticket: ticketOf(own, anna) });
+  own.moveTo(1 - place);
+  for (const [who, proof] of [
+    [anna, own.proof()],
+    [ben, proofOf(ticket, ben, place)],
+    [eve, guest.proof()],
+  ] as const)
+    assert.is(codeOf(judge, who, proof), 'good');
+  assert.equal(
+    judge.check(anna.id, proofOf(ticket, anna, place)),
+    { code: 'place-taken', free: null },
+    'it is of another',
+  );
+});
+
 test('who holds the invite has so many ids as it says in any one view, whatever it signs', async () => {
   const ticket = ticketOf(null, founder, { uses: 3 });
   const judge = bookOf(founder);
