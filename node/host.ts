@@ -100,7 +100,7 @@ export interface Host {
 }
 
 const noProof = (): Uint8Array => new Uint8Array();
-const topicOf = (runId: string): string => `lorikeet/${PROTOCOL_VERSION}/${runId}`;
+export const topicOf = (runId: string): string => `lorikeet/${PROTOCOL_VERSION}/${runId}`;
 
 /** Whether there can be such a peer: the id of an Ed25519 key, and addresses that can be read and are of nobody else. */
 export function isPlace(id: string, addresses: readonly string[]): boolean {

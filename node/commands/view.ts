@@ -106,10 +106,13 @@ function roundLine(view: ParticipantView, isVerbose: boolean, leftMs: number | n
   return `round ${view.round} of ${view.rounds}: ${parts.join(', ')}`;
 }
 
-/** An event a change of stage and a round, for whoever follows. */
+/** An event a change of stage and a round, and one where more has been refused, for whoever follows. */
 function followRounds(follow: (event: Readonly<Record<string, unknown>>) => void): (view: ParticipantView) => void {
-  let last = '';
+  let [last, refusals] = ['', 0];
   return (view) => {
+    const total = Object.values(view.refused).reduce((sum, count) => sum + count, 0);
+    if (total > refusals) follow({ event: 'refused', refused: view.refused });
+    refusals = total;
     const { phase, round, rounds, members, wanted, loss, neighbours, pseudo, sentBytes, standing, objective } = view;
     const key = phase === 'gathering' ? `gathering ${members}` : phase === 'finished' ? phase : `round ${round}`;
     if (key === last) return;

@@ -1,0 +1,58 @@
+/** @file What an attack of `npm run redteam` is: what is done, in a process of its own, and what must hold meanwhile. */
+import type { Refusal } from '../../protocol/frame.ts';
+
+/** What attackers know of the swarm they attack: what an invite says, and where each peer listens. */
+export interface Target {
+  readonly invite: string;
+  readonly runId: string;
+  /** Of each honest peer, with its id. */
+  readonly addresses: readonly string[];
+  /** Where this attacker is, and hosts of its own network that nobody else has. */
+  readonly host: string;
+  readonly decoys: readonly string[];
+  /** What a round took before (ms). */
+  readonly roundMs: number;
+  /** Whether it is to be over soon. */
+  readonly isShort: boolean;
+}
+
+/** What must hold for the honest; what is left out is not asked. */
+export interface Bars {
+  /** Their median round, and the 95th percentile, in those before. */
+  readonly median?: number;
+  readonly p95?: number;
+  /** Resident memory above what it was, and above that a minute later at most (MB). */
+  readonly moreMb?: number;
+  readonly backMb?: number;
+  /** A newcomer takes part within (ms). */
+  readonly newcomerMs?: number;
+  /** One of these codes is counted within (ms). */
+  readonly codes?: readonly Refusal[];
+  readonly refusedMs?: number;
+  /** Hosts that are dialled for somebody's word, at most. */
+  readonly dialled?: number;
+}
+
+export interface Attack {
+  readonly about: string;
+  readonly bars: Bars;
+  /** Whether a newcomer comes while it lasts, also where little time is. */
+  readonly isOfNewcomers?: true;
+  /** Attacks until the signal, having called `begin` at the first blow; resolves to what was done, and what else is judged. */
+  readonly run: (target: Target, signal: AbortSignal, begin: () => void) => Promise<Done>;
+}
+
+export interface Done {
+  readonly text: string;
+  readonly dialled?: number;
+}
+
+/** Somebody who is silent or slow. */
+export const SILENCE: Bars = { median: 1.3 };
+/** Somebody who sends more than anybody can want. */
+export const FLOOD: Bars = { p95: 2, moreMb: 150, backMb: 20, newcomerMs: 15_000 };
+
+/** A flood that is refused under one of these codes. */
+export function refusedAs(codes: readonly Refusal[], refusedMs = 10_000): Bars {
+  return { ...FLOOD, codes, refusedMs };
+}

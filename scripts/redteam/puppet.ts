@@ -1,0 +1,83 @@
+/** @file Somebody who speaks the protocol and says what it is told to, through the same host as everybody; and members in full. */
+import { createHost, fetchRun, generateKey, type Host, idOfKey } from '../../node/host.ts';
+import { parseInvite } from '../../node/invite.ts';
+import { createRuntime, type Runtime, type RuntimeOptions } from '../../node/runtime.ts';
+import { checkSettings, openRun, type Run, sha256, startOf } from '../../node/train/run.ts';
+import type { CodecName } from '../../protocol/codec.ts';
+import { decodeFrame, encodeFrame, type FrameLimits, type Message, maxFrameBytes } from '../../protocol/frame.ts';
+import { createPeer, type Peer } from '../../protocol/peer.ts';
+import type { Target } from './attack.ts';
+
+/** The run of an invite, as whoever holds one learns it. */
+export async function learnRun({ invite }: Pick<Target, 'invite'>): Promise<{ run: Run; limits: FrameLimits }> {
+  const { addresses, runId } = parseInvite(invite);
+  const described = await fetchRun({ key: await generateKey(), addresses, runId });
+  const run = await openRun(checkSettings(JSON.parse(described), 'the swarm'));
+  const count = run.wire.pack(startOf(run)).length;
+  return { run, limits: { runId, count, codec: run.settings.codec as CodecName } };
+}
+
+export interface Puppet {
+  readonly host: Host;
+  announce(message: Extract<Message, { type: 'announce' }>): Promise<void>;
+  say(to: string, message: Message): Promise<boolean>;
+}
+
+/** Connects to the honest, and does nothing unless told but call whoever announces itself. */
+export async function createPuppet(
+  { addresses, host: own }: Target,
+  limits: FrameLimits,
+  onMessage: (from: string, message: Message, puppet: Puppet) => void,
+): Promise<Puppet> {
+  let sequence = 0;
+  const seal = (message: Message): Uint8Array => encodeFrame({ message, sequence: ++sequence }, limits.runId, sha256);
+  const host = await createHost({
+    key: await generateKey(),
+    listen: [`/ip4/${own}/tcp/0`],
+    runId: limits.runId,
+    maxFrameBytes: maxFrameBytes(limits),
+    describeRun: () => '',
+    onFrame: async (from, bytes) => {
+      const decoded = decodeFrame(bytes, limits, sha256);
+      if (!decoded.ok) return;
+      const { message } = decoded.frame;
+      const isNew = message.type === 'announce' && !host.isConnected(from);
+      if (isNew && message.addresses.length > 0) host.dial(message.addresses).catch(() => {});
+      onMessage(from, message, puppet);
+    },
+    onOversized: () => {},
+    onPeer: () => {},
+    onRefuse: () => {},
+    validate: () => true,
+  });
+  const puppet: Puppet = {
+    host,
+    announce: (message) => host.publish(seal(message)),
+    say: (to, message) => host.send(to, seal(message)),
+  };
+  for (const address of addresses) await host.dial([address]).catch(() => {});
+  return puppet;
+}
+
+/** A member by the very code of an honest one, but for what it is given otherwise. */
+export async function takePart(
+  run: Run,
+  addresses: readonly string[],
+  more: Pick<RuntimeOptions, 'train'> & {
+    onEffect?: (...happened: Parameters<NonNullable<RuntimeOptions['onEffect']>>) => void;
+  },
+): Promise<{ peer: Peer; runtime: Runtime }> {
+  const { settings, runId } = run;
+  const key = await generateKey();
+  const peer = createPeer({ id: idOfKey(key)!, runId, settings, adapter: run.wire.pack(startOf(run)) });
+  const runtime = await createRuntime({
+    peer,
+    key,
+    listen: [],
+    describeRun: () => '',
+    save: async () => {},
+    ...more,
+  });
+  for (const address of addresses) await runtime.host.dial([address]).catch(() => {});
+  return { peer, runtime };
+}

@@ -1,0 +1,180 @@
+/** @file The honest: real `lorikeet up` and `join` processes with a few texts each, and what can be seen of them from outside. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseInvite } from '../../node/invite.ts';
+import type { Example } from '../../node/texts/data.ts';
+import type { Refusal } from '../../protocol/frame.ts';
+import type { Place } from './places.ts';
+
+/** Entered a round. */
+interface Entered {
+  readonly round: number;
+  readonly at: number;
+}
+
+/** A process of the command line that takes part, as its lines of JSON show it. */
+export interface Honest {
+  readonly folder: string;
+  readonly child: ChildProcess;
+  readonly startedAt: number;
+  /** Once it has told. */
+  invite: string;
+  id: string;
+  readonly rounds: Entered[];
+  readonly memory: { readonly mb: number; readonly at: number }[];
+  refused: Partial<Record<Refusal, number>>;
+  /** When each code was counted first since that was asked for last. */
+  readonly refusedAt: Map<Refusal, number>;
+  /** What it says on the side. */
+  notes: string;
+  ended: string | null;
+}
+
+export interface SwarmOptions {
+  readonly folder: string;
+  readonly places: readonly Place[];
+  readonly texts: readonly (readonly Example[])[];
+  /** Settings and flags of `lorikeet up`. */
+  readonly flags: readonly string[];
+}
+
+export interface Swarm {
+  readonly peers: readonly Honest[];
+  readonly invite: string;
+  stop(): Promise<void>;
+}
+
+const MAIN = fileURLToPath(new URL('../../node/main.js', import.meta.url));
+const MACHINE = ['--device', 'cpu', '--threads', '1', '--anyway', '--json', '--follow'];
+const START_MS = 120_000;
+const STOP_MS = 5000;
+/** Between two looks at memory. */
+const LOOK_MS = 200;
+const MB = 2 ** 20;
+
+/** Starts a swarm, one peer a place; resolves when all have entered the third round. */
+export async function startSwarm({ folder, places, texts, flags }: SwarmOptions): Promise<Swarm> {
+  const peers: Honest[] = [];
+  try {
+    for (const [i, place] of places.entries()) {
+      const own = join(folder, `peer-${i + 1}`);
+      writeTexts(own, texts[i]!);
+      const words = i === 0 ? ['up', ...flags, '--min-peers', String(places.length)] : ['join', peers[0]!.invite];
+      const peer = start(own, place, [...words, '--data', 'texts.tsv', '--host', place.host]);
+      peers.push(peer);
+      if (i === 0) await until(() => peer.invite !== '', peer, 'it gives an invite');
+    }
+    for (const peer of peers) await until(() => peer.rounds.length > 2, peer, 'it mixes');
+  } catch (error) {
+    await Promise.all(peers.map(stopOne));
+    throw error;
+  }
+  return {
+    peers,
+    invite: peers[0]!.invite,
+    stop: async () => {
+      await Promise.all(peers.map(stopOne));
+    },
+  };
+}
+
+/** Somebody who comes later, by an invite. */
+export function startNewcomer(
+  swarm: Swarm,
+  { folder, place, texts }: { folder: string; place: Place; texts: readonly Example[] },
+): Honest {
+  writeTexts(folder, texts);
+  return start(folder, place, ['join', swarm.invite, '--data', 'texts.tsv', '--host', place.host]);
+}
+
+export async function stopOne({ child, ended }: Honest): Promise<void> {
+  if (ended !== null) return;
+  const over = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGINT');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  await over;
+  clearTimeout(timer);
+}
+
+/** The address an honest peer listens at. */
+export function addressOf({ invite }: Honest): string {
+  return parseInvite(invite).addresses[0]!;
+}
+
+export function writeTexts(folder: string, texts: readonly Example[]): void {
+  mkdirSync(folder, { recursive: true });
+  const rows = texts.map(({ text, y }) => `${text.replace(/\s+/g, ' ')}\t${y}\n`);
+  writeFileSync(join(folder, 'texts.tsv'), `text\tlabel\n${rows.join('')}`);
+}
+
+function start(folder: string, { by }: Place, args: readonly string[]): Honest {
+  const [command, ...words] = [...by, process.execPath, MAIN, ...args, ...MACHINE];
+  const child = spawn(command!, words, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const peer: Honest = {
+    folder,
+    child,
+    startedAt: performance.now(),
+    invite: '',
+    id: '',
+    rounds: [],
+    memory: [],
+    refused: {},
+    refusedAt: new Map(),
+    notes: '',
+    ended: null,
+  };
+  createInterface({ input: child.stdout }).on('line', (line) => hear(peer, line));
+  child.stderr.on('data', (chunk) => {
+    peer.notes = `${peer.notes}${chunk}`.slice(-20_000);
+  });
+  const looking = setInterval(() => {
+    const mb = memoryOf(child.pid!);
+    if (mb !== null) peer.memory.push({ mb, at: performance.now() });
+  }, LOOK_MS);
+  child.on('error', (error) => {
+    peer.ended ??= error.message;
+  });
+  child.on('exit', (code, signal) => {
+    clearInterval(looking);
+    peer.ended = signal ?? `exit ${code}`;
+  });
+  return peer;
+}
+
+function hear(peer: Honest, line: string): void {
+  if (!line.startsWith('{"event"')) return;
+  const event = JSON.parse(line);
+  const at = performance.now();
+  if (event.event === 'invite') Object.assign(peer, { invite: event.invite, id: event.id });
+  else if (event.event === 'round') peer.rounds.push({ round: event.round, at });
+  else if (event.event === 'refused') {
+    for (const code of Object.keys(event.refused) as Refusal[])
+      if (event.refused[code] !== peer.refused[code] && !peer.refusedAt.has(code)) peer.refusedAt.set(code, at);
+    peer.refused = event.refused;
+  }
+}
+
+/** Resident memory of a process (MB); null where it has gone. */
+function memoryOf(pid: number): number | null {
+  try {
+    const [, kb] = /VmRSS:\s*(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return kb === undefined ? null : (Number(kb) * 1024) / MB;
+  } catch {
+    return null;
+  }
+}
+
+async function until(holds: () => boolean, peer: Honest, what: string): Promise<void> {
+  const end = performance.now() + START_MS;
+  while (!holds()) {
+    if (peer.ended !== null || performance.now() > end)
+      throw new Error(
+        `the swarm did not start: ${peer.ended ?? 'too slow'}, until ${what}: ${peer.notes.slice(-2000)}`,
+      );
+    await sleep(20);
+  }
+}
