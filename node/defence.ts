@@ -62,7 +62,9 @@ export function createDefence(options: {
       denyInboundConnection: (incoming) => !gate.admit(incoming, hostOf(incoming)),
       denyInboundEncryptedConnection: (id, { timeline }) => {
         gate.identify(timeline, id.toString());
-        return banned.has(id.toString());
+        if (!banned.has(id.toString())) return false;
+        onRefuse(id.toString(), 'banned');
+        return true;
       },
     },
     guard: (factory) =>

@@ -16,9 +16,10 @@ export interface Attacker {
 /** How long it may take to begin or to end (ms). */
 const PATIENCE_MS = 30_000;
 
-/** Starts the process; it does one attack at a time. */
-export async function createAttacker({ by }: Place): Promise<Attacker> {
+/** Starts the process; it does one attack at a time, and `gently` where times are measured. */
+export async function createAttacker({ by }: Place, { gently }: { gently: boolean }): Promise<Attacker> {
   const [command, ...words] = [...by, process.execPath, fileURLToPath(new URL('./hostile.js', import.meta.url))];
+  if (gently) words.push('gently');
   const child = spawn(command!, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const heard = (type: Report['type']): Promise<Report> =>
     new Promise((resolve, reject) => {

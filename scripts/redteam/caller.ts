@@ -6,15 +6,17 @@ import '../../node/polyfill.ts';
 import { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import { noise } from '@chainsafe/libp2p-noise';
 import { yamux } from '@chainsafe/libp2p-yamux';
-import { generateKeyPair } from '@libp2p/crypto/keys';
-import type { Connection, Ed25519PrivateKey, Stream, StreamMuxer } from '@libp2p/interface';
-import { peerIdFromPrivateKey } from '@libp2p/peer-id';
+import type { Connection, Stream, StreamMuxer } from '@libp2p/interface';
 import { tcp } from '@libp2p/tcp';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
+import { encodeAnnouncement } from '../../node/admission/announcement.ts';
+import { peerIdOf, privateKeyOf, seedOfKey, sign } from '../../node/admission/identity.ts';
 import { topicOf } from '../../node/host.ts';
+import { type Reply, showProof } from '../../node/questions.ts';
 import { sha256 } from '../../node/train/run.ts';
 import { encodeFrame, type Message } from '../../protocol/frame.ts';
+import type { Name } from './names.ts';
 
 const MESH = '/meshsub/1.1.0';
 const MANY = 1_000_000;
@@ -22,6 +24,8 @@ const MANY = 1_000_000;
 export interface Caller {
   readonly id: string;
   readonly connection: Connection;
+  /** What was said to its proof; null: nothing. */
+  readonly reply: Reply | null;
   isOpen(): boolean;
   /** A stream of a protocol; rejects where it is refused. */
   open(protocol: string): Promise<Stream>;
@@ -41,10 +45,11 @@ interface RawMuxer extends StreamMuxer {
   sendPing(number: number): void;
 }
 
-/** Connects as somebody new. */
-export async function call(address: string, signal: AbortSignal): Promise<Caller> {
+/** Connects by a name, and shows its proof where it has one. */
+export async function call(address: string, runId: string, { key, proof }: Name, signal: AbortSignal): Promise<Caller> {
   let muxer: RawMuxer | null = null;
   const node = await createLibp2p({
+    privateKey: privateKeyOf(key),
     addresses: { listen: [] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
@@ -67,6 +72,7 @@ export async function call(address: string, signal: AbortSignal): Promise<Caller
     await node.handle(MESH, () => {}); // what the other end gossips is let lie
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(10_000)]);
     const connection = await node.dial(multiaddr(address), { signal: deadline });
+    const reply = proof.length > 0 ? await showProof(connection, runId, proof, signal) : null;
     const open = (protocol: string): Promise<Stream> =>
       connection.newStream(protocol, { maxOutboundStreams: MANY, signal: AbortSignal.timeout(20_000) });
     const pour: Caller['pour'] = async (protocol, messages) => {
@@ -76,6 +82,7 @@ export async function call(address: string, signal: AbortSignal): Promise<Caller
     return {
       id: node.peerId.toString(),
       connection,
+      reply,
       isOpen: () => connection.status === 'open',
       open,
       openDumb: () => {
@@ -92,32 +99,22 @@ export async function call(address: string, signal: AbortSignal): Promise<Caller
   }
 }
 
-/** Somebody made up: a key, and the id that goes with it. */
-export interface Identity {
-  readonly id: string;
-  readonly key: Ed25519PrivateKey;
-}
-
-export async function makeUp(count: number): Promise<Identity[]> {
-  const keys = await Promise.all(Array.from({ length: count }, () => generateKeyPair('Ed25519')));
-  return keys.map((key) => ({ id: peerIdFromPrivateKey(key).toString(), key }));
-}
-
 let sequences = 0;
 
-/** What an identity says to everybody, signed by it (libp2p's pubsub signature, StrictSign). */
-export async function announcing(who: Identity, runId: string, message: Message): Promise<RPC.Message> {
+/** What somebody says to everybody, signed by its key (libp2p's pubsub signature, StrictSign). */
+export function announcing({ id, key, proof }: Name, runId: string, message: Message): RPC.Message {
   sequences += 1;
   const seqno = new Uint8Array(8);
   new DataView(seqno.buffer).setBigUint64(0, BigInt(Date.now()) * 1000n + BigInt(sequences));
+  const frame = encodeFrame({ message, sequence: sequences }, runId, sha256);
   const unsigned: RPC.Message = {
-    from: peerIdFromPrivateKey(who.key).toMultihash().bytes,
-    data: encodeFrame({ message, sequence: sequences }, runId, sha256),
+    from: peerIdOf(id).toMultihash().bytes,
+    data: encodeAnnouncement({ proof, bans: [], frame }),
     seqno,
     topic: topicOf(runId),
   };
   const prefix = new TextEncoder().encode('libp2p-pubsub:');
-  const signature = await who.key.sign(Buffer.concat([prefix, RPC.Message.encode(unsigned)]));
+  const signature = sign(seedOfKey(key), Buffer.concat([prefix, RPC.Message.encode(unsigned)]));
   return { ...unsigned, signature };
 }
 

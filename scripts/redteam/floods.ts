@@ -6,10 +6,11 @@ import { frameProtocol, runProtocol } from '../../node/questions.ts';
 import { sha256 } from '../../node/train/run.ts';
 import { encodeFrame, type Message, maxFrameBytes } from '../../protocol/frame.ts';
 import { type Attack, FLOOD, refusedAs, type Target } from './attack.ts';
-import { announcing, type Caller, call, lengthOf, makeUp, rpc } from './caller.ts';
+import { announcing, type Caller, call, lengthOf, rpc } from './caller.ts';
+import { aborted, here } from './crowd.ts';
+import { guests, type Name, strangers } from './names.ts';
 import { throughCable } from './proxy.ts';
 import { learnRun } from './puppet.ts';
-import { aborted, here } from './silence.ts';
 
 /** One that is cut off comes back under another name after (ms). */
 const AGAIN_MS = 200;
@@ -28,7 +29,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
   },
   idle: {
     about: '300 connections with the whole handshake, each of another id, that then say nothing',
-    bars: refusedAs(['silent', 'crowded-address', 'no-slot']),
+    bars: refusedAs(['not-admitted', 'crowded-address', 'no-slot']),
     run: async (target, signal, begin) => {
       const wanted = target.isShort ? 60 : 300;
       const callers: Caller[] = [];
@@ -36,7 +37,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
       begin();
       for (let i = 0; i < wanted && !signal.aborted; i++) {
         const address = target.addresses[i % target.addresses.length]!;
-        await call(address, signal).then(
+        await call(address, target.runId, (await strangers(1))[0]!, signal).then(
           (caller) => callers.push(caller),
           () => (refused += 1),
         );
@@ -51,7 +52,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
     about: '10,000 streams over one connection that never say of which protocol they are',
     bars: refusedAs(['unknown-protocol', 'too-fast']),
     run: (target, signal, begin) =>
-      hammer(target, signal, begin, 'streams', async (caller, count) => {
+      hammer(target, signal, begin, { what: 'streams', as: 'stranger' }, async (caller, count) => {
         let opened = 0;
         while (opened < 10_000 && caller.isOpen()) {
           for (let k = 0; k < 50; k++) caller.openDumb();
@@ -65,7 +66,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
     about: 'streams of protocols that nobody knows, as fast as they are refused',
     bars: refusedAs(['unknown-protocol']),
     run: (target, signal, begin) =>
-      hammer(target, signal, begin, 'streams', async (caller, count) => {
+      hammer(target, signal, begin, { what: 'streams', as: 'stranger' }, async (caller, count) => {
         let opened = 0;
         while (caller.isOpen() && !signal.aborted) {
           await caller.open(`/nobody/knows/${opened}`).catch(() => {});
@@ -74,12 +75,22 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
         }
       }),
   },
+  unadmitted: {
+    about: 'frames by strangers who do not show that they belong',
+    bars: refusedAs(['not-admitted']),
+    run: (target, signal, begin) => {
+      const frame = frameOf(target, { type: 'have', round: 0 });
+      return hammer(target, signal, begin, { what: 'frames', as: 'stranger' }, (caller, count) =>
+        pourUntil(caller, frameProtocol(target.runId), signal, 1_000_000, count, () => frame),
+      );
+    },
+  },
   reminders: {
     about: 'a million reminders over one stream',
     bars: refusedAs(['repeated', 'too-fast']),
     run: (target, signal, begin) => {
       const frame = frameOf(target, { type: 'have', round: 0 });
-      return hammer(target, signal, begin, 'reminders', (caller, count) =>
+      return hammer(target, signal, begin, { what: 'reminders', as: 'guest' }, (caller, count) =>
         pourUntil(caller, frameProtocol(target.runId), signal, 1_000_000, count, () => frame),
       );
     },
@@ -88,7 +99,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
     about: 'frames that are none',
     bars: refusedAs(['malformed']),
     run: (target, signal, begin) =>
-      hammer(target, signal, begin, 'frames', (caller, count) =>
+      hammer(target, signal, begin, { what: 'frames', as: 'guest' }, (caller, count) =>
         pourUntil(caller, frameProtocol(target.runId), signal, 1_000_000, count, (i) => new Uint8Array(100).fill(i)),
       ),
   },
@@ -96,7 +107,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
     about: 'the question what the run is, asked without end',
     bars: refusedAs(['too-fast']),
     run: (target, signal, begin) =>
-      hammer(target, signal, begin, 'questions', async (caller, count) => {
+      hammer(target, signal, begin, { what: 'questions', as: 'guest' }, async (caller, count) => {
         while (caller.isOpen() && !signal.aborted) {
           const stream = await caller.open(runProtocol(target.runId)).catch(() => null);
           stream?.abort(new Error('asked'));
@@ -108,7 +119,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
     about: 'subscriptions to a hundred thousand topics, and grafts onto them',
     bars: FLOOD,
     run: (target, signal, begin) =>
-      hammer(target, signal, begin, 'subscriptions', async (caller, count) => {
+      hammer(target, signal, begin, { what: 'subscriptions', as: 'guest' }, async (caller, count) => {
         let sent = 0;
         function* all() {
           while (sent < 100_000 && !signal.aborted && caller.isOpen()) {
@@ -134,23 +145,18 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
   announcements: {
     about: 'announcements of one member, signed, as fast as they are taken',
     bars: refusedAs(['too-fast', 'stale-sequence']),
-    run: async (target, signal, begin) => {
-      const [who] = await makeUp(1);
-      return hammer(target, signal, begin, 'announcements', async (caller, count) => {
-        let sent = 0;
+    run: (target, signal, begin) =>
+      hammer(target, signal, begin, { what: 'announcements', as: 'guest' }, async (caller, count, name) => {
         async function* all() {
-          while (sent < 100_000 && !signal.aborted && caller.isOpen()) {
-            const messages = await Promise.all(
-              Array.from({ length: 20 }, () => announcing(who!, target.runId, here(0))),
-            );
-            sent += messages.length;
+          while (!signal.aborted && caller.isOpen()) {
+            const messages = Array.from({ length: 20 }, () => announcing(name, target.runId, here(0)));
             count(messages.length);
             yield rpc({ messages });
+            await new Promise((resolve) => setImmediate(resolve));
           }
         }
         await caller.gossip(all()).catch(() => {});
-      });
-    },
+      }),
   },
   pings: {
     about: 'pings of connections without end by callers that take none of the answers',
@@ -159,13 +165,19 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
       // Enough for the handshake.
       const down = { afterBytes: 4000, bytesPerSecond: 0 };
       const ways = await Promise.all(target.addresses.map((address) => throughCable(address, { down }, signal)));
-      return hammer({ addresses: ways }, signal, begin, 'pings', async (caller, count) => {
-        while (caller.isOpen() && !signal.aborted) {
-          for (let i = 0; i < 1000; i++) caller.ping(i);
-          count(1000);
-          await sleep(10);
-        }
-      });
+      return hammer(
+        { ...target, addresses: ways },
+        signal,
+        begin,
+        { what: 'pings', as: 'stranger' },
+        async (caller, count) => {
+          while (caller.isOpen() && !signal.aborted) {
+            for (let i = 0; i < 1000; i++) caller.ping(i);
+            count(1000);
+            await sleep(10);
+          }
+        },
+      );
     },
   },
   'slow-writer': {
@@ -174,7 +186,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
     run: async (target, signal, begin) => {
       const { limits } = await learnRun(target);
       const bytes = maxFrameBytes(limits);
-      return hammer(target, signal, begin, 'frames begun', async (caller, count) => {
+      return hammer(target, signal, begin, { what: 'frames begun', as: 'guest' }, async (caller, count) => {
         async function* slowly() {
           yield Buffer.concat([lengthOf(bytes), new Uint8Array(bytes - 1000)]);
           for (let i = 0; i < 900 && !signal.aborted && caller.isOpen(); i++) {
@@ -201,29 +213,25 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
       });
       const port = 4001;
       await new Promise<void>((resolve) => server.listen(port, '0.0.0.0', resolve));
-      const nobody = await makeUp(target.decoys.length);
+      const nobody = await strangers(target.decoys.length);
       const peers = nobody.map(({ id }, i) => ({ id, addresses: [`/ip4/${target.decoys[i]}/tcp/${port}/p2p/${id}`] }));
-      const done = await hammer(target, signal, begin, 'tales of a peer', async (caller, count) => {
-        const own = nobody.map((who, i) =>
-          announcing(who, target.runId, { ...here(0), addresses: peers[i]!.addresses }),
-        );
-        async function* all() {
-          for (const message of own) {
-            yield rpc({ messages: [await message] });
-            count(1);
+      const done = await hammer(
+        target,
+        signal,
+        begin,
+        { what: 'tales of a peer', as: 'guest' },
+        async (caller, count) => {
+          async function* frames() {
+            for (let i = 0; !signal.aborted && caller.isOpen(); i++) {
+              const from = (16 * i) % peers.length;
+              yield frameOf(target, { type: 'peers', round: 0, peers: peers.slice(from, from + 16) });
+              count(16);
+              await sleep(100);
+            }
           }
-          await aborted(signal);
-        }
-        async function* frames() {
-          for (let i = 0; !signal.aborted && caller.isOpen(); i++) {
-            const from = (16 * i) % peers.length;
-            yield frameOf(target, { type: 'peers', round: 0, peers: peers.slice(from, from + 16) });
-            count(16);
-            await sleep(100);
-          }
-        }
-        await Promise.all([caller.pour(frameProtocol(target.runId), frames()), caller.gossip(all())]);
-      });
+          await caller.pour(frameProtocol(target.runId), frames());
+        },
+      );
       server.close();
       return { text: `${done.text}; ${dialled.size} of 300 hosts were dialled`, dialled: dialled.size };
     },
@@ -256,11 +264,11 @@ async function pourUntil(
 
 /** Attacks every honest peer at once, each by one connection, and comes back under another name whenever it is cut off. */
 async function hammer(
-  { addresses }: Pick<Target, 'addresses'>,
+  target: Target,
   signal: AbortSignal,
   begin: () => void,
-  what: string,
-  act: (caller: Caller, count: (more: number) => void) => Promise<void>,
+  { what, as }: { what: string; as: 'stranger' | 'guest' },
+  act: (caller: Caller, count: (more: number) => void, name: Name) => Promise<void>,
 ): Promise<{ text: string }> {
   let [sum, names] = [0, 0];
   const count = (more: number): void => {
@@ -269,19 +277,20 @@ async function hammer(
   const end = aborted(signal);
   begin();
   await Promise.all(
-    addresses.map(async (address) => {
+    target.addresses.map(async (address) => {
       while (!signal.aborted) {
-        const caller = await call(address, signal).catch(() => null);
+        names += 1;
+        const [name] = await (as === 'guest' ? guests(target, 1, names) : strangers(1));
+        const caller = await call(address, target.runId, name!, signal).catch(() => null);
         if (caller) {
-          names += 1;
-          await Promise.race([act(caller, count).catch(() => {}), end]);
+          await Promise.race([act(caller, count, name!).catch(() => {}), end]);
           caller.stop().catch(() => {});
         }
         await sleep(AGAIN_MS, undefined, { signal }).catch(() => {});
       }
     }),
   );
-  return { text: `${sum.toLocaleString('en')} ${what} by ${counted(names, 'id')}` };
+  return { text: `${sum.toLocaleString('en')} ${what} by ${counted(names, as)}` };
 }
 
 /** Keeps so many sockets open to each honest peer, as far as they let it; each says no more than a greeting. */

@@ -18,7 +18,8 @@ if (process.send) {
   const tell = (report: Report): void => {
     if (process.connected) process.send!(report);
   };
-  setPriority(19); // who attacks brings a machine of its own, and here takes what the honest leave
+  // Who attacks brings a machine of its own, and here takes what the honest leave.
+  if (process.argv[2] === 'gently') setPriority(19);
   process.on('disconnect', () => process.exit());
   // Connections that the other side cuts are what this process is about.
   process.on('uncaughtException', () => {});

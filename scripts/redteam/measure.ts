@@ -1,4 +1,4 @@
-/** @file What the honest went through in a window of time: their rounds and their memory, and whether a round was lost. */
+/** @file What the honest went through in a window of time: their rounds and their memory, and whether somebody went astray. */
 import type { Honest } from './swarm.ts';
 
 export interface Rounds {
@@ -29,19 +29,27 @@ export function percentile(values: readonly number[], share: number): number | n
 
 /** The most of a peer's memory in a window (MB), or the least. */
 export function memoryIn({ memory }: Honest, from: number, to: number, which: 'most' | 'least' = 'most'): number {
-  const seen = memory.filter(({ at }) => at > from && at <= to).map(({ mb }) => mb);
+  const within = memory.filter(({ at }) => at > from && at <= to);
+  const seen = (within.length > 0 ? within : memory.slice(-1)).map(({ mb }) => mb);
   return which === 'most' ? Math.max(...seen) : Math.min(...seen);
 }
 
-/** Rounds that somebody has gone past without being in them. */
-export function skippedIn(peers: readonly Honest[], from: number): number {
-  return peers.reduce(
-    (sum, { rounds }) =>
-      sum +
-      rounds.reduce((skipped, { round, at }, i) => {
-        const before = rounds[i - 1]?.round;
-        return before === undefined || at <= from ? skipped : skipped + Math.max(0, round - before - 1);
-      }, 0),
-    0,
+/**
+ * By how many rounds somebody has gone beyond where any of the others was: who is left behind may skip rounds to where they
+ * are, and nobody goes where there is nobody.
+ */
+export function strayedIn(peers: readonly Honest[], from: number): number {
+  const reached = (peer: Honest, by: number): number => peer.rounds.findLast(({ at }) => at <= by)?.round ?? 0;
+  const strays = peers.flatMap((peer) =>
+    peer.rounds
+      .filter(({ at }) => at > from)
+      .map(({ round, at }) => {
+        const before = Math.max(
+          reached(peer, at - 1e-3),
+          ...peers.filter((p) => p !== peer).map((p) => reached(p, at)),
+        );
+        return round - before - 1;
+      }),
   );
+  return Math.max(0, ...strays);
 }

@@ -1,5 +1,8 @@
 /** @file Somebody who speaks the protocol and says what it is told to, through the same host as everybody; and members in full. */
-import { createHost, fetchRun, generateKey, type Host, idOfKey } from '../../node/host.ts';
+import { createBook } from '../../node/admission/book.ts';
+import { generateKey, idOfKey } from '../../node/admission/identity.ts';
+import { holderProof } from '../../node/admission/ticket.ts';
+import { createHost, fetchRun, type Host } from '../../node/host.ts';
 import { parseInvite } from '../../node/invite.ts';
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../node/runtime.ts';
 import { checkSettings, openRun, type Run, sha256, startOf } from '../../node/train/run.ts';
@@ -8,10 +11,16 @@ import { decodeFrame, encodeFrame, type FrameLimits, type Message, maxFrameBytes
 import { createPeer, type Peer } from '../../protocol/peer.ts';
 import type { Target } from './attack.ts';
 
+interface Learned {
+  readonly run: Run;
+  readonly limits: FrameLimits;
+}
+
 /** The run of an invite, as whoever holds one learns it. */
-export async function learnRun({ invite }: Pick<Target, 'invite'>): Promise<{ run: Run; limits: FrameLimits }> {
-  const { addresses, runId } = parseInvite(invite);
-  const described = await fetchRun({ key: await generateKey(), addresses, runId });
+export async function learnRun({ invite }: Pick<Target, 'invite'>): Promise<Learned> {
+  const { addresses, runId, ticket } = parseInvite(invite);
+  const proof = ticket ? { proofFor: (id: string) => holderProof(ticket, runId, id) } : {};
+  const described = await fetchRun({ addresses, runId, ...proof });
   const run = await openRun(checkSettings(JSON.parse(described), 'the swarm'));
   const count = run.wire.pack(startOf(run)).length;
   return { run, limits: { runId, count, codec: run.settings.codec as CodecName } };
@@ -25,14 +34,16 @@ export interface Puppet {
 
 /** Connects to the honest, and does nothing unless told but call whoever announces itself. */
 export async function createPuppet(
-  { addresses, host: own }: Target,
-  limits: FrameLimits,
+  { addresses, host: own, invite }: Target,
+  { run, limits }: Learned,
   onMessage: (from: string, message: Message, puppet: Puppet) => void,
 ): Promise<Puppet> {
   let sequence = 0;
   const seal = (message: Message): Uint8Array => encodeFrame({ message, sequence: ++sequence }, limits.runId, sha256);
+  const key = await generateKey();
   const host = await createHost({
-    key: await generateKey(),
+    key,
+    book: bookOf(run, invite, key),
     listen: [`/ip4/${own}/tcp/0`],
     runId: limits.runId,
     maxFrameBytes: maxFrameBytes(limits),
@@ -49,6 +60,8 @@ export async function createPuppet(
     onPeer: () => {},
     onRefuse: () => {},
     validate: () => true,
+    onTurnedAway: () => {},
+    onBans: () => {},
   });
   const puppet: Puppet = {
     host,
@@ -62,10 +75,8 @@ export async function createPuppet(
 /** A member by the very code of an honest one, but for what it is given otherwise. */
 export async function takePart(
   run: Run,
-  addresses: readonly string[],
-  more: Pick<RuntimeOptions, 'train'> & {
-    onEffect?: (...happened: Parameters<NonNullable<RuntimeOptions['onEffect']>>) => void;
-  },
+  { invite, addresses }: Pick<Target, 'invite' | 'addresses'>,
+  more: Pick<RuntimeOptions, 'train' | 'onEvent' | 'onEffect'>,
 ): Promise<{ peer: Peer; runtime: Runtime }> {
   const { settings, runId } = run;
   const key = await generateKey();
@@ -73,6 +84,7 @@ export async function takePart(
   const runtime = await createRuntime({
     peer,
     key,
+    book: bookOf(run, invite, key),
     listen: [],
     describeRun: () => '',
     save: async () => {},
@@ -80,4 +92,9 @@ export async function takePart(
   });
   for (const address of addresses) await runtime.host.dial([address]).catch(() => {});
   return { peer, runtime };
+}
+
+/** Who belongs, as somebody knows it who has come by an invite. */
+function bookOf({ runId, settings: { founder } }: Run, invite: string, key: Uint8Array) {
+  return createBook({ runId, founder, id: idOfKey(key)!, key, ticket: parseInvite(invite).ticket });
 }

@@ -12,6 +12,7 @@ export function lineOf({
   refusedMs,
   newcomerMs,
   more,
+  isDocumented,
 }: Outcome): string {
   const parts = [`${name}: ${did}`];
   if (rounds) {
@@ -26,7 +27,8 @@ export function lineOf({
   if (refusedMs !== undefined && refusedMs !== null) parts.push(`the first after ${seconds(refusedMs)} s`);
   if (newcomerMs !== undefined && newcomerMs !== null) parts.push(`a newcomer in ${seconds(newcomerMs)} s`);
   if (more) parts.push(more);
-  return `${parts.join('; ')}; ${held ? 'held' : `NOT HELD: ${problems.join('; ')}`}`;
+  const broken = isDocumented ? 'does not hold with rule mean, as documented' : 'NOT HELD';
+  return `${parts.join('; ')}; ${held ? 'held' : `${broken}: ${problems.join('; ')}`}`;
 }
 
 function seconds(ms: number | null): string {

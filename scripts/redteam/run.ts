@@ -2,12 +2,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { splitReviews } from '../../node/texts/reviews.ts';
+import type { Attack } from './attack.ts';
 import { type Attacker, createAttacker } from './attacker.ts';
+import { createExaminer, judgeCourse, type Learned } from './course.ts';
 import { FULL, judge, type Outcome, SHORT } from './judge.ts';
 import { openPlaces } from './places.ts';
 import { type Swarm, startSwarm } from './swarm.ts';
 import { ATTACKS } from './table.ts';
+import { labelledTexts, PEERS } from './texts.ts';
 
 export interface RedteamOptions {
   readonly names: readonly string[];
@@ -17,52 +19,91 @@ export interface RedteamOptions {
   readonly onOutcome: (outcome: Outcome) => void;
 }
 
-export const PEERS = 4;
 /** So that a round is neither over at once nor all that there is to see. */
 const LOCAL_STEPS = 3;
 
+/** The names in the order they are attacked in. */
 export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }: RedteamOptions): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'lorikeet-redteam-'));
   const places = await openPlaces(PEERS + 2);
-  const texts = splitReviews({ seed: 'redteam', peers: PEERS + 1, goldPerClass: isShort ? 1 : 8 }).shares.map(
-    ({ gold }) => gold,
-  );
-  const steps = isShort ? 1 : LOCAL_STEPS;
-  const flags = ['--rounds', '100000', '--local-steps', String(steps), '--label-prior', 'off', '--soft-labels', 'none'];
-  const hostile = places.all[PEERS + 1]!;
-  let [swarm, attacker, count]: [Swarm | null, Attacker | null, number] = [null, null, 0];
+  const honest = places.all.slice(0, PEERS);
+  const [newcomer, hostile] = [places.all[PEERS]!, places.all[PEERS + 1]!];
+  const texts = labelledTexts(isShort);
+  const examiner = createExaminer();
+  /** By rule, what the honest learn by themselves. */
+  const learned = new Map<string, Learned>();
+  let held: { readonly swarm: Swarm; readonly isOpen: boolean } | null = null;
+  let attacker: Attacker | null = null;
+  let count = 0;
+  const drop = async (): Promise<void> => {
+    await held?.swarm.stop();
+    held = null;
+  };
+  const folderOf = (): string => join(root, String(++count));
+  const sceneOf = async () => {
+    attacker ??= await createAttacker(hostile, { gently: !isShort });
+    const pace = isShort ? SHORT : FULL;
+    return { attacker, host: hostile.host, decoys: places.decoys, folder: folderOf(), pace, signal };
+  };
+  const takeCourse = async (name: string, attack: Attack): Promise<Outcome> => {
+    await drop();
+    const { rule, isByThemselves } = attack.course!;
+    const base = `${rule}/nobody`;
+    if (!isByThemselves && !isShort && !learned.has(rule)) await takeCourse(base, ATTACKS[base]!);
+    const compared = isByThemselves ? null : (learned.get(rule) ?? null);
+    const scene = { ...(await sceneOf()), places: honest };
+    const judged = await judgeCourse(name, attack, scene, { examiner, compared });
+    if (isByThemselves) learned.set(rule, judged.learned);
+    return judged.outcome;
+  };
+  const onSwarm = async (name: string, attack: Attack): Promise<Outcome> => {
+    const isOpen = attack.isOpen === true;
+    if (held && held.isOpen !== isOpen) await drop();
+    if (!held) {
+      const flags = settingsFor(isShort, isOpen);
+      held = { swarm: await startSwarm({ folder: folderOf(), places: honest, texts, flags }), isOpen };
+    }
+    const { swarm } = held;
+    const outcome = await judge(name, attack, {
+      ...(await sceneOf()),
+      swarm,
+      newcomer: { place: newcomer, texts: texts[PEERS]! },
+    });
+    if (!outcome.held) await drop();
+    return outcome;
+  };
   try {
     for (const name of names) {
       signal.throwIfAborted();
       onBegin(name);
-      count += 1;
-      const folder = join(root, String(count));
-      swarm ??= await startSwarm({ folder, places: places.all.slice(0, PEERS), texts, flags });
-      attacker ??= await createAttacker(hostile);
-      const outcome: Outcome = await judge(name, ATTACKS[name]!, {
-        swarm,
-        newcomer: { place: places.all[PEERS]!, texts: texts[PEERS]! },
-        attacker,
-        host: hostile.host,
-        decoys: places.decoys,
-        folder,
-        pace: isShort ? SHORT : FULL,
-        signal,
-      }).catch((error: Error) => {
+      const began = performance.now();
+      const attack = ATTACKS[name]!;
+      const outcome = await (attack.course ? takeCourse : onSwarm)(name, attack).catch(async (error: Error) => {
         signal.throwIfAborted();
         attacker?.kill();
         attacker = null;
+        await drop();
         return { name, did: 'nothing', held: false, problems: [error.message] };
       });
-      onOutcome(outcome);
-      if (outcome.held) continue;
-      await swarm.stop();
-      swarm = null;
+      onOutcome({ ...outcome, seconds: (performance.now() - began) / 1000 });
     }
   } finally {
-    attacker?.kill();
-    await swarm?.stop();
+    (attacker as Attacker | null)?.kill();
+    await drop();
+    await examiner.stop();
     places.close();
     rmSync(root, { recursive: true, force: true });
   }
+}
+
+function settingsFor(isShort: boolean, isOpen: boolean): string[] {
+  const settings = {
+    rounds: 100_000,
+    'local-steps': isShort ? 1 : LOCAL_STEPS,
+    'label-prior': 'off',
+    'soft-labels': 'none',
+    'min-peers': PEERS,
+  };
+  const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return isOpen ? [...flags, '--open'] : flags;
 }

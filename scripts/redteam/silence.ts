@@ -1,12 +1,11 @@
 /** @file Members that hinder by doing little: nobody is to wait for them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Message } from '../../protocol/frame.ts';
-import { type Attack, SILENCE } from './attack.ts';
-import { announcing, call, makeUp, rpc } from './caller.ts';
+import { type Attack, PLACES, SILENCE } from './attack.ts';
+import { aborted, announceAs, here, regularly } from './crowd.ts';
+import { guests } from './names.ts';
 import { throughCable } from './proxy.ts';
 import { createPuppet, learnRun, takePart } from './puppet.ts';
 
-const ANNOUNCE_MS = 1000;
 /** Bytes after which the slowest has come to know everybody. */
 const ACQUAINTED = 60_000;
 
@@ -15,9 +14,9 @@ export const SILENT: Readonly<Record<string, Attack>> = {
     about: 'a member that announces itself round after round and sends nothing',
     bars: SILENCE,
     run: async (target, signal, begin) => {
-      const { limits } = await learnRun(target);
+      const learned = await learnRun(target);
       let round = 0;
-      const puppet = await createPuppet(target, limits, (_from, message) => {
+      const puppet = await createPuppet(target, learned, (_from, message) => {
         if (message.type === 'announce' || message.type === 'data') round = Math.max(round, message.round);
       });
       begin();
@@ -32,7 +31,7 @@ export const SILENT: Readonly<Record<string, Attack>> = {
     run: async (target, signal, begin) => {
       const { run } = await learnRun(target);
       let rounds = 0;
-      const { runtime } = await takePart(run, target.addresses, {
+      const { runtime } = await takePart(run, target, {
         train: async (_round, adapter) => {
           await sleep(10 * target.roundMs, undefined, { signal }).catch(() => {});
           rounds += 1;
@@ -52,9 +51,13 @@ export const SILENT: Readonly<Record<string, Attack>> = {
       const { run } = await learnRun(target);
       const up = { afterBytes: ACQUAINTED, bytesPerSecond: 1 };
       const ways = await Promise.all(target.addresses.map((address) => throughCable(address, { up }, signal)));
-      const { runtime, peer } = await takePart(run, ways, {
-        train: async (_round, adapter) => ({ adapter, stats: { loss: null } }),
-      });
+      const { runtime, peer } = await takePart(
+        run,
+        { ...target, addresses: ways },
+        {
+          train: async (_round, adapter) => ({ adapter, stats: { loss: null } }),
+        },
+      );
       begin();
       await aborted(signal);
       await runtime.stop();
@@ -70,9 +73,13 @@ export const SILENT: Readonly<Record<string, Attack>> = {
       const { run } = await learnRun(target);
       const down = { afterBytes: ACQUAINTED, bytesPerSecond: 0 };
       const ways = await Promise.all(target.addresses.map((address) => throughCable(address, { down }, signal)));
-      const { runtime, peer } = await takePart(run, ways, {
-        train: async (_round, adapter) => ({ adapter, stats: { loss: null } }),
-      });
+      const { runtime, peer } = await takePart(
+        run,
+        { ...target, addresses: ways },
+        {
+          train: async (_round, adapter) => ({ adapter, stats: { loss: null } }),
+        },
+      );
       begin();
       await aborted(signal);
       await runtime.stop();
@@ -80,51 +87,14 @@ export const SILENT: Readonly<Record<string, Attack>> = {
     },
   },
   dead: {
-    about: 'fifty made-up members whose addresses are dead',
+    about: 'members by the places of one invite whose addresses are dead',
     bars: SILENCE,
     run: async (target, signal, begin) => {
-      const { limits } = await learnRun(target);
-      const caller = await call(target.addresses[0]!, signal);
-      const nobody = await makeUp(50);
-      let announced = 0;
-      begin();
-      async function* all() {
-        while (!signal.aborted) {
-          for (const [i, who] of nobody.entries()) {
-            const addresses = [`/ip4/${target.host.replace(/\.\d+$/, `.${150 + i}`)}/tcp/9/p2p/${who.id}`];
-            yield rpc({ messages: [await announcing(who, limits.runId, { ...here(0), addresses })] });
-            announced += 1;
-          }
-          await sleep(ANNOUNCE_MS, undefined, { signal }).catch(() => {});
-        }
-      }
-      await caller.gossip(all()).catch(() => {});
-      await aborted(signal);
-      await caller.stop();
-      return { text: `${announced} announcements of 50 made-up members at addresses where nobody is` };
+      const names = await guests(target, PLACES);
+      const carriers = names.slice(0, target.addresses.length);
+      const at = (id: string, i: number): string =>
+        `/ip4/${target.host.replace(/\.\d+$/, `.${150 + i}`)}/tcp/9/p2p/${id}`;
+      return announceAs(target, signal, begin, { carriers, names, round: 0, addresses: (id, i) => [at(id, i)] });
     },
   },
 };
-
-/** Says that somebody takes part. */
-export function here(round: number): Extract<Message, { type: 'announce' }> {
-  return { type: 'announce', round, state: 'joined', addresses: [] };
-}
-
-/** Does something every second until the signal; gives how often. */
-export async function regularly(signal: AbortSignal, act: () => Promise<unknown>): Promise<number> {
-  let times = 0;
-  while (!signal.aborted) {
-    await act().catch(() => {});
-    times += 1;
-    await sleep(ANNOUNCE_MS, undefined, { signal }).catch(() => {});
-  }
-  return times;
-}
-
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseInvite } from '../../node/invite.ts';
+import { issueTicket } from '../../node/admission/ticket.ts';
+import { formatInvite, parseInvite } from '../../node/invite.ts';
+import { peekKey } from '../../node/store.ts';
 import type { Example } from '../../node/texts/data.ts';
 import type { Refusal } from '../../protocol/frame.ts';
 import type { Place } from './places.ts';
@@ -13,6 +15,8 @@ import type { Place } from './places.ts';
 /** Entered a round. */
 interface Entered {
   readonly round: number;
+  /** Neighbours it has mixed with in the one before. */
+  readonly mixed: number;
   readonly at: number;
 }
 
@@ -40,11 +44,14 @@ export interface SwarmOptions {
   readonly texts: readonly (readonly Example[])[];
   /** Settings and flags of `lorikeet up`. */
   readonly flags: readonly string[];
+  /** Whether somebody is to come before the first round can begin. */
+  readonly isWaiting?: boolean;
 }
 
 export interface Swarm {
   readonly peers: readonly Honest[];
-  readonly invite: string;
+  /** Makes an invite of the first peer's with so many places, for ever; of an open run, one for everybody. */
+  invite(uses: number, expires?: number): string;
   stop(): Promise<void>;
 }
 
@@ -57,25 +64,26 @@ const LOOK_MS = 200;
 const MB = 2 ** 20;
 
 /** Starts a swarm, one peer a place; resolves when all have entered the third round. */
-export async function startSwarm({ folder, places, texts, flags }: SwarmOptions): Promise<Swarm> {
+export async function startSwarm({ folder, places, texts, flags, isWaiting = false }: SwarmOptions): Promise<Swarm> {
   const peers: Honest[] = [];
   try {
     for (const [i, place] of places.entries()) {
       const own = join(folder, `peer-${i + 1}`);
       writeTexts(own, texts[i]!);
-      const words = i === 0 ? ['up', ...flags, '--min-peers', String(places.length)] : ['join', peers[0]!.invite];
+      const words = i === 0 ? ['up', ...flags] : ['join', peers[0]!.invite];
       const peer = start(own, place, [...words, '--data', 'texts.tsv', '--host', place.host]);
       peers.push(peer);
       if (i === 0) await until(() => peer.invite !== '', peer, 'it gives an invite');
     }
-    for (const peer of peers) await until(() => peer.rounds.length > 2, peer, 'it mixes');
+    for (const peer of peers)
+      await until(() => (isWaiting ? peer.invite !== '' : peer.rounds.length > 2), peer, 'it takes part');
   } catch (error) {
     await Promise.all(peers.map(stopOne));
     throw error;
   }
   return {
     peers,
-    invite: peers[0]!.invite,
+    invite: (uses, expires = 0) => inviteOf(peers[0]!, uses, expires),
     stop: async () => {
       await Promise.all(peers.map(stopOne));
     },
@@ -88,7 +96,7 @@ export function startNewcomer(
   { folder, place, texts }: { folder: string; place: Place; texts: readonly Example[] },
 ): Honest {
   writeTexts(folder, texts);
-  return start(folder, place, ['join', swarm.invite, '--data', 'texts.tsv', '--host', place.host]);
+  return start(folder, place, ['join', swarm.invite(1), '--data', 'texts.tsv', '--host', place.host]);
 }
 
 export async function stopOne({ child, ended }: Honest): Promise<void> {
@@ -98,6 +106,17 @@ export async function stopOne({ child, ended }: Honest): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
   await over;
   clearTimeout(timer);
+}
+
+/** An invite by an honest peer who belongs from the beginning. */
+function inviteOf(peer: Honest, uses: number, expires: number): string {
+  const { addresses, runId, ticket } = parseInvite(peer.invite);
+  const key = ticket && peekKey(stateOf(peer));
+  return formatInvite({ addresses, runId, ticket: key && issueTicket({ runId, key, chain: [], uses, expires }) });
+}
+
+export function stateOf({ folder }: Honest): string {
+  return join(folder, 'texts.tsv.lorikeet');
 }
 
 /** The address an honest peer listens at. */
@@ -150,7 +169,7 @@ function hear(peer: Honest, line: string): void {
   const event = JSON.parse(line);
   const at = performance.now();
   if (event.event === 'invite') Object.assign(peer, { invite: event.invite, id: event.id });
-  else if (event.event === 'round') peer.rounds.push({ round: event.round, at });
+  else if (event.event === 'round') peer.rounds.push({ round: event.round, mixed: event.mixed, at });
   else if (event.event === 'refused') {
     for (const code of Object.keys(event.refused) as Refusal[])
       if (event.refused[code] !== peer.refused[code] && !peer.refusedAt.has(code)) peer.refusedAt.set(code, at);

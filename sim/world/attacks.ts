@@ -4,19 +4,17 @@
  * none of these.
  */
 import type { RunSettings } from '../../protocol/config.ts';
-import { normLimit, type Peer } from '../../protocol/peer.ts';
+import { normLimit } from '../../protocol/peer.ts';
 import type { Prng } from '../../protocol/prng.ts';
-import { radiusOf } from '../../protocol/reach.ts';
 import { distance, mean, norm } from '../../protocol/vector.ts';
 
 /** What one that lies knows when it sends its adapter. */
 export interface Sight {
   /** What it would send if it were honest. */
   readonly own: Float32Array;
-  /** Whom it sends to, and where that stands. */
+  /** Whom it sends to, where that stands, and how far it lets itself be moved. */
   readonly to: number;
-  readonly from: string;
-  readonly target: Peer;
+  readonly target: { readonly adapter: Float32Array; readonly radius: number };
   /** Where honest peers stand, and how many lie. */
   readonly honest: readonly Float32Array[];
   readonly liars: number;
@@ -79,12 +77,11 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   },
   knowing: {
     about: 'it knows the rule: against what the honest have learned, as far as the receiver lets itself be moved',
-    lie: ({ target, from: id, honest, settings }) => {
+    lie: ({ target, honest, settings }) => {
       const learned = mean(honest);
       if (settings.rule === 'mean') return scaled(learned, -FLIP);
       const length = norm(learned);
-      const radius = radiusOf(target.reach, settings, { round: target.round, id });
-      const reach = Number.isFinite(radius) ? radius : Math.SQRT2 * spreadOf(honest);
+      const reach = Number.isFinite(target.radius) ? target.radius : Math.SQRT2 * spreadOf(honest);
       return moved(target.adapter, learned, length > 0 ? -reach / length : 0);
     },
   },

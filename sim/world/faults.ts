@@ -3,6 +3,7 @@ import { CODECS, type CodecName, decode } from '../../protocol/codec.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { decodeFrame, encodeFrame } from '../../protocol/frame.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
+import { radiusOf } from '../../protocol/reach.ts';
 import { norm } from '../../protocol/vector.ts';
 import { ATTACKS, type Sight } from './attacks.ts';
 import { quickHash } from './digest.ts';
@@ -120,11 +121,11 @@ function attacker(
     const honest = seats()
       .slice(liars)
       .map(({ peer }) => peer.adapter);
+    const { adapter, reach, round } = seats()[to]!.peer;
     const sight: Sight = {
       own,
       to,
-      from: seats()[of]!.peer.id,
-      target: seats()[to]!.peer,
+      target: { adapter, radius: radiusOf(reach, settings, { round, id: seats()[of]!.peer.id }) },
       honest,
       liars,
       settings,

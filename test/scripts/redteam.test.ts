@@ -4,13 +4,10 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Outcome } from '../../scripts/redteam/judge.ts';
-import { roundsIn, skippedIn } from '../../scripts/redteam/measure.ts';
+import { roundsIn, strayedIn } from '../../scripts/redteam/measure.ts';
 import type { Honest } from '../../scripts/redteam/swarm.ts';
 import { ATTACKS } from '../../scripts/redteam/table.ts';
 import { ROOT } from '../support.ts';
-
-/** What does not hold yet: whoever holds an invite can make up members, and say for them where the run is. */
-const OPEN = ['far-round', 'alike'];
 
 function redteam(...args: string[]) {
   const script = join(ROOT, 'dist', 'scripts', 'redteam.js');
@@ -23,8 +20,8 @@ function redteam(...args: string[]) {
 }
 
 test('whoever is silent, slow, floods or is made up is refused where there is a code for it, and the honest go on', () => {
-  const names = Object.keys(ATTACKS).filter((name) => !OPEN.includes(name));
-  const { status, stderr, outcomes } = redteam('--short', '--json', ...names);
+  const names = Object.keys(ATTACKS).filter((name) => ATTACKS[name]!.course?.isShort ?? true);
+  const { status, stderr, outcomes } = redteam('--short', '--json');
   assert.equal(
     outcomes.filter(({ held }) => !held).map(({ name, problems }) => `${name}: ${problems.join('; ')}`),
     [],
@@ -43,32 +40,21 @@ test('whoever is silent, slow, floods or is made up is refused where there is a 
 });
 
 test('an attack that there is not is refused by name', () => {
-  const { status, stderr } = redteam('silence');
+  const { status, stderr } = redteam('noise');
   assert.is(status, 2);
-  assert.match(stderr, /^redteam: got the attack "silence"; wanted silent, /);
+  assert.match(stderr, /^redteam: got the attack "noise"; wanted silence, /);
 });
 
-const honest = (rounds: readonly [round: number, at: number][]): Honest =>
-  ({ rounds: rounds.map(([round, at]) => ({ round, at })) }) as unknown as Honest;
+const honest = (...rounds: [round: number, at: number][]): Honest =>
+  ({ rounds: rounds.map(([round, at]) => ({ round, mixed: 1, at })) }) as unknown as Honest;
 
-test('a round that does not end counts in the window in which it does not, and one that is left out is seen', () => {
-  const steady = honest([0, 1, 2, 3, 4, 5].map((round) => [round, 100 * round]));
+test('a round that does not end counts in the window in which it does not; who goes where nobody is, is seen', () => {
+  const steady = honest([0, 0], [1, 100], [2, 200], [3, 300], [4, 400], [5, 500]);
   assert.equal(roundsIn([steady], 0, 500), { count: 5, p50: 100, p95: 100 });
   assert.equal(roundsIn([steady], 200, 2000), { count: 3, p50: 100, p95: 1500 });
-  assert.is(skippedIn([steady], 0), 0);
-  assert.is(
-    skippedIn(
-      [
-        steady,
-        honest([
-          [0, 0],
-          [7, 100],
-        ]),
-      ],
-      0,
-    ),
-    6,
-  );
+  assert.is(strayedIn([steady], 0), 0);
+  assert.is(strayedIn([steady, honest([0, 0], [5, 450])], 0), 0, 'who was left behind goes to where the others are');
+  assert.is(strayedIn([steady, honest([0, 0], [7, 150])], 0), 5);
 });
 
 test.run();
