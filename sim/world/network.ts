@@ -5,6 +5,14 @@
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import { type Latency, latencyModel } from './latency.ts';
 
+/** Who is no peer of a world. */
+export interface Outsiders {
+  /** Whether one can be reached now. */
+  readonly isThere: (id: string, now: number) => boolean;
+  /** What a peer has sent to one. */
+  readonly hear: (from: number, to: string, bytes: Uint8Array) => void;
+}
+
 export interface NetworkModel {
   /** Of a message's way. Two messages may overtake each other. */
   readonly latencyMs: Latency;

@@ -7,6 +7,7 @@ import type { RunSettings } from '../../protocol/config.ts';
 import type { Event } from '../../protocol/events.ts';
 import { decodeFrame, encodeFrame, type Message } from '../../protocol/frame.ts';
 import { quickHash } from './digest.ts';
+import type { Outsiders } from './network.ts';
 import type { World } from './world.ts';
 
 export interface Strangers {
@@ -50,11 +51,7 @@ export function inviteOf({ invites }: Strangers, peer: number): { invite: string
   return { invite: invites > 0 ? `by ${inviter}` : '', inviter };
 }
 
-export interface Invasion {
-  /** Whether a stranger can be reached now. */
-  readonly isThere: (id: string, now: number) => boolean;
-  /** What a peer has sent to one. */
-  readonly hear: (from: number, to: string, bytes: Uint8Array) => void;
+export interface Invasion extends Outsiders {
   /** To be called once, before anything happens. */
   readonly begin: () => void;
 }

@@ -13,8 +13,7 @@ import { decodeSnapshot, encodeSnapshot, type Snapshot } from '../../protocol/sn
 import { step } from '../../protocol/step.ts';
 import { headOf, quickHash, turn } from './digest.ts';
 import { createHeap } from './heap.ts';
-import { createNetwork, type NetworkModel } from './network.ts';
-import type { Invasion } from './strangers.ts';
+import { createNetwork, type NetworkModel, type Outsiders } from './network.ts';
 
 export interface WorldOptions {
   readonly runId: string;
@@ -39,7 +38,7 @@ export interface WorldOptions {
   /** What a peer's frame turns into on its way out, if it lies: other bytes, or more frames. */
   readonly tamper?: (from: number, to: number, bytes: Uint8Array) => readonly Uint8Array[];
   /** Who is no peer of this world: whether one can be reached, and what it is sent. */
-  readonly strangers?: Pick<Invasion, 'isThere' | 'hear'>;
+  readonly strangers?: Outsiders;
   /** The invite that let a peer in, and who gave it; where there is none the run is open, and nobody was invited. */
   readonly inviteOf?: (peer: number) => { readonly invite: string; readonly inviter: number | null };
   readonly onMetric?: (peer: number, metric: Metric, now: number) => void;
