@@ -28,7 +28,7 @@ export interface Member {
   dialled: boolean;
   /** Whether it has been connected since this peer's start. */
   met: boolean;
-  /** While it has not been: when it was last dialled in vain (ms); null: not yet. */
+  /** Since it was last connected: when it was last dialled in vain (ms); null: not yet. */
   failedAt: number | null;
   /** Over whose connection it was first told of; '': its own, or not known. */
   toldBy: string;
@@ -101,9 +101,9 @@ export function hearsayOf(members: Members, { id, addresses }: Acquaintance, now
   return member;
 }
 
-/** Whether it has never been connected and was dialled in vain: it counts again once it connects. */
-export function isUnreached({ met, failedAt }: Member): boolean {
-  return !met && failedAt !== null;
+/** Whether it was dialled in vain since it was last connected. */
+export function isUnreached({ connected, failedAt }: Member): boolean {
+  return !connected && failedAt !== null;
 }
 
 /** It has been heard. */
@@ -164,11 +164,11 @@ export function acquaintancesOf(members: Members, count: number): Acquaintance[]
 
 /** Whom to find again after a crash: who is needed first, then those it has exchanged with, then the connected. */
 export function rememberedOf(members: Members, count: number, needed: readonly string[]): Known[] {
-  const rank = ({ id, mixed, connected }: Member): number =>
-    (needed.includes(id) ? 4 : 0) + (mixed ? 2 : 0) + (connected ? 1 : 0);
+  const rank = ({ id, mixed, connected, failedAt }: Member): number =>
+    (needed.includes(id) ? 8 : 0) + (mixed ? 4 : 0) + (connected ? 2 : 0) + (failedAt === null ? 1 : 0);
   return [...members.values()]
     .filter((m) => m.addresses.length > 0 || m.mixed)
-    .filter((m) => needed.includes(m.id) || m.mixed || !(m.state === 'left' || m.hearsay || isUnreached(m)))
+    .filter((m) => needed.includes(m.id) || (m.state !== 'left' && !m.hearsay))
     .sort((a, b) => rank(b) - rank(a) || heardLater(a, b))
     .slice(0, count)
     .map(({ id, addresses, mixed }) => ({ id, addresses, mixed }));
@@ -178,13 +178,16 @@ function heardLater(a: Member, b: Member): number {
   return b.heardAt - a.heardAt || (a.id < b.id ? -1 : 1);
 }
 
-/** Ids of those who take part, or will: announced, neither finished nor gone, not silent for too long or dialled in vain. Sorted. */
+/**
+ * Ids of those who take part, or will: announced, neither finished nor gone, not silent for too long. One that was dialled in
+ * vain is not given the longer while that many members take to announce themselves; never met, it is given none. Sorted.
+ */
 export function liveMembers(members: Members, now: number, timing: { timeoutMs: number; pauseMs: number }): string[] {
   const timeoutMs = Math.max(timing.timeoutMs, 3 * announcementPause(members, timing.pauseMs));
-  const takesPart = (m: Member): boolean =>
-    m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering') && !isUnreached(m);
+  const takesPart = (m: Member): boolean => m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering');
+  const grantedMs = (m: Member): number => (!isUnreached(m) ? timeoutMs : m.met ? timing.timeoutMs : -1);
   return [...members.values()]
-    .filter((m) => takesPart(m) && (m.connected || now - m.heardAt <= timeoutMs))
+    .filter((m) => takesPart(m) && (m.connected || now - m.heardAt <= grantedMs(m)))
     .map((m) => m.id)
     .sort();
 }

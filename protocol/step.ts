@@ -13,7 +13,7 @@ import { announcement, type Context, dial, Outbox, save, sendData } from './outb
 import type { Peer } from './peer.ts';
 import { receive, refuse } from './receive.ts';
 import { advance, linger, trained } from './round.ts';
-import { becameKnown, dialledInVain, meet, meetAgain, probe } from './strangers.ts';
+import { dialledInVain, meet, meetAgain, probe, reached } from './strangers.ts';
 
 /** The event of a type. */
 type Of<T extends Event['type']> = Extract<Event, { type: T }>;
@@ -138,14 +138,14 @@ function admitted(peer: Peer, id: string, invite: string, out: Outbox): void {
 function connection(peer: Peer, { id, up, untried }: Of<'peer'>, out: Outbox): void {
   const member = memberOf(peer, id, out.now);
   if (!member) return;
+  if (!up && member.dialled && !untried) dialledInVain(peer, member, out.now);
   member.connected = up;
   member.dialled = false;
   delete member.reminder; // the answer may be lost
-  if (!up && !untried) dialledInVain(peer, member, out.now);
   if (!up) return;
   hear(member, out.now);
   if (!member.met) member.missed = 0; // what it missed could not reach it
-  if (!member.met) becameKnown(peer, member);
+  reached(peer, member);
   member.retryRound = 0;
   // What was on its way over an earlier connection is not any more.
   for (const { edges } of peer.exchanges) delete edges[id]?.sentAt;

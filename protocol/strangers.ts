@@ -1,8 +1,8 @@
 /**
  * @file Strangers: members this peer has never been connected with. Where anybody's key may announce, over anybody's
  * connection, made-up members cost nothing; so one that was dialled in vain is neither drawn nor counted until it connects
- * itself, as one that nobody can dial does with whomever it draws. Without need strangers are dialled only while most of
- * them turn out not to be there.
+ * itself, as one that nobody can dial does with whomever it draws. Without need members are dialled only while most of those
+ * that are turn out not to be there.
  */
 import { isUnreached, type Member } from './membership.ts';
 import { dial, type Outbox } from './outbox.ts';
@@ -10,7 +10,7 @@ import type { Peer } from './peer.ts';
 
 /** Strangers told over one connection that are remembered, beside as many as members have been met. */
 const MAX_TOLD = 64;
-/** Strangers dialled in vain, less twice those met, from which on they are doubted; and how far that counts. */
+/** Members dialled in vain, less twice those reached, from which on they are doubted; and how far that counts. */
 const [DOUBTED, MAX_DOUBT] = [4, 16];
 /** Up to this many connections are made without need, so that announcements find their way. */
 const EAGER_CONNECTIONS = 8;
@@ -30,16 +30,15 @@ export function isRoomFor({ members }: Peer, from: string, via: string): boolean
 
 /** It could not be reached. */
 export function dialledInVain(peer: Peer, member: Member, now: number): void {
-  if (member.met) return;
   if (member.failedAt === null) peer.doubt = Math.min(MAX_DOUBT, peer.doubt + 1);
   member.failedAt = now;
 }
 
 /** It is there after all. */
-export function becameKnown(peer: Peer, member: Member): void {
+export function reached(peer: Peer, member: Member): void {
+  if (!member.met || member.failedAt !== null) peer.doubt = Math.max(0, peer.doubt - 2);
   member.met = true;
   member.failedAt = null;
-  peer.doubt = Math.max(0, peer.doubt - 2);
 }
 
 /** Dials a few of those not tried yet, while strangers are doubted. */
@@ -47,8 +46,8 @@ export function probe(peer: Peer, out: Outbox): void {
   if (peer.doubt < DOUBTED) return;
   let count = 0;
   for (const member of peer.members.values()) {
-    const isNew = !member.met && member.failedAt === null && member.sequence >= 0 && member.state !== 'left';
-    if (!isNew || member.dialled) continue;
+    const isUntried = !member.connected && member.failedAt === null && member.sequence >= 0;
+    if (!isUntried || member.dialled || member.state === 'left') continue;
     dial(member, out);
     count += 1;
     if (count >= PROBES) return;

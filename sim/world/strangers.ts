@@ -36,6 +36,7 @@ export const STRANGERS: Readonly<Record<string, Kind>> = {
     round: (rounds) => rounds,
   },
   crowd: { about: 'said over one connection to be there, at the first round', isThere: false, round: () => 0 },
+  idle: { about: 'connected to everybody, at the first round, sending nothing', isThere: true, round: () => 0 },
 };
 
 /** Who told of them. */

@@ -109,6 +109,18 @@ test('a dial that was put off says nothing; one that has been connected is not d
   assert.equal(live(), ['b', 'c']);
 });
 
+test('of those that were connected, one dialled in vain since is given the plain time-out, and not that of many', () => {
+  const { peer, at, meet } = bench();
+  for (let i = 0; i < 40; i++) meet(`m${i}`);
+  for (let i = 0; i < 40; i++) at({ type: 'peer', id: `m${i}`, up: false });
+  peer.members.get('m7')!.failedAt = 1000;
+  const after = (ms: number): string[] =>
+    liveMembers(peer.members, 1000 + ms, { timeoutMs: TIMEOUT_MS, pauseMs: ANNOUNCE_MS });
+  assert.is(after(TIMEOUT_MS).length, 40);
+  assert.is(after(TIMEOUT_MS + 1).length, 39);
+  assert.not.ok(after(TIMEOUT_MS + 1).includes('m7'));
+});
+
 test('nobody is dialled without need while those that are dialled are there', () => {
   const { tick, announce, answerDials } = bench();
   for (let i = 0; i < 40; i++) announce(`x${i}`, `x${i % 3}`);
