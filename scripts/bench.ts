@@ -30,6 +30,7 @@ const USAGE: Usage = {
     peers: { value: 'N', about: 'of swarm: how many peers (10)' },
     rounds: { value: 'N', about: 'of step, train and load: times each is measured (15)' },
     shape: { value: 'NAME', about: 'of step: small, minilm or base; of memory: a model (all)' },
+    data: { value: 'FILE', about: 'of train: texts whose lengths it takes (the reviews of the demo)' },
     base: { value: 'MODEL', about: 'of generate: which model (one of random weights)' },
   },
   examples: ['step --shape small', 'swarm --peers 32', 'generate --base model.gguf'],
@@ -40,6 +41,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   peers: ['swarm'],
   rounds: ['step', 'train', 'load'],
   shape: ['step', 'memory'],
+  data: ['train'],
   base: ['generate'],
 };
 
@@ -51,12 +53,13 @@ async function main(given: Arguments): Promise<void> {
   for (const [option, benches] of Object.entries(OWNERS))
     if (given.values[option] !== undefined && !benches.includes(name))
       throw new UserError('usage', `--${option} belongs to ${benches.join(', ')}, not to ${name}`);
-  const { shape, base } = given.values;
+  const { shape, base, data } = given.values;
   const options: BenchOptions = {
     peers: wholeNumber(given, 'peers', 10, 2, 1000),
     rounds: wholeNumber(given, 'rounds', 15, 1, 1000),
     ...(typeof shape === 'string' ? { shape } : {}),
     ...(typeof base === 'string' ? { base } : {}),
+    ...(typeof data === 'string' ? { data } : {}),
   };
   const workspace = mkdtempSync(join(tmpdir(), 'lorikeet-bench-'));
   process.env.LORIKEET_CACHE = workspace;

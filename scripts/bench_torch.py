@@ -1,8 +1,9 @@
 """Steps of PyTorch + PEFT beside ours: the same shapes and lengths, in turn, medians, and the ratio.
 
-    python3 scripts/bench_torch.py [--turns 5] [small minilm base train]
+    python3 scripts/bench_torch.py [--turns 5] [--data FILE] [small minilm base train]
 
-Wants `npm run build`, torch, transformers and peft. Prints a JSON line each: ratio below 1 is ours being faster.
+Wants `npm run build`, torch, transformers and peft. Prints a JSON line each: ratio below 1 is ours being faster; ours is timed with
+the base in float32 and in int8. `--data` gives texts whose lengths `train` takes. `torch_gflops` is the rate of its plain product.
 """
 
 import argparse
@@ -83,15 +84,19 @@ def compare_step(name, turns):
     run = lambda: step(ids, mask, position, classes, whole=False)
     for _ in range(WARM):
         run()
-    node, python = [], []
+    node, int8, python = [], [], []
     for _ in range(turns):
-        node.append(ours("step", "--shape", name, "--rounds", "7")[name]["step"]["ms"])
+        own = ours("step", "--shape", name, "--rounds", "7")[name]
+        node.append(own["step"]["ms"])
+        int8.append(own["step_int8"]["ms"])
         python.append(statistics.median(timed(run) for _ in range(7)))
     report("step " + name, node, python)
+    report("step " + name + ", int8", int8, python)
 
 
-def compare_train(turns):
-    first = ours("train", "--rounds", "1")
+def compare_train(turns, data):
+    options = ["--data", data] if data else []
+    first = ours("train", "--rounds", "1", *options)
     shape, lengths, size = first["shape"], first["lengths"], first["batch"]
     step = stepper(shape)
 
@@ -108,13 +113,16 @@ def compare_train(turns):
             step(*batch, whole=whole)
 
     loops = {"padded to the longest, masked head": (0, False), "padded to 128, whole logits": (128, True)}
-    node, python = [], {name: [] for name in loops}
+    node, int8, python = [], [], {name: [] for name in loops}
     for _ in range(turns):
-        node.append(1000 * len(lengths) / ours("train", "--rounds", "3")["examples_per_second"])
+        own = ours("train", "--rounds", "3", *options)
+        node.append(1000 * len(lengths) / own["examples_per_second"])
+        int8.append(1000 * len(lengths) / own["examples_per_second_int8"])
         for name, loop in loops.items():
             python[name].append(timed(lambda: epoch(*loop)))
     for name in loops:
         report("train, " + name, node, python[name], count=len(lengths))
+        report("train, int8, " + name, int8, python[name], count=len(lengths))
 
 
 def report(name, node, python, count=None):
@@ -122,16 +130,27 @@ def report(name, node, python, count=None):
     line = {"what": name, "ours_ms": round(own, 1), "torch_ms": round(other, 1), "ratio": round(own / other, 3)}
     if count:
         line |= {"ours_per_second": round(1000 * count / own, 1), "torch_per_second": round(1000 * count / other, 1)}
-    print(json.dumps(line | {"threads": torch.get_num_threads(), "torch": torch.__version__}), flush=True)
+    about = {"threads": torch.get_num_threads(), "torch": torch.__version__, "torch_gflops": PRODUCT}
+    print(json.dumps(line | about), flush=True)
+
+
+def product_rate(n=1024):
+    a, b = torch.randn(n, n), torch.randn(n, n)
+    ms = statistics.median(timed(lambda: a @ b) for _ in range(15))
+    return round(2 * n**3 / ms / 1e6)
+
+
+PRODUCT = product_rate()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--data")
     parser.add_argument("what", nargs="*", default=["small", "minilm", "base", "train"])
     given = parser.parse_args()
     for what in given.what:
-        compare_train(given.turns) if what == "train" else compare_step(what, given.turns)
+        compare_train(given.turns, given.data) if what == "train" else compare_step(what, given.turns)
 
 
 main()

@@ -84,6 +84,7 @@ export interface Engine {
 /** What a session does, and what it is asked; each is opened when first needed. */
 type Program = `${'score' | 'train' | 'recompute'} ${Question}` | 'step';
 
+const PREPACKED_BYTES = 2 ** 27;
 /** What a training graph may hold of its layers before they are computed again instead. */
 export const ACTIVATION_BYTES = 2 ** 30;
 const STATE = ['vector_next', 'first_moment_next', 'second_moment_next'];
@@ -199,8 +200,14 @@ async function open(
   const path = await cacheGraph(base, encodeOnnx(graphOf(base, options.trainable, program), base.weights));
   return openSession(path, device, {
     threads: options.threads,
+    prepack: program !== 'step' && !program.startsWith('score') && isPrepacked(base.places),
     ...(options.profile ? { profile: `${options.profile}-${program.split(' ')[0]}` } : {}),
   });
+}
+
+/** A matrix is packed anew for every product unless a session keeps it packed, which is worth its memory where models are small. */
+export function isPrepacked(places: Base['places']): boolean {
+  return [...places.values()].reduce((sum, { byteLength }) => sum + byteLength, 0) <= PREPACKED_BYTES;
 }
 
 function graphOf(base: Base, trainable: Trainable, program: Program): Graph {

@@ -6,12 +6,12 @@ import { type Architecture, SIZES } from '../model/architecture.ts';
 import type { PlacedModel } from '../model/base.ts';
 import { type Trainable, trainableTensors, trainGraph } from '../model/program.ts';
 import { elementCount } from '../model/tensors.ts';
-import { ACTIVATION_BYTES } from './engine.ts';
+import { ACTIVATION_BYTES, isPrepacked } from './engine.ts';
 import { MICRO_BATCH_TOKENS } from './microbatch.ts';
 
 /** Bytes. */
 export interface Footprint {
-  /** Of the mapped weights, what a step touches. */
+  /** Of the mapped weights what a step touches, and what a session keeps packed of a small model's. */
   readonly weights: number;
   /** What the graph holds at most, of one micro-batch. */
   readonly layers: number;
@@ -28,6 +28,8 @@ export interface Footprint {
 
 /** A row of the embeddings brings the pages around it into memory. */
 const READ_AHEAD_BYTES = 524_288;
+/** The mapped matrices, and two copies, packed for the forward and for the backward pass. */
+const MAPPED_AND_PACKED = 3;
 /** Measured with a model of a few megabytes. */
 const PROGRAM_BYTES = 120e6;
 /**
@@ -61,7 +63,7 @@ export function footprint(
   const graph = recompute ? trainGraph(model, trainable, { question, recompute }) : held;
   const layers = recompute ? HOLDS.recomputed * peakBytes(graph)(bindings) : HOLDS.held * heldBytes;
   const program = PROGRAM_BYTES + NODE_BYTES * graph.nodes.length;
-  const weights = touchedBytes(graph, rows * tokens);
+  const weights = touchedBytes(graph, rows * tokens) * (isPrepacked(places) ? MAPPED_AND_PACKED : 1);
   const state = 4 * elementCount(trainableTensors(model, trainable)) * STATE_VECTORS;
   const disk = [...places.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
   return {

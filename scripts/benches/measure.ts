@@ -7,6 +7,8 @@ export interface BenchOptions {
   readonly rounds: number;
   /** The only one of several shapes. */
   readonly shape?: string;
+  /** A file of texts whose lengths are measured with. */
+  readonly data?: string;
   /** The model to measure, in place of one of random weights. */
   readonly base?: string;
 }

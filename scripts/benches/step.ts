@@ -18,7 +18,7 @@ import { type ModelShape, SHAPES, TRAINABLE, writeRandomModel } from './shapes.t
 
 const GEMM_SIZE = 1024;
 
-/** Milliseconds and GFLOP/s of a LoRA step, of the forward pass alone, and of a plain product, run in turn. */
+/** Milliseconds and GFLOP/s of a LoRA step, of one with the base in int8, of the forward pass alone, and of a plain product, in turn. */
 export async function benchStep(workspace: string, { rounds, shape: only }: BenchOptions): Promise<unknown> {
   const gemm = await plainGemm(workspace);
   const results: Record<string, unknown> = {};
@@ -29,8 +29,8 @@ export async function benchStep(workspace: string, { rounds, shape: only }: Benc
     const folder = join(workspace, name);
     writeRandomModel(folder, shape);
     const step = await stepOf(folder, shape);
-    const times = await interleave([step.train, step.score, gemm.run], rounds);
-    const [train, score, plain] = times.map(median) as [number, number, number];
+    const times = await interleave([step.train, step.trainInt8, step.score, gemm.run], rounds);
+    const [train, int8, score, plain] = times.map(median) as [number, number, number, number];
     const rate = (flops: number, ms: number): number => Number((flops / ms / 1e6).toFixed(1));
     results[name] = {
       shape,
@@ -39,6 +39,7 @@ export async function benchStep(workspace: string, { rounds, shape: only }: Benc
         gflops: rate(step.trainFlops, train),
         share_of_gemm: round((step.trainFlops / train) * (plain / gemm.flops)),
       },
+      step_int8: { ms: round(int8), of_f32: round(int8 / train) },
       forward: {
         ms: round(score),
         gflops: rate(step.scoreFlops, score),
@@ -60,7 +61,9 @@ async function stepOf(folder: string, shape: ModelShape) {
   const random = createPrng('bench').random;
   const base = await openBase(folder);
   const vector = initialLora(trainableTensors(base, TRAINABLE), random);
-  const engine = await createEngine({ base: folder, trainable: TRAINABLE, device: 'cpu', threads: 0 });
+  const common = { base: folder, trainable: TRAINABLE, device: 'cpu', threads: 0 } as const;
+  const engine = await createEngine(common);
+  const int8 = await createEngine({ ...common, basePrecision: 'int8' });
   const labels = { ids: [5, 6], bias: [0, 0] };
   const sequences = Array.from({ length: shape.batch }, () => ({
     ids: Array.from({ length: shape.tokens }, () => Math.floor(random() * shape.vocabulary)),
@@ -81,10 +84,14 @@ async function stepOf(folder: string, shape: ModelShape) {
   const bindings = { B: shape.batch, T: shape.tokens, M: 1, K: 2 };
   return {
     train: () => engine.train(job),
+    trainInt8: () => int8.train(job),
     score: () => engine.score(vector, [batch], labels),
     trainFlops: matMulFlops(trainGraph(base, TRAINABLE), bindings),
     scoreFlops: matMulFlops(scoreGraph(base, TRAINABLE), bindings),
-    release: engine.release,
+    release: async () => {
+      await engine.release();
+      await int8.release();
+    },
   };
 }
 

@@ -2,9 +2,11 @@
 import { join } from 'node:path';
 import { openBase } from '../../node/checkpoint/base.ts';
 import { type ClassBatch, packBatch, withTargets } from '../../node/engine/batch.ts';
-import { createEngine } from '../../node/engine/engine.ts';
+import { createEngine, type Engine } from '../../node/engine/engine.ts';
+import { UserError } from '../../node/errors.ts';
 import { initialLora } from '../../node/model/lora.ts';
 import { trainableTensors } from '../../node/model/program.ts';
+import { readRows } from '../../node/texts/data.ts';
 import { KINDS, readSentences } from '../../node/texts/reviews.ts';
 import { type EncodedExample, roundBatches } from '../../node/train/learner.ts';
 import { checkSettings, openClassRun } from '../../node/train/run.ts';
@@ -15,17 +17,19 @@ import { SHAPES, TRAINABLE, writeRandomModel } from './shapes.ts';
 const [EXAMPLES, BATCH, STEPS] = [256, 16, 16];
 
 /** Examples a second; `lengths` are those of the texts in the order in which both take them, for others to measure by. */
-export async function benchTrain(workspace: string, { rounds }: BenchOptions): Promise<unknown> {
+export async function benchTrain(workspace: string, { rounds, data }: BenchOptions): Promise<unknown> {
   const folder = join(workspace, 'minilm');
   const shape = SHAPES.minilm!;
   writeRandomModel(folder, { ...shape, tokens: 256 });
   const base = await openBase(folder);
   const run = await openClassRun(checkSettings({ batchSize: BATCH }, 'bench'));
-  const examples = await examplesOf(run.task.encode, shape.vocabulary);
-  const engine = await createEngine({ base: folder, trainable: TRAINABLE, device: 'cpu', threads: 0 });
+  const examples = examplesOf(textsOf(data), run.task.encode, shape.vocabulary);
+  const common = { base: folder, trainable: TRAINABLE, device: 'cpu', threads: 0 } as const;
+  const engine = await createEngine(common);
+  const int8 = await createEngine({ ...common, basePrecision: 'int8' });
   const vector = initialLora(trainableTensors(base, TRAINABLE), createPrng('bench').random);
-  const train = (batches: readonly ClassBatch[]) => () =>
-    engine.train({
+  const train = (by: Engine, batches: readonly ClassBatch[]) => () =>
+    by.train({
       vector,
       batches,
       labels: { ids: [5, 6], bias: [0, 0] },
@@ -33,8 +37,9 @@ export async function benchTrain(workspace: string, { rounds }: BenchOptions): P
     });
   const laid = roundBatches({ ...run, examples, peer: 'bench', round: 0, steps: STEPS });
   const padded = Array.from({ length: STEPS }, (_, i) => paddedBatch(examples.slice(i * BATCH, (i + 1) * BATCH)));
-  const [own, longest] = (await interleave([train(laid), train(padded)], rounds)).map(median) as [number, number];
-  await engine.release();
+  const jobs = [train(engine, laid), train(int8, laid), train(engine, padded)];
+  const [own, fast, longest] = (await interleave(jobs, rounds)).map(median) as [number, number, number];
+  for (const each of [engine, int8]) await each.release();
   const count = (batches: readonly ClassBatch[]): number => batches.reduce((sum, b) => sum + b.batch * b.tokens, 0);
   const rate = (ms: number): number => round((1000 * EXAMPLES) / ms);
   return {
@@ -44,19 +49,27 @@ export async function benchTrain(workspace: string, { rounds }: BenchOptions): P
     batch: BATCH,
     lengths: examples.map(({ sequence }) => sequence.ids.length),
     examples_per_second: rate(own),
+    examples_per_second_int8: rate(fast),
     tokens_with_padding: count(laid),
     padded_to_longest: { examples_per_second: rate(longest), tokens_with_padding: count(padded) },
     ratio: round(own / longest),
   };
 }
 
-/** Texts of the lengths that the demo's reviews have, of random words. */
-async function examplesOf(
+function textsOf(data: string | undefined): string[] {
+  if (data !== undefined) return readRows(data).map(({ text }) => text);
+  return KINDS.flatMap(({ file }) => readSentences(file)).map(({ text }) => text);
+}
+
+/** Texts of the lengths that some of the given have, of random words. Throws a UserError where they are too few. */
+function examplesOf(
+  given: readonly string[],
   encode: (text: string) => { readonly ids: readonly number[] },
   vocabulary: number,
-): Promise<EncodedExample[]> {
+): EncodedExample[] {
+  if (given.length < EXAMPLES) throw new UserError('usage', `--data: got ${given.length} texts; wanted ${EXAMPLES}`);
   const prng = createPrng('bench');
-  const texts = prng.shuffle(KINDS.flatMap(({ file }) => readSentences(file)).map(({ text }) => text));
+  const texts = prng.shuffle(given);
   return texts.slice(0, EXAMPLES).map((text, i) => {
     const { length } = encode(text).ids;
     const ids = Array.from({ length }, () => 10 + Math.floor(prng.random() * (vocabulary - 10)));
