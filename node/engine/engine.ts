@@ -8,8 +8,10 @@ import { encodeOnnx } from '../graph/onnx.ts';
 import { type AdamWSettings, adamWFeeds } from '../model/adamw.ts';
 import {
   type Question,
+  sameGraph,
   scoreGraph,
   stepGraph,
+  sumGraph,
   type Trainable,
   trainableTensors,
   trainGraph,
@@ -20,14 +22,30 @@ import { batchFeeds, scalarFeeds, sizesOf, targetFeeds } from './feeds.ts';
 import { microBatches } from './microbatch.ts';
 import {
   type Device,
-  type Feed,
+  isKept,
+  type Kept,
+  keepsOutputs,
   listDevices,
   missingFor,
-  openSession,
+  openKeepingSession,
   reasonIn,
-  type Session,
   type TensorData,
+  type Traffic,
 } from './session.ts';
+import {
+  deviceCarrier,
+  drop,
+  dropStep,
+  type EngineSession,
+  HERE,
+  type Held,
+  heldOf,
+  nextState,
+  STATE,
+  startState,
+  stateFeeds,
+  type TrainState,
+} from './state.ts';
 
 export interface EngineOptions {
   /** A folder, a GGUF file, or a name that is looked up on this machine. */
@@ -78,103 +96,149 @@ export interface Engine {
     batch: TrainBatch,
     labels: LabelWords,
   ): Promise<{ gradient: Float32Array; loss: number }>;
+  /** Whether adapter and moments stay on the device between the steps of a job. */
+  readonly keepsState: boolean;
+  /** Since it was created. */
+  traffic(): Traffic;
   release(): Promise<void>;
 }
 
 /** What a session does, and what it is asked; each is opened when first needed. */
-type Program = `${'score' | 'train' | 'recompute'} ${Question}` | 'step';
+type Program = `${'score' | 'train' | 'recompute'} ${Question}` | 'step' | 'sum' | 'upload' | 'download';
 
 const PREPACKED_BYTES = 2 ** 27;
 /** What a training graph may hold of its layers before they are computed again instead. */
 export const ACTIVATION_BYTES = 2 ** 30;
-const STATE = ['vector_next', 'first_moment_next', 'second_moment_next'];
 
 /** Opens the base and its sessions (each when first needed). Throws a UserError if the device named cannot start. */
 export async function createEngine(options: EngineOptions, isCancelled: () => boolean = () => false): Promise<Engine> {
   const base = await openBase(options.base, options.basePrecision);
-  const started = await startDevice(base, options);
-  const sessions: Partial<Record<Program, Session>> = { 'score labels': started.session };
-  const sessionOf = async (program: Program): Promise<Session> => {
+  const traffic: Traffic = { copiedBytes: 0, kept: 0 };
+  const started = await startDevice(base, options, traffic);
+  const sessions: Partial<Record<Program, EngineSession>> = { 'score labels': started.session };
+  const sessionOf = async (program: Program): Promise<EngineSession> => {
     if (isCancelled()) throw new Error('stopped');
-    sessions[program] ??= await open(base, options, program, started.device);
+    sessions[program] ??= await open(base, options, { program, device: started.device, traffic });
     return sessions[program];
   };
   const programOf = trainingProgram(base, options);
   const size = elementCount(trainableTensors(base, options.trainable));
   const everything: Float32Array = new Float32Array(size).fill(1);
+  const carrier = keepsOutputs(started.device)
+    ? deviceCarrier(
+        () => sessionOf('upload'),
+        () => sessionOf('download'),
+      )
+    : HERE;
 
   /** Loss and gradient, summed over micro-batches. */
   const gradientOf = async (
-    parts: readonly TrainBatch[],
+    [first, ...others]: readonly TrainBatch[],
     labels: LabelWords,
     state: TrainState,
-  ): Promise<{ gradient: Float32Array; loss: number }> => {
-    const gradient = new Float32Array(size);
-    let loss = 0;
-    for (const part of parts) {
+  ): Promise<{ gradient: Held; loss: number }> => {
+    const one = async (part: TrainBatch): Promise<{ gradient: Held; loss: number }> => {
       const session = await sessionOf(programOf(part));
       const out = await session.run(trainFeeds(part, labels, state, adamWFeeds(STILL, 1)), ['loss', 'gradient']);
-      const term = out.gradient as Float32Array;
-      for (let i = 0; i < size; i++) gradient[i]! += term[i]!;
-      loss += scalarOf(out.loss);
+      return { gradient: heldOf(out.gradient!), loss: scalarOf(out.loss) };
+    };
+    let { gradient, loss } = await one(first!);
+    for (const part of others) {
+      const term = await one(part);
+      const { sum } = await (await sessionOf('sum')).run({ gradient, term: term.gradient }, ['sum']);
+      drop(gradient);
+      drop(term.gradient);
+      gradient = heldOf(sum!);
+      loss += term.loss;
     }
     return { gradient, loss };
   };
   const stepOn = async (
     batch: TrainBatch | readonly TrainBatch[],
     { labels, state, scalars }: { labels: LabelWords; state: TrainState; scalars: Record<string, number> },
-  ): Promise<{ loss: number; state: TrainState }> => {
+  ): Promise<Step> => {
     const [only, ...others] = [batch].flat().flatMap((one) => microBatches(one)) as [TrainBatch, ...TrainBatch[]];
     if (others.length === 0) {
       const session = await sessionOf(programOf(only));
-      const out = await session.run(trainFeeds(only, labels, state, scalars), ['loss', ...STATE]);
-      return { loss: scalarOf(out.loss), state: nextState(state, out) };
+      const out = await session.run(trainFeeds(only, labels, state, scalars), ['loss', 'total', ...STATE]);
+      return { loss: scalarOf(out.loss), total: scalarOf(out.total), state: nextState(state, out) };
     }
     const { gradient, loss } = await gradientOf([only, ...others], labels, state);
     const session = await sessionOf('step');
-    const feeds = { ...stateFeeds(state), ...scalarFeeds(scalars), gradient: { data: gradient, dims: [size] } };
-    return { loss, state: nextState(state, await session.run(feeds, STATE)) };
+    const out = await session.run({ ...stateFeeds(state), ...scalarFeeds(scalars), gradient }, ['total', ...STATE]);
+    drop(gradient);
+    return { loss, total: scalarOf(out.total), state: nextState(state, out) };
   };
-  const startOf = (vector: Float32Array, mask = everything): TrainState => ({
-    mask,
-    vector,
-    first: new Float32Array(size),
-    second: new Float32Array(size),
-  });
+  /** A step a batch, up to one that gives numbers that are not finite. */
+  const stepsFrom = async (
+    start: TrainState,
+    { batches, labels, optimiser }: TrainJob,
+    onStep?: (loss: number) => void,
+  ): Promise<TrainResult> => {
+    let state = start;
+    let diverged: TrainResult['diverged'] = null;
+    const losses: number[] = [];
+    try {
+      for (const batch of batches) {
+        const scalars = adamWFeeds(optimiser, losses.length + 1);
+        const step = await stepOn(batch, { labels, state, scalars });
+        const isSound = Number.isFinite(step.loss) && Number.isFinite(step.total);
+        dropStep(isSound ? state : step.state);
+        if (!isSound) {
+          diverged = { step: losses.length + 1, loss: step.loss };
+          break;
+        }
+        state = step.state;
+        losses.push(step.loss);
+        onStep?.(step.loss);
+      }
+      return { vector: await carrier.read(state.vector), losses, diverged };
+    } finally {
+      dropStep(state);
+      drop(state.mask);
+    }
+  };
 
   return {
     device: started.device,
     notice: started.notice,
     parameters: size,
+    keepsState: keepsOutputs(started.device),
+    traffic: () => ({ ...traffic }),
     score: async (vector, batches, labels) => {
       const scores: Float32Array[] = [];
+      const held = await carrier.hold(vector);
       for (const batch of batches) {
         const session = await sessionOf(`score ${batch.question}`);
-        const feeds = { ...batchFeeds(batch, labels), vector: { data: vector, dims: [size] } };
         const name = batch.question === 'tokens' ? 'log_probabilities' : 'logits';
-        scores.push((await session.run(feeds, [name]))[name] as Float32Array);
+        const out = await session.run({ ...batchFeeds(batch, labels), vector: held }, [name]);
+        scores.push(out[name] as Float32Array);
       }
+      drop(held);
       return scores;
     },
-    train: async ({ vector, batches, labels, optimiser, mask }, onStep) => {
-      let state = startOf(vector, mask);
-      const losses: number[] = [];
-      for (const batch of batches) {
-        const scalars = adamWFeeds(optimiser, losses.length + 1);
-        const step = await stepOn(batch, { labels, state, scalars });
-        if (!isSound(step))
-          return { vector: state.vector, losses, diverged: { step: losses.length + 1, loss: step.loss } };
-        losses.push(step.loss);
-        onStep?.(step.loss);
-        state = step.state;
-      }
-      return { vector: state.vector, losses, diverged: null };
+    train: async (job, onStep) => {
+      const { vector, mask = everything } = job;
+      return stepsFrom(await startState(carrier, { vector, mask }), job, onStep);
     },
-    gradient: (vector, batch, labels) => gradientOf(microBatches(batch), labels, startOf(vector)),
+    gradient: async (vector, batch, labels) => {
+      const state = await startState(carrier, { vector, mask: everything });
+      const { gradient, loss } = await gradientOf(microBatches(batch), labels, state);
+      const numbers = await carrier.read(gradient);
+      for (const held of [gradient, ...Object.values(state)]) drop(held);
+      return { gradient: numbers, loss };
+    },
     release: async () => {
       for (const session of Object.values(sessions)) await session.release();
     },
   };
+}
+
+interface Step {
+  readonly loss: number;
+  /** The sum of the adapter: finite where all of it is. */
+  readonly total: number;
+  readonly state: TrainState;
 }
 
 /** No step at all: what AdamW is fed where only the gradient is wanted. */
@@ -194,13 +258,13 @@ function trainingProgram(base: Base, { trainable, recompute }: EngineOptions): (
 async function open(
   base: Base,
   options: EngineOptions,
-  program: Program,
-  device: Exclude<Device, 'auto'>,
-): Promise<Session> {
+  { program, device, traffic }: { program: Program; device: Exclude<Device, 'auto'>; traffic: Traffic },
+): Promise<EngineSession> {
   const path = await cacheGraph(base, encodeOnnx(graphOf(base, options.trainable, program), base.weights));
-  return openSession(path, device, {
+  return openKeepingSession(path, device, keepsOutputs(device) ? keptOf(program) : [], {
     threads: options.threads,
-    prepack: program !== 'step' && !program.startsWith('score') && isPrepacked(base.places),
+    traffic,
+    prepack: trains(program) && isPrepacked(base.places),
     ...(options.profile ? { profile: `${options.profile}-${program.split(' ')[0]}` } : {}),
   });
 }
@@ -212,23 +276,38 @@ export function isPrepacked(places: Base['places']): boolean {
 
 function graphOf(base: Base, trainable: Trainable, program: Program): Graph {
   if (program === 'step') return stepGraph(base, trainable);
+  if (program === 'sum') return sumGraph(base, trainable);
+  if (program === 'upload' || program === 'download') return sameGraph(base, trainable);
   const [kind, question] = program.split(' ') as ['score' | 'train' | 'recompute', Question];
   if (kind === 'score') return scoreGraph(base, trainable, question);
   return trainGraph(base, trainable, { question, recompute: kind === 'recompute' });
+}
+
+/** The outputs that stay on a device which can keep them. */
+function keptOf(program: Program): readonly string[] {
+  if (program === 'step') return STATE;
+  if (program === 'sum') return ['sum'];
+  if (program === 'upload') return ['same'];
+  return trains(program) ? ['gradient', ...STATE] : [];
+}
+
+function trains(program: Program): boolean {
+  return program.startsWith('train') || program.startsWith('recompute');
 }
 
 /** Starts the device asked for; `auto` tries what onnxruntime lists, ending with the CPU. */
 async function startDevice(
   base: Base,
   options: EngineOptions,
-): Promise<{ session: Session; device: Exclude<Device, 'auto'>; notice: string | null }> {
+  traffic: Traffic,
+): Promise<{ session: EngineSession; device: Exclude<Device, 'auto'>; notice: string | null }> {
   const candidates = options.device === 'auto' ? listDevices() : [options.device];
   const failures: string[] = [];
   for (const device of candidates) {
     try {
       const missing = missingFor(device, options.device !== 'auto');
       if (missing) throw new Error(missing);
-      const session = await open(base, options, 'score labels', device);
+      const session = await open(base, options, { program: 'score labels', device, traffic });
       const notice = failures.length ? `computing on the ${device.toUpperCase()} (${failures.join('; ')})` : null;
       return { session, device, notice };
     } catch (error) {
@@ -242,44 +321,15 @@ async function startDevice(
   );
 }
 
-/** Whether loss and adapter are finite; a sum of finite numbers in float64 is. */
-function isSound({ loss, state }: { loss: number; state: TrainState }): boolean {
-  let sum = loss;
-  for (const x of state.vector) sum += x;
-  return Number.isFinite(sum);
-}
-
-interface TrainState {
-  readonly mask: Float32Array;
-  readonly vector: Float32Array;
-  readonly first: Float32Array;
-  readonly second: Float32Array;
-}
-
-function nextState({ mask }: TrainState, out: Record<string, TensorData>): TrainState {
-  const [vector, first, second] = STATE.map((name) => out[name] as Float32Array);
-  return { mask, vector: vector!, first: first!, second: second! };
-}
-
 function trainFeeds(
   batch: TrainBatch,
   labels: LabelWords,
   state: TrainState,
   scalars: Record<string, number>,
-): Record<string, Feed> {
+): Record<string, Held> {
   return { ...batchFeeds(batch, labels), ...targetFeeds(batch), ...stateFeeds(state), ...scalarFeeds(scalars) };
 }
 
-function stateFeeds({ vector, first, second, mask }: TrainState): Record<string, Feed> {
-  const flat = [vector.length];
-  return {
-    vector: { data: vector, dims: flat },
-    first_moment: { data: first, dims: flat },
-    second_moment: { data: second, dims: flat },
-    mask: { data: mask, dims: flat },
-  };
-}
-
-function scalarOf(data: TensorData | undefined): number {
-  return Number(data?.[0] ?? Number.NaN);
+function scalarOf(data: TensorData | Kept | undefined): number {
+  return data === undefined || isKept(data) ? Number.NaN : Number(data[0]);
 }

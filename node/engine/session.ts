@@ -15,11 +15,24 @@ export interface Feed {
   readonly dims: readonly number[];
 }
 
-export interface Session {
+/** A tensor that stays on the device between runs. Whoever is given it disposes of it, once, and before its session is released. */
+export interface Kept {
+  readonly tensor: ort.Tensor;
+  dispose(): void;
+}
+
+/** What a session gives: data, or where it keeps outputs on the device what stands for it. */
+export interface Session<Result = TensorData> {
   readonly device: Device;
-  /** Runs the graph; gives the named outputs' data. */
-  run(feeds: Readonly<Record<string, Feed>>, outputs: readonly string[]): Promise<Record<string, TensorData>>;
+  /** Runs the graph; gives the named outputs. */
+  run(feeds: Readonly<Record<string, Feed | Kept>>, outputs: readonly string[]): Promise<Record<string, Result>>;
   release(): Promise<void>;
+}
+
+/** What was copied between the program and its sessions, in bytes, and the tensors kept on the device and not yet disposed of. */
+export interface Traffic {
+  copiedBytes: number;
+  kept: number;
 }
 
 export interface SessionOptions {
@@ -27,6 +40,8 @@ export interface SessionOptions {
   readonly threads?: number;
   /** `false` keeps external weights memory-mapped instead of repacked into private memory. */
   readonly prepack?: boolean;
+  /** Counts what is copied and kept. */
+  readonly traffic?: Traffic;
   /** Where onnxruntime writes, as the session is released, which back end ran each node: PROFILE and a date, `.json`. */
   readonly profile?: string;
 }
@@ -70,6 +85,11 @@ export function reasonIn(error: unknown): string {
     .slice(0, 120);
 }
 
+/** Whether outputs can stay on a device until they are fed again: onnxruntime-node hands out no other device's memory. */
+export function keepsOutputs(device: Exclude<Device, 'auto'>): boolean {
+  return device === 'webgpu';
+}
+
 /**
  * Idle threads sleep rather than spin. Scoring and training take turns, each with threads of its own, and peers often share
  * a machine: spinning costs them a fifth of the time there, and saves a lone session on an idle machine a twentieth.
@@ -77,11 +97,21 @@ export function reasonIn(error: unknown): string {
 const NO_SPINNING = { intra_op: { allow_spinning: '0' } };
 
 /** Opens an ONNX file (or bytes without external data). Throws what onnxruntime throws when the device cannot start. */
-export async function openSession(
+export function openSession(
   model: string | Uint8Array,
   device: Exclude<Device, 'auto'>,
   options: SessionOptions = {},
 ): Promise<Session> {
+  return openKeepingSession(model, device, [], options) as Promise<Session>;
+}
+
+/** The same with outputs that stay on the device, which must be one that `keepsOutputs`, unless there are none. */
+export async function openKeepingSession(
+  model: string | Uint8Array,
+  device: Exclude<Device, 'auto'>,
+  kept: readonly string[],
+  options: SessionOptions = {},
+): Promise<Session<TensorData | Kept>> {
   const sessionOptions: ort.InferenceSession.SessionOptions = {
     executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
     logSeverityLevel: 3,
@@ -89,24 +119,54 @@ export async function openSession(
     enableMemPattern: false,
     ...(options.threads ? { intraOpNumThreads: options.threads } : {}),
     ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
+    ...(kept.length > 0
+      ? { preferredOutputLocation: Object.fromEntries(kept.map((name) => [name, 'gpu-buffer' as const])) }
+      : {}),
     extra: { session: { ...NO_SPINNING, ...(options.prepack ? {} : { disable_prepacking: '1' }) } },
   };
   const session = await (typeof model === 'string'
     ? ort.InferenceSession.create(model, sessionOptions)
     : ort.InferenceSession.create(model, sessionOptions));
+  const { traffic = { copiedBytes: 0, kept: 0 } } = options;
   return {
     device,
     run: async (feeds, outputs) => {
-      const tensors: Record<string, ort.Tensor> = {};
-      for (const [name, { data, dims }] of Object.entries(feeds)) {
-        tensors[name] = new ort.Tensor(elementType(data), data as Float32Array, dims);
-      }
-      const results = await session.run(tensors, outputs);
-      return Object.fromEntries(outputs.map((name) => [name, results[name]!.data as TensorData]));
+      const tensors = Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, tensorOf(feed, traffic)]));
+      // A session that keeps outputs remembers which it was asked for, and fails where the next run asks for others.
+      const results = await session.run(tensors, kept.length > 0 ? session.outputNames : outputs);
+      const given = Object.entries(results).map(([name, tensor]) => [name, resultOf(tensor, traffic)] as const);
+      for (const [name, result] of given) if (isKept(result) && !outputs.includes(name)) result.dispose();
+      return Object.fromEntries(given);
     },
     release: async () => {
       if (options.profile) session.endProfiling();
       await session.release();
+    },
+  };
+}
+
+export function isKept(tensor: Feed | TensorData | Kept): tensor is Kept {
+  return 'tensor' in tensor;
+}
+
+function tensorOf(feed: Feed | Kept, traffic: Traffic): ort.Tensor {
+  if (isKept(feed)) return feed.tensor;
+  traffic.copiedBytes += feed.data.byteLength;
+  return new ort.Tensor(elementType(feed.data), feed.data as Float32Array, feed.dims);
+}
+
+function resultOf(tensor: ort.Tensor, traffic: Traffic): TensorData | Kept {
+  if (tensor.location !== 'gpu-buffer') {
+    const data = tensor.data as TensorData;
+    traffic.copiedBytes += data.byteLength;
+    return data;
+  }
+  traffic.kept += 1;
+  return {
+    tensor,
+    dispose: () => {
+      traffic.kept -= 1;
+      tensor.dispose();
     },
   };
 }

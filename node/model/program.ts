@@ -54,7 +54,8 @@ export interface TrainOptions {
  * Inputs: the score graph's; `row_weight` [N, 1]; except for tokens `targets` [N, K] (rows sum to 1) and
  * `inverse_temperature` [N, 1]; AdamW's `first_moment`, `second_moment`, `mask` [P] and scalars.
  * loss = sum_i w_i CE(p_i, softmax(z_i / T_i)); of tokens - sum_i w_i log p_i.
- * Outputs: `loss`, `gradient`, `vector_next`, `first_moment_next`, `second_moment_next`.
+ * Outputs: `loss`, `gradient`, `vector_next`, `first_moment_next`, `second_moment_next`, and `total`, the sum of `vector_next`:
+ * finite where all of it is.
  */
 export function trainGraph(base: Base, trainable: Trainable, options: TrainOptions = {}): Graph {
   const g = createGraph();
@@ -113,6 +114,23 @@ function stepOn(g: Graph, vector: Value, gradient: Value): void {
   output(g, 'vector_next', next.vector);
   output(g, 'first_moment_next', next.firstMoment);
   output(g, 'second_moment_next', next.secondMoment);
+  output(g, 'total', op.ReduceSum(g, next.vector, [0], false));
+}
+
+/** The sum of two vectors like the trained one: inputs `gradient`, `term` [P]; output `sum`. */
+export function sumGraph(base: Base, trainable: Trainable): Graph {
+  const g = createGraph();
+  const size = elementCount(trainableTensors(base, trainable));
+  output(g, 'sum', op.Add(g, input(g, 'gradient', 'float32', [size]), input(g, 'term', 'float32', [size])));
+  return g;
+}
+
+/** A vector like the trained one as it is, to bring it to a device and back: input `vector` [P]; output `same`. */
+export function sameGraph(base: Base, trainable: Trainable): Graph {
+  const g = createGraph();
+  const vector = input(g, 'vector', 'float32', [elementCount(trainableTensors(base, trainable))]);
+  output(g, 'same', vector);
+  return g;
 }
 
 interface Asked {

@@ -5,7 +5,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { tryDevices } from '../../node/doctor/tries.ts';
-import { missingFor } from '../../node/engine/session.ts';
+import { type TrainBatch, withTargets } from '../../node/engine/batch.ts';
+import { createEngine, type Engine, type TrainResult } from '../../node/engine/engine.ts';
+import { packPassages, trainingBatchOf, withWeights } from '../../node/engine/packing.ts';
+import { type Device, missingFor } from '../../node/engine/session.ts';
+import { UserError } from '../../node/errors.ts';
+import { createPrng } from '../../protocol/prng.ts';
 import { fixture } from '../support.ts';
 
 /** Shapes, words and angles; small beside what is multiplied. */
@@ -25,5 +30,81 @@ for (const name of ['bert-qv', 'llama-lm'])
     const count = Object.values(webgpu!.fallen).reduce((sum, n) => sum + n, 0);
     assert.ok(count < webgpu!.nodes! / 10, `${count} of ${webgpu!.nodes} nodes on the CPU`);
   });
+
+const LORA = { type: 'lora', lora: { rank: 4, alpha: 8, targets: 'all' } } as const;
+const LABELS = { ids: [5, 6], bias: [0, 0] };
+
+const labelled = (weight = 0.5): TrainBatch =>
+  withTargets(
+    trainingBatchOf(
+      [2, 3].map((n) => ({ ids: [7, 8, 9, 10 + n], positions: [1] })),
+      { padId: 0, classes: 2 },
+    ),
+    [0, 1].map((y) => ({ distribution: [y, 1 - y], weight, temperature: 1 })),
+  );
+
+function continued(weight = 0.1): TrainBatch {
+  const passages = [6, 9].map((length) => {
+    const ids = Array.from({ length }, (_, i) => 7 + ((5 * i + length) % 90));
+    return { ids, scored: ids.slice(1).map((id, position) => ({ position, id, weight })) };
+  });
+  return withWeights(packPassages(passages, 10, 0), passages);
+}
+
+const CASES = [
+  { name: 'bert-qv', batch: labelled },
+  { name: 'llama-lm', batch: continued },
+];
+
+/** Gives null where the device has no adapter. */
+async function engineOn(device: Device, name: string): Promise<Engine | null> {
+  try {
+    return await createEngine({ base: fixture(name), trainable: LORA, device, threads: 1 });
+  } catch (error) {
+    if (error instanceof UserError && /No supported adapters/.test(error.message)) return null;
+    throw error;
+  }
+}
+
+for (const { name, batch } of CASES)
+  test(`${name}: adapter and moments stay on WebGPU from step to step, and nothing else does after them`, async () => {
+    const engine = missing === null ? await engineOn('webgpu', name) : null;
+    if (!engine) return console.log(`skipped: ${name} on WebGPU: ${missing ?? 'its Vulkan driver finds no device'}`);
+    const cpu = (await engineOn('cpu', name))!;
+    const { random } = createPrng(5);
+    const vector = Float32Array.from({ length: engine.parameters }, () => 0.2 * (random() - 0.5));
+    const optimiser = { learningRate: 1e-2, weightDecay: 0.1, clipNorm: 1 };
+    const mask = Float32Array.from(vector, (_, i) => Number(i % 3 > 0));
+    const bytesOf = async (batches: readonly (TrainBatch | TrainBatch[])[], on = engine): Promise<number> => {
+      const before = on.traffic().copiedBytes;
+      await on.train({ vector, batches, labels: LABELS, optimiser, mask });
+      return on.traffic().copiedBytes - before;
+    };
+    const train = (on: Engine, batches: readonly (TrainBatch | TrainBatch[])[]): Promise<TrainResult> =>
+      on.train({ vector, batches, labels: LABELS, optimiser, mask });
+
+    // A step alone, one of two micro-batches, and one cut short by a loss that is no number.
+    const steps = [batch(), [batch(), batch()], batch()];
+    const [got, wanted] = [await train(engine, steps), await train(cpu, steps)];
+    const off = distance(got.vector, wanted.vector);
+    assert.ok(off < 1e-3, `${off} off what the CPU trains; AdamW makes steps of tiny gradients too`);
+    assert.ok(wanted.losses.every((loss, i) => Math.abs(loss - got.losses[i]!) < 1e-4 * loss));
+    const cut = await train(engine, [batch(), batch(Number.NaN), batch()]);
+    assert.equal(cut.vector, (await train(engine, [batch()])).vector);
+    assert.is(cut.diverged!.step, 2);
+    assert.is(engine.traffic().kept, 0, 'kept after their jobs');
+
+    const perStep = (await bytesOf([batch(), batch(), batch()])) - (await bytesOf([batch(), batch()]));
+    const onCpu = (await bytesOf([batch(), batch()], cpu)) - (await bytesOf([batch()], cpu));
+    assert.ok(perStep < 2 * vector.byteLength, `${perStep} bytes copied a step, the adapter is ${vector.byteLength}`);
+    assert.is(onCpu - perStep, 7 * vector.byteLength, 'adapter, moments and mask there, adapter and moments back');
+    await engine.release();
+    await cpu.release();
+  });
+
+/** ||a - b|| / ||b|| */
+function distance(a: Float32Array, b: Float32Array): number {
+  return Math.hypot(...a.map((x, i) => x - b[i]!)) / Math.hypot(...b);
+}
 
 test.run();
