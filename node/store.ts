@@ -145,9 +145,9 @@ function enter(folder: string, path: string): { lock: Lock; made: string | undef
 }
 
 /** The key of a state folder, which another process may hold; null where there is none yet. */
-export function peekKey(folder: string): Uint8Array | null {
+export function peekKey(folder: string, tell: Tell): Uint8Array | null {
   const path = join(folder, FILES.key);
-  return existsSync(path) ? readKey(path, () => {}) : null;
+  return existsSync(path) ? readKey(path, tell) : null;
 }
 
 /** What a state folder says of who belongs to its run; null where it says nothing. Throws a UserError where it is torn. */

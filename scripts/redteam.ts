@@ -8,7 +8,7 @@ import { readArguments, refuse, type Usage } from './arguments.ts';
 import { enterNamespace, hasNamespaces, isInside } from './redteam/places.ts';
 import { lineOf } from './redteam/report.ts';
 import { runRedteam } from './redteam/run.ts';
-import { ATTACKS, GROUPS } from './redteam/table.ts';
+import { ATTACKS, aboutOf, attacksOf, GROUPS, LOCALS } from './redteam/table.ts';
 
 const USAGE: Usage = {
   name: 'redteam',
@@ -17,7 +17,7 @@ us make network namespaces. Exit code 1 where something does not hold; what plai
 withstand is told and does not count.
 
 ${Object.entries(GROUPS)
-  .map(([group, attacks]) => `${group}: ${folded(Object.keys(attacks), group.length + 2)}`)
+  .map(([group, attacks]) => `${group}: ${folded(attacks, group.length + 2)}`)
   .join('\n')}`,
   positionals: '[NAME or GROUP...]',
   options: {
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   const isShort = values.short === true;
   const names = namesOf(positionals, isShort);
   if (values.list) {
-    for (const name of names) console.log(`${name.padEnd(18)} ${ATTACKS[name]!.about}`);
+    for (const name of names) console.log(`${name.padEnd(18)} ${aboutOf(name)}`);
     return;
   }
   if (!isInside && hasNamespaces()) {
@@ -83,17 +83,13 @@ function folded(words: readonly string[], begun: number): string {
     .join('');
 }
 
-/** The attacks meant: by name, by group, or all there are; where little time is, those that need little. */
+/** The attacks meant: by name, by group, or all there are. */
 function namesOf(asked: readonly string[], isShort: boolean): string[] {
-  const other = asked.find((name) => !Object.hasOwn(ATTACKS, name) && !Object.hasOwn(GROUPS, name));
+  const known = [...Object.keys(GROUPS), ...Object.keys(ATTACKS), ...Object.keys(LOCALS)];
+  const other = asked.find((name) => !known.includes(name));
   if (other !== undefined)
-    throw new UserError(
-      'usage',
-      `got the attack ${JSON.stringify(other)}; wanted ${Object.keys(GROUPS).join(', ')}, or one of ${Object.keys(ATTACKS).join(', ')}`,
-    );
-  const named = asked.length > 0 ? asked : Object.keys(GROUPS);
-  const all = named.flatMap((name) => (Object.hasOwn(GROUPS, name) ? Object.keys(GROUPS[name]!) : [name]));
-  return [...new Set(all)].filter((name) => !isShort || (ATTACKS[name]!.course?.isShort ?? true));
+    throw new UserError('usage', `got the attack ${JSON.stringify(other)}; wanted one or more of ${known.join(', ')}`);
+  return attacksOf(asked.length > 0 ? asked : Object.keys(GROUPS), isShort);
 }
 
 main().catch((error) => refuse(USAGE.name, error));

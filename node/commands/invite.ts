@@ -17,7 +17,7 @@ export function invite(flags: Flags): void {
   const { saved } = peekStore(folder);
   const { founder } = saved.settings;
   const runId = runIdOf(saved.settings);
-  const key = peekKey(folder);
+  const key = peekKey(folder, console.error);
   if (!key || saved.invited.length === 0)
     throw new UserError('usage', `${folder}: this peer has not been at work yet; start it, then invite others`);
   const addresses = saved.invited;

@@ -22,7 +22,7 @@ export async function up(options: Flags, given: Readonly<Record<string, unknown>
   const check = (all: Readonly<Record<string, unknown>>): Run['settings'] => checkWith(all, given, config);
   const named = given.base ?? config?.given.base ?? prepared.saved?.settings.base;
   if (named !== undefined) await provideBase(String(named), { isNamed: true, flags, display: prepared.display });
-  const key = peekKey(prepared.folder) ?? (await generateKey());
+  const key = peekKey(prepared.folder, prepared.display.note) ?? (await generateKey());
   const founder = flags.open ? '' : ownIdOf(key, prepared.folder);
   const beginning = await beginRun(flags, prepared, { wanted: { ...config?.given, ...given }, founder, check });
   const { run, isBack } = beginning;

@@ -14,7 +14,7 @@ export interface Attacker {
 }
 
 /** How long it may take to begin or to end (ms). */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 
 /** Starts the process; it does one attack at a time, and `gently` where times are measured. */
 export async function createAttacker({ by }: Place, { gently }: { gently: boolean }): Promise<Attacker> {

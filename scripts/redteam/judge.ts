@@ -40,7 +40,7 @@ export interface Pace {
   readonly isTimed: boolean;
 }
 
-export const FULL: Pace = { beforeMs: 12_000, underMs: 15_000, afterMs: 8000, isTimed: true };
+export const FULL: Pace = { beforeMs: 10_000, underMs: 12_000, afterMs: 5000, isTimed: true };
 export const SHORT: Pace = { beforeMs: 100, underMs: 600, afterMs: 100, isTimed: false };
 
 /** Memory is given a minute to come back. */
@@ -49,6 +49,8 @@ const BACK_MS = 60_000;
 const GO_ON_MS = 40_000;
 /** Refusals that may take longer are not waited for where little time is (ms). */
 const MOST_SHORT_MS = 10_000;
+/** Where times are not judged, the machine may be as busy as it likes (ms). */
+const UNTIMED_MS = 120_000;
 
 export interface Scene {
   readonly swarm: Swarm;
@@ -80,7 +82,7 @@ export async function judge(name: string, attack: Attack, scene: Scene): Promise
     await sleep(pace.underMs, undefined, { signal });
     const codes = pace.isTimed || (bars.refusedMs ?? 0) <= MOST_SHORT_MS ? bars.codes : undefined;
     const isRefused = (): boolean => !codes || firstRefusal(peers, codes) !== null;
-    await until(isRefused, (bars.refusedMs ?? 0) - pace.underMs, signal);
+    await until(isRefused, pace.isTimed ? (bars.refusedMs ?? 0) - pace.underMs : UNTIMED_MS, signal);
     const to = performance.now();
     const wantsNewcomer = bars.newcomerMs !== undefined && (pace.isTimed || attack.isOfNewcomers);
     if (wantsNewcomer) {
@@ -100,7 +102,7 @@ export async function judge(name: string, attack: Attack, scene: Scene): Promise
     const stopped = performance.now();
     await sleep(pace.afterMs, undefined, { signal });
     const goesOn = (): boolean => peers.every(({ rounds }) => rounds.some(({ at }) => at > stopped));
-    await until(goesOn, GO_ON_MS, signal);
+    await until(goesOn, pace.isTimed ? GO_ON_MS : UNTIMED_MS, signal);
     const after = roundsIn(peers, stopped, performance.now());
     const memory = await settle(scene, bars.backMb, { began, from, underEnd });
     const first = codes ? firstRefusal(peers, codes) : null;

@@ -20,7 +20,7 @@ import { learnRun, takePart } from './puppet.ts';
 import { PEERS, reviews } from './texts.ts';
 
 /** What a neighbour sent last. */
-interface Seen {
+export interface Seen {
   readonly round: number;
   readonly adapter: Float32Array;
   readonly radius: number;
@@ -94,7 +94,7 @@ async function poison(kind: string, target: Target, signal: AbortSignal, begin: 
 }
 
 /** Keeps what a neighbour sends. */
-function spy(event: Event, seen: Map<string, Seen>, limits: FrameLimits): void {
+export function spy(event: Event, seen: Map<string, Seen>, limits: FrameLimits): void {
   if (event.type !== 'frame') return;
   const decoded = decodeFrame(event.bytes, limits, sha256);
   if (!decoded.ok || decoded.frame.message.type !== 'data') return;

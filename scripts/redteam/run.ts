@@ -8,7 +8,7 @@ import { createExaminer, judgeCourse, type Learned } from './course.ts';
 import { FULL, judge, type Outcome, SHORT } from './judge.ts';
 import { openPlaces } from './places.ts';
 import { type Swarm, startSwarm } from './swarm.ts';
-import { ATTACKS } from './table.ts';
+import { ATTACKS, LOCALS } from './table.ts';
 import { labelledTexts, PEERS } from './texts.ts';
 
 export interface RedteamOptions {
@@ -72,13 +72,19 @@ export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }:
     if (!outcome.held) await drop();
     return outcome;
   };
+  const carryOut = async (name: string): Promise<Outcome> => {
+    const [attack, local] = [ATTACKS[name], LOCALS[name]];
+    if (attack) return (attack.course ? takeCourse : onSwarm)(name, attack);
+    await drop();
+    const { text, problems } = await local!.run(folderOf());
+    return { name, did: text, held: problems.length === 0, problems };
+  };
   try {
     for (const name of names) {
       signal.throwIfAborted();
       onBegin(name);
       const began = performance.now();
-      const attack = ATTACKS[name]!;
-      const outcome = await (attack.course ? takeCourse : onSwarm)(name, attack).catch(async (error: Error) => {
+      const outcome = await carryOut(name).catch(async (error: Error) => {
         signal.throwIfAborted();
         attacker?.kill();
         attacker = null;

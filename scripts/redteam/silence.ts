@@ -1,6 +1,6 @@
 /** @file Members that hinder by doing little: nobody is to wait for them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Attack, PLACES, SILENCE } from './attack.ts';
+import { type Attack, FLOOD, PLACES, SILENCE } from './attack.ts';
 import { aborted, announceAs, here, regularly } from './crowd.ts';
 import { guests } from './names.ts';
 import { throughCable } from './proxy.ts';
@@ -10,6 +10,15 @@ import { createPuppet, learnRun, takePart } from './puppet.ts';
 const ACQUAINTED = 60_000;
 
 export const SILENT: Readonly<Record<string, Attack>> = {
+  quiet: {
+    about: 'nobody attacks: what the machine itself does to these figures',
+    bars: { ...FLOOD, ...SILENCE },
+    run: async (_target, signal, begin) => {
+      begin();
+      await aborted(signal);
+      return { text: 'nothing' };
+    },
+  },
   silent: {
     about: 'a member that announces itself round after round and sends nothing',
     bars: SILENCE,

@@ -55,7 +55,7 @@ export interface Swarm {
   stop(): Promise<void>;
 }
 
-const MAIN = fileURLToPath(new URL('../../node/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../node/main.js', import.meta.url));
 const MACHINE = ['--device', 'cpu', '--threads', '1', '--anyway', '--json', '--follow'];
 const START_MS = 120_000;
 const STOP_MS = 5000;
@@ -111,7 +111,7 @@ export async function stopOne({ child, ended }: Honest): Promise<void> {
 /** An invite by an honest peer who belongs from the beginning. */
 function inviteOf(peer: Honest, uses: number, expires: number): string {
   const { addresses, runId, ticket } = parseInvite(peer.invite);
-  const key = ticket && peekKey(stateOf(peer));
+  const key = ticket && peekKey(stateOf(peer), () => {});
   return formatInvite({ addresses, runId, ticket: key && issueTicket({ runId, key, chain: [], uses, expires }) });
 }
 

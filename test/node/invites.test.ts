@@ -74,7 +74,7 @@ test('an invite for one lets in one, a guest invites in its turn, a ban is of bo
 
 test('an expired invite is told at once, with its date', async () => {
   const { settings } = openStore(join(folder, 'a.tsv.lorikeet')).readRun()!;
-  const key = peekKey(join(folder, 'a.tsv.lorikeet'))!;
+  const key = peekKey(join(folder, 'a.tsv.lorikeet'), () => {})!;
   const { runId } = parseInvite((await start('invite', '--state', 'a.tsv.lorikeet').done).out);
   const ticket = issueTicket({ runId, key, chain: [], uses: 1, expires: 1_700_000_000 });
   const addresses = [`/ip4/127.0.0.1/tcp/1/p2p/${settings.founder}`];

@@ -3,10 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { areaUnder } from '../../scripts/redteam/eavesdrop.ts';
 import type { Outcome } from '../../scripts/redteam/judge.ts';
 import { roundsIn, strayedIn } from '../../scripts/redteam/measure.ts';
 import type { Honest } from '../../scripts/redteam/swarm.ts';
-import { ATTACKS } from '../../scripts/redteam/table.ts';
+import { ATTACKS, attacksOf, GROUPS } from '../../scripts/redteam/table.ts';
 import { ROOT } from '../support.ts';
 
 function redteam(...args: string[]) {
@@ -20,7 +21,7 @@ function redteam(...args: string[]) {
 }
 
 test('whoever is silent, slow, floods or is made up is refused where there is a code for it, and the honest go on', () => {
-  const names = Object.keys(ATTACKS).filter((name) => ATTACKS[name]!.course?.isShort ?? true);
+  const names = attacksOf(Object.keys(GROUPS), true);
   const { status, stderr, outcomes } = redteam('--short', '--json');
   assert.equal(
     outcomes.filter(({ held }) => !held).map(({ name, problems }) => `${name}: ${problems.join('; ')}`),
@@ -34,7 +35,7 @@ test('whoever is silent, slow, floods or is made up is refused where there is a 
   );
   assert.is(status, 0, stderr);
   for (const { name, refused } of outcomes) {
-    const codes = ATTACKS[name]!.bars.codes ?? [];
+    const codes = ATTACKS[name]?.bars.codes ?? [];
     assert.ok(name === 'pings' || codes.length === 0 || codes.some((code) => refused?.[code]), name);
   }
 });
@@ -42,7 +43,7 @@ test('whoever is silent, slow, floods or is made up is refused where there is a 
 test('an attack that there is not is refused by name', () => {
   const { status, stderr } = redteam('noise');
   assert.is(status, 2);
-  assert.match(stderr, /^redteam: got the attack "noise"; wanted silence, /);
+  assert.match(stderr, /^redteam: got the attack "noise"; wanted one or more of silence, /);
 });
 
 const honest = (...rounds: [round: number, at: number][]): Honest =>
@@ -55,6 +56,12 @@ test('a round that does not end counts in the window in which it does not; who g
   assert.is(strayedIn([steady], 0), 0);
   assert.is(strayedIn([steady, honest([0, 0], [5, 450])], 0), 0, 'who was left behind goes to where the others are');
   assert.is(strayedIn([steady, honest([0, 0], [7, 150])], 0), 5);
+});
+
+test('an area under the curve is one where all of the first are larger, and a half where they are alike', () => {
+  assert.is(areaUnder([3, 4], [1, 2]), 1);
+  assert.is(areaUnder([1, 2], [1, 2]), 0.5);
+  assert.is(areaUnder([1], [2, 0.5]), 0.5);
 });
 
 test.run();
