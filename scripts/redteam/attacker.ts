@@ -6,6 +6,7 @@ import type { Order, Report } from './hostile.ts';
 import type { Place } from './places.ts';
 
 export interface Attacker {
+  readonly gently: boolean;
   /** Begins an attack; resolves at its first blow. */
   start(name: string, target: Target): Promise<void>;
   /** Ends it; resolves to what was done. */
@@ -17,7 +18,7 @@ export interface Attacker {
 const PATIENCE_MS = 120_000;
 
 /** Starts the process; it does one attack at a time, and `gently` where times are measured. */
-export async function createAttacker({ by }: Place, { gently }: { gently: boolean }): Promise<Attacker> {
+export async function createAttacker({ by }: Place, gently: boolean): Promise<Attacker> {
   const [command, ...words] = [...by, process.execPath, fileURLToPath(new URL('./hostile.js', import.meta.url))];
   if (gently) words.push('gently');
   const child = spawn(command!, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -43,6 +44,7 @@ export async function createAttacker({ by }: Place, { gently }: { gently: boolea
   };
   await heard('ready');
   return {
+    gently,
     start: async (name, target) => {
       const began = heard('began');
       order({ type: 'start', name, target });

@@ -20,16 +20,24 @@ export function begin(folder: string): void {
 
 export const FILES: Readonly<Record<string, Local>> = {
   'lock-race': {
-    about: 'six processes want the same state at once',
-    run: async (folder) => {
+    about: 'some processes want the same state at once',
+    run: async (folder, isShort) => {
       begin(folder);
+      const count = isShort ? 3 : 8;
+      const enough = new AbortController();
+      let ended = 0;
       const all = await Promise.all(
-        Array.from({ length: 6 }, () => lorikeet(folder, [...UP, '--min-peers', '9'], { forMs: 12_000 })),
+        Array.from({ length: count }, async () => {
+          const ran = await lorikeet(folder, [...UP, '--min-peers', '9'], { signal: enough.signal });
+          ended += 1;
+          if (ended === count - 1) enough.abort();
+          return ran;
+        }),
       );
       const inside = all.filter(({ code }) => code === null).length;
       const problems = all.filter(({ code }) => code !== null).flatMap((ran) => refusalProblems('a late one', ran, 5));
       if (inside !== 1) problems.push(`${inside} went on, wanted one`);
-      return { text: `${inside} of 6 went on`, problems };
+      return { text: `${inside} of ${count} went on`, problems };
     },
   },
   key: {

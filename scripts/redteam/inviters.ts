@@ -18,11 +18,12 @@ export const INVITERS: Readonly<Record<string, Local>> = {
   'path-base': {
     about:
       'an inviter names as the base a path of the machine of who joins: a secret, an endless file, a pipe, a folder',
-    run: async (folder) => {
+    run: async (folder, isShort) => {
       mkdirSync(folder, { recursive: true });
       const pipe = join(folder, 'pipe');
       spawnSync('mkfifo', [pipe]);
-      const bases = ['/etc/passwd', '/dev/zero', pipe, '/proc/self', join(folder, '..'), '../../nowhere'];
+      const all = [pipe, '/dev/zero', '/etc/passwd', '/proc/self', join(folder, '..'), '../../nowhere'];
+      const bases = isShort ? all.slice(0, 2) : all;
       const problems: string[] = [];
       for (const base of bases) {
         const { ran } = await joinAt(folder, { base, baseHash: 'a'.repeat(64) });
@@ -83,7 +84,7 @@ async function joinAt(
   try {
     const invite = formatInvite({ addresses: host.addresses(), runId: run.runId, ticket: null });
     const args = ['join', invite, '--data', 'texts.tsv', '--anyway'];
-    return { ran: await lorikeet(folder, args, { forMs: 15_000, until: /^peer 12D3/m }), folder };
+    return { ran: await lorikeet(folder, args, { until: /^peer 12D3/m }), folder };
   } finally {
     await host.stop();
   }

@@ -6,7 +6,7 @@ import { MAIN } from './swarm.ts';
 /** An attack on a process that starts; nobody else is hurt. */
 export interface Local {
   readonly about: string;
-  readonly run: (folder: string) => Promise<Found>;
+  readonly run: (folder: string, isShort: boolean) => Promise<Found>;
 }
 
 export interface Found {
@@ -25,13 +25,15 @@ export interface Ran {
 }
 
 const LOOK_MS = 20;
+/** What takes longer is stuck (ms). */
+const MOST_MS = 90_000;
 const MACHINE = ['--device', 'cpu', '--threads', '1'];
 
-/** Runs `lorikeet ARGS` in a folder to its end, or for so long, or until it has said something. */
+/** Runs `lorikeet ARGS` in a folder to its end, until it has said something, or until the signal. */
 export function lorikeet(
   folder: string,
   args: readonly string[],
-  { forMs = 30_000, until }: { forMs?: number; until?: RegExp } = {},
+  { until, signal }: { until?: RegExp; signal?: AbortSignal } = {},
 ): Promise<Ran> {
   const child = spawn(process.execPath, [MAIN, ...args, ...MACHINE], {
     cwd: folder,
@@ -57,7 +59,8 @@ export function lorikeet(
   const watching = setInterval(() => {
     peakMb = Math.max(peakMb, peakOf(child.pid!));
   }, LOOK_MS);
-  const timer = setTimeout(stop, forMs);
+  const timer = setTimeout(stop, MOST_MS);
+  signal?.addEventListener('abort', stop, { once: true });
   return new Promise((resolve) => {
     child.on('close', (code) => {
       clearInterval(watching);

@@ -40,8 +40,12 @@ export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }:
     held = null;
   };
   const folderOf = (): string => join(root, String(++count));
-  const sceneOf = async () => {
-    attacker ??= await createAttacker(hostile, { gently: !isShort });
+  /** Where times are measured who attacks goes gently; where it has to keep up it cannot. */
+  const sceneOf = async (gently: boolean) => {
+    if (attacker?.gently !== gently) {
+      attacker?.kill();
+      attacker = await createAttacker(hostile, gently);
+    }
     const pace = isShort ? SHORT : FULL;
     return { attacker, host: hostile.host, decoys: places.decoys, folder: folderOf(), pace, signal };
   };
@@ -51,7 +55,7 @@ export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }:
     const base = `${rule}/nobody`;
     if (!isByThemselves && !isShort && !learned.has(rule)) await takeCourse(base, ATTACKS[base]!);
     const compared = isByThemselves ? null : (learned.get(rule) ?? null);
-    const scene = { ...(await sceneOf()), places: honest };
+    const scene = { ...(await sceneOf(false)), places: honest };
     const judged = await judgeCourse(name, attack, scene, { examiner, compared });
     if (isByThemselves) learned.set(rule, judged.learned);
     return judged.outcome;
@@ -65,7 +69,7 @@ export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }:
     }
     const { swarm } = held;
     const outcome = await judge(name, attack, {
-      ...(await sceneOf()),
+      ...(await sceneOf(!isShort)),
       swarm,
       newcomer: { place: newcomer, texts: texts[PEERS]! },
     });
@@ -76,7 +80,7 @@ export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }:
     const [attack, local] = [ATTACKS[name], LOCALS[name]];
     if (attack) return (attack.course ? takeCourse : onSwarm)(name, attack);
     await drop();
-    const { text, problems } = await local!.run(folderOf());
+    const { text, problems } = await local!.run(folderOf(), isShort);
     return { name, did: text, held: problems.length === 0, problems };
   };
   try {
