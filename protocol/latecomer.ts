@@ -17,6 +17,8 @@ import { distance, norm } from './vector.ts';
 const ASKED = 7;
 /** Two adapters agree when they are no further apart than this share of the larger one's norm. */
 const AGREEMENT = 0.5;
+/** How long more members may be heard of once all those asked have answered, where their word is enough (ms). */
+const QUIET_MS = 1000;
 /** Asked in vain, it lets 1, 2, 4, ... rounds begin before it asks again, and so many at most. */
 const MAX_PAUSE_ROUNDS = 32;
 
@@ -94,7 +96,7 @@ export function ask(peer: Peer, round: number, out: Outbox): boolean {
   const asked = askable(peer);
   const isQuorum = asked.length >= 2 || asked.some((id) => inviters.includes(id));
   if (!isQuorum && phase !== 'gathering') return false;
-  peer.question = { round, asked, answers: {} };
+  peer.question = { round, asked, answeredAt: null, answers: {} };
   peer.phase = 'asking';
   peer.deadlineAt = out.now + Math.min(settings.roundDeadlineMs, settings.rejoinMs);
   save(peer);
@@ -109,6 +111,7 @@ function askMore(peer: Peer, { asked }: Question, out: Outbox): void {
   for (const id of askable(peer)) {
     if (asked.length >= ASKED || asked.includes(id)) continue;
     asked.push(id);
+    peer.question!.answeredAt = null;
     out.send(id, { type: 'ask', round: peer.round });
   }
 }
@@ -144,7 +147,7 @@ export function settle(peer: Peer, out: Outbox): Found | null | undefined {
       const { round, payload } = question.answers[from]!;
       return { from, round, vector: decode(codec, payload, peer.adapter.length)! }; // checked when it came
     });
-  const isOver = out.now >= peer.deadlineAt || (asked.length >= ASKED && answers.length >= asked.length);
+  const isOver = out.now >= peer.deadlineAt || isQuiet(peer, question, out);
   const agreed = agreedOf(peer, asked, answers);
   // Who has exchanged with nobody may have heard of the wrong ones first, unless somebody that invited it is among them.
   const isEarly = asked.length < ASKED && !asked.every((id) => peer.members.get(id)?.mixed);
@@ -153,11 +156,29 @@ export function settle(peer: Peer, out: Outbox): Found | null | undefined {
   peer.question = null;
   // An invite names others too, which its giver has only met: the giver comes first.
   const invited = peer.inviters.map((id) => answers.find((a) => a.from === id)).find((a) => a !== undefined);
-  const rounds = agreed?.map(({ round }) => round).sort((a, b) => a - b);
-  const found = agreed ? { ...agreed[0]!, round: rounds![(rounds!.length - 1) >> 1]! } : (invited ?? null);
+  const believed = agreed ?? (invited ? [invited] : []);
+  // Where they are by now; the answers may have been waited for.
+  const rounds = believed.map(({ from, round }) => Math.max(round, peer.members.get(from)?.round ?? 0));
+  const middle = rounds.sort((a, b) => a - b)[(rounds.length - 1) >> 1];
+  const found = middle === undefined ? null : { ...believed[0]!, round: middle };
   peer.askedInVain = found ? 0 : peer.askedInVain + 1;
   peer.askingPause = found ? 0 : Math.min(MAX_PAUSE_ROUNDS, 2 ** (peer.askedInVain - 1));
   return found && found.round > question.round + 1 ? found : null;
+}
+
+/** Whether no more answers are to be expected: as many as are asked at most have answered, or all that there are, a while ago. */
+function isQuiet(peer: Peer, question: Question, out: Outbox): boolean {
+  const { asked, answers } = question;
+  if (!asked.every((id) => answers[id])) return false;
+  if (asked.length >= ASKED) return true;
+  // Strangers alone are not believed so soon: others may not have been heard of yet.
+  const isKnown = asked.some((id) => peer.inviters.includes(id)) || asked.every((id) => peer.members.get(id)?.mixed);
+  if (asked.length === 0 || !isKnown) return false;
+  question.answeredAt ??= out.now;
+  const until = question.answeredAt + QUIET_MS;
+  if (out.now >= until) return true;
+  out.effects.push({ type: 'timer', name: 'round', at: Math.min(until, peer.deadlineAt) });
+  return false;
 }
 
 /** Answers of more than half of those asked, by weight, that agree with one of them, which comes first; null: none. */

@@ -15,6 +15,8 @@ const MISSED = 2;
 const MAX_PAUSE_ROUNDS = 32;
 /** What is always granted beyond what is expected: a share of this peer's own training, and so much at least (ms). */
 const [GRACE_SHARE, MIN_GRACE_MS] = [0.25, 2000];
+/** Rounds behind at most of somebody that may be met again soon. */
+const NEAR = 8;
 /** Gains and multiple of the deviation (RFC 6298, section 2). */
 const [MEAN_GAIN, DEVIATION_GAIN, DEVIATIONS] = [1 / 8, 1 / 4, 4];
 /** Median deviations beyond the median that all are waited for: about two standard deviations of a normal distribution. */
@@ -89,6 +91,11 @@ export function missedRound({ members, round }: Peer, id: string): void {
   if (!member) return;
   member.missed += 1;
   member.retryRound = round + Math.min(2 ** member.missed, MAX_PAUSE_ROUNDS);
+}
+
+/** It is at work, but behind: it is drawn in the next round, though not waited for, so that what it then sends has an edge. */
+export function outOfStep({ exchanged }: Peer, member: Member, round: number): void {
+  if (round > exchanged - NEAR) member.retryRound = Math.min(member.retryRound, exchanged + 1);
 }
 
 /** Whether it has missed so many rounds that nobody waits for it. */

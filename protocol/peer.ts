@@ -15,6 +15,8 @@ export interface Question {
   /** The round this peer was at: who is no further than the next says that it is not late. */
   readonly round: number;
   readonly asked: string[];
+  /** Since when all of them have answered (ms); null: not all have. */
+  answeredAt: number | null;
   /** Packed adapters, by who sent them. */
   readonly answers: Record<string, { readonly round: number; readonly payload: Uint8Array }>;
 }

@@ -7,7 +7,7 @@ import { type Acquaintance, decodeFrame, type Message, type Of, type Refusal } f
 import { answer } from './latecomer.ts';
 import { hear, hearsayOf, type Member, memberOf } from './membership.ts';
 import { type Outbox, sendData } from './outbox.ts';
-import { delivered } from './patience.ts';
+import { delivered, outOfStep } from './patience.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
 import { isRoomFor, meet } from './strangers.ts';
 
@@ -140,6 +140,7 @@ function data(peer: Peer, member: Member, message: Of<'data'>, out: Outbox): voi
   if (edge?.received) return out.send(from, { type: 'ack', round }); // again: their copy of our ack was lost
   if (!edge && isPast(peer, round, from)) {
     refuse(peer, from, 'stale-round', out);
+    outOfStep(peer, member, round);
     return out.send(from, { type: 'nack', round });
   }
   if (edge?.cancelling || isHeld(peer.inbox, round, from)) return;

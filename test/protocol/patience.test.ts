@@ -87,4 +87,28 @@ test('who misses two rounds is left out, tried again now and then without being 
   assert.ok(sent(b.train([2, 0, 0]), b.peer).includes('data c 12'));
 });
 
+test('who was left out and is a little behind is drawn in the next round, not waited for, and counts again once it is in time', () => {
+  for (const behind of [1, 20]) {
+    const b = bench({ rounds: 60, roundDeadlineMs: 500 });
+    b.effects({ type: 'start', addresses: [] });
+    b.meet('c');
+    for (let round = 0; round < 30; round++) {
+      b.train([2, 0, 0]);
+      if (b.peer.round === round) b.wait(500);
+      if (b.peer.round === round) b.effects({ type: 'timer', name: 'round' });
+      // What it is asked about those rounds, it has called off.
+      for (const { round: open } of b.peer.exchanges) b.frame('c', { type: 'nack', round: open });
+    }
+    assert.is(b.peer.members.get('c')!.missed >= 2, true);
+    b.frame('c', data(b.peer.round - behind, [4, 0, 2]));
+    const { round } = b.peer;
+    const effects = b.train([2, 0, 0]);
+    assert.is(sent(effects, b.peer).includes(`data c ${round}`), behind === 1, `${behind} behind`);
+    assert.is(b.peer.round, round + 1, 'not waited for');
+    if (behind > 1) continue;
+    b.frame('c', data(round, [4, 0, 2]));
+    assert.is(b.peer.members.get('c')!.missed, 0);
+  }
+});
+
 test.run();

@@ -117,6 +117,18 @@ test('three that answer alike are one voice where one invite let them in, and th
   }
 });
 
+test('where only who invited it is there, it goes on a second after the answer, at the round the other is at by then', () => {
+  const { peer, answer, hear, clock } = newcomer(['b'], { b: '' });
+  const deadlineAt = peer.deadlineAt;
+  const effects = answer('b', [1, 2]);
+  const at = effects.flatMap((e) => (e.type === 'timer' && e.name === 'round' ? [e.at] : []))[0]!;
+  assert.ok(at < deadlineAt, `${at}`);
+  assert.is(peer.phase, 'asking', 'others may be heard of still');
+  hear('b', { type: 'announce', round: 12, state: 'joined', addresses: [] });
+  step(peer, { type: 'timer', name: 'round' }, { ...clock, now: at });
+  assert.equal([peer.phase, peer.round, ...peer.adapter], ['training', 12, 1, 2]);
+});
+
 test('in an open run, where all are of no invite, they outweigh no inviter', () => {
   const { peer, answer, wait } = newcomer(['b'], { b: '', x: '', y: '', z: '' });
   for (const id of ['x', 'y', 'z']) answer(id, [-50, 7], 19);
