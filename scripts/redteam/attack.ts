@@ -46,6 +46,8 @@ export interface Attack {
   readonly bars: Bars;
   /** Whether a newcomer comes while it lasts, also where little time is. */
   readonly isOfNewcomers?: true;
+  /** Whether it takes the honest some rounds to know what they have in somebody, so that it is looked at for longer. */
+  readonly isLong?: true;
   /** Whether the swarm attacked is open to everybody. */
   readonly isOpen?: true;
   /** Where the attack is of a whole run of its own, by this rule of mixing: it is judged by what the honest have learned. */

@@ -35,13 +35,15 @@ export interface Outcome {
 export interface Pace {
   readonly beforeMs: number;
   readonly underMs: number;
+  /** The same, where it takes rounds. */
+  readonly longMs: number;
   readonly afterMs: number;
   /** Whether times are judged; else only that everybody goes on, and that what is refused is. */
   readonly isTimed: boolean;
 }
 
-export const FULL: Pace = { beforeMs: 10_000, underMs: 12_000, afterMs: 5000, isTimed: true };
-export const SHORT: Pace = { beforeMs: 100, underMs: 600, afterMs: 100, isTimed: false };
+export const FULL: Pace = { beforeMs: 10_000, underMs: 12_000, longMs: 36_000, afterMs: 5000, isTimed: true };
+export const SHORT: Pace = { beforeMs: 100, underMs: 600, longMs: 600, afterMs: 100, isTimed: false };
 
 /** Memory is given a minute to come back. */
 const BACK_MS = 60_000;
@@ -79,7 +81,7 @@ export async function judge(name: string, attack: Attack, scene: Scene): Promise
   try {
     await attacker.start(name, targetOf(scene, before.p50 ?? 100));
     const from = performance.now();
-    await sleep(pace.underMs, undefined, { signal });
+    await sleep(attack.isLong ? pace.longMs : pace.underMs, undefined, { signal });
     const codes = pace.isTimed || (bars.refusedMs ?? 0) <= MOST_SHORT_MS ? bars.codes : undefined;
     const isRefused = (): boolean => !codes || firstRefusal(peers, codes) !== null;
     await until(isRefused, pace.isTimed ? (bars.refusedMs ?? 0) - pace.underMs : UNTIMED_MS, signal);

@@ -13,6 +13,7 @@ export const SILENT: Readonly<Record<string, Attack>> = {
   quiet: {
     about: 'nobody attacks: what the machine itself does to these figures',
     bars: { ...FLOOD, ...SILENCE },
+    isLong: true,
     run: async (_target, signal, begin) => {
       begin();
       await aborted(signal);
@@ -22,6 +23,7 @@ export const SILENT: Readonly<Record<string, Attack>> = {
   silent: {
     about: 'a member that announces itself round after round and sends nothing',
     bars: SILENCE,
+    isLong: true,
     run: async (target, signal, begin) => {
       const learned = await learnRun(target);
       let round = 0;
@@ -37,6 +39,7 @@ export const SILENT: Readonly<Record<string, Attack>> = {
   slow: {
     about: 'a member that takes ten times as long as the others for a round',
     bars: SILENCE,
+    isLong: true,
     run: async (target, signal, begin) => {
       const { run } = await learnRun(target);
       let rounds = 0;
@@ -56,6 +59,7 @@ export const SILENT: Readonly<Record<string, Attack>> = {
   trickle: {
     about: 'a member whose line carries a byte a second once everybody knows it',
     bars: SILENCE,
+    isLong: true,
     run: async (target, signal, begin) => {
       const { run } = await learnRun(target);
       const up = { afterBytes: ACQUAINTED, bytesPerSecond: 1 };
@@ -78,6 +82,7 @@ export const SILENT: Readonly<Record<string, Attack>> = {
   deaf: {
     about: 'a member that takes nothing more of what it is sent once everybody knows it',
     bars: { ...SILENCE, moreMb: 150, backMb: 20 },
+    isLong: true,
     run: async (target, signal, begin) => {
       const { run } = await learnRun(target);
       const down = { afterBytes: ACQUAINTED, bytesPerSecond: 0 };
@@ -98,6 +103,7 @@ export const SILENT: Readonly<Record<string, Attack>> = {
   dead: {
     about: 'members by the places of one invite whose addresses are dead',
     bars: SILENCE,
+    isLong: true,
     run: async (target, signal, begin) => {
       const names = await guests(target, PLACES);
       const carriers = names.slice(0, target.addresses.length);
