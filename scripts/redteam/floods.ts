@@ -17,12 +17,12 @@ const AGAIN_MS = 200;
 
 export const FLOODS: Readonly<Record<string, Attack>> = {
   connections: {
-    about: '1,000 connections that say nothing, opened again whenever they are closed',
+    about: '1,000 connections to each that say nothing, opened again whenever they are closed',
     bars: refusedAs(['crowded-address', 'no-slot']),
     run: (target, signal, begin) => holdSockets(target, signal, begin, { count: 1000, greeting: '' }),
   },
   'half-open': {
-    about: '300 handshakes that are begun and never ended, opened again whenever they are closed',
+    about: '300 handshakes with each that are begun and never ended, opened again whenever they are closed',
     bars: refusedAs(['crowded-address', 'no-slot']),
     run: (target, signal, begin) =>
       holdSockets(target, signal, begin, { count: 300, greeting: '\x13/multistream/1.0.0\n\x07/noise\n' }),
@@ -70,6 +70,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
         let opened = 0;
         while (caller.isOpen() && !signal.aborted) {
           await caller.open(`/nobody/knows/${opened}`).catch(() => {});
+          await sleep(1); // what is refused at once would leave no turn to anything else
           opened += 1;
           count(1);
         }
@@ -111,6 +112,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
         while (caller.isOpen() && !signal.aborted) {
           const stream = await caller.open(runProtocol(target.runId)).catch(() => null);
           stream?.abort(new Error('asked'));
+          await sleep(1);
           count(1);
         }
       }),
@@ -309,12 +311,13 @@ async function holdSockets(
       opened += 1;
       if (greeting) socket.write(greeting);
     });
+    socket.resume(); // or its end is not heard of
     socket.on('error', () => {});
     socket.on('close', () => setTimeout(open, AGAIN_MS + 5 * (i % 200), i).unref());
     signal.addEventListener('abort', () => socket.destroy(), { once: true });
   };
   begin();
-  for (let i = 0; i < count; i++) open(i);
+  for (let i = 0; i < count * places.length; i++) open(i);
   await aborted(signal);
-  return { text: `${count} sockets, opened ${opened.toLocaleString('en')} times` };
+  return { text: `${count} sockets to each, opened ${opened.toLocaleString('en')} times` };
 }

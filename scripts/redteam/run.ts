@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attack } from './attack.ts';
 import { type Attacker, createAttacker } from './attacker.ts';
 import { createExaminer, judgeCourse, type Learned } from './course.ts';
@@ -21,6 +22,8 @@ export interface RedteamOptions {
 
 /** So that a round is neither over at once nor all that there is to see. */
 const LOCAL_STEPS = 3;
+/** How long a swarm is let alone before its memory is looked at: at first it grows by itself (ms). */
+const WARM_MS = 20_000;
 
 /** The names in the order they are attacked in. */
 export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }: RedteamOptions): Promise<void> {
@@ -66,6 +69,7 @@ export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }:
     if (!held) {
       const flags = settingsFor(isShort, isOpen);
       held = { swarm: await startSwarm({ folder: folderOf(), places: honest, texts, flags }), isOpen };
+      if (!isShort) await sleep(WARM_MS, undefined, { signal });
     }
     const { swarm } = held;
     const outcome = await judge(name, attack, {
