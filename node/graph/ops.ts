@@ -111,7 +111,8 @@ function widen(g: Graph, stored: Value, x: Value): Value {
 
 /** What `widen` was given for a value that it made; other values are themselves. */
 export function storedAs(x: Value): Value {
-  const stored = x.producer?.op === 'Cast' ? x.producer.inputs[0]!.producer?.inputs[0] : undefined;
+  const later = x.producer?.op === 'Cast' ? x.producer.inputs[0]!.producer : null;
+  const stored = later?.op === 'Reshape' ? later.inputs[0]! : null;
   return stored && stored.producer === null && isHalf(stored) ? stored : x;
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openBase } from '../../node/checkpoint/base.ts';
+import { packBatch, withTargets } from '../../node/engine/batch.ts';
 import { createEngine } from '../../node/engine/engine.ts';
 import { packPassages, withWeights } from '../../node/engine/packing.ts';
 import { narrow, type Width } from '../../node/formats/narrow.ts';
@@ -38,8 +39,12 @@ async function run(base: string, basePrecision: Width, recompute: boolean) {
   const none = { ids: [], bias: [] };
   const [scores] = await engine.score(vector, [batch], none);
   const { gradient, loss } = await engine.gradient(vector, batch, none);
+  const cloze = withTargets(packBatch([{ ids: [7, 8, 9], positions: [1] }], 0), [
+    { distribution: [1, 0], weight: 1, temperature: 1 },
+  ]);
+  const classes = await engine.gradient(vector, cloze, { ids: [5, 6], bias: [0, 0] });
   await engine.release();
-  return { scores: scores!, gradient, loss };
+  return { scores: scores!, gradient, loss, classes: classes.gradient };
 }
 
 function difference(got: Float32Array, wanted: Float32Array): number {
@@ -56,6 +61,7 @@ for (const name of ['llama-qv', 'gemma3-all', 'gpt2-all', 'bert-qv'])
       assert.ok(Math.abs(got.loss - wanted.loss) <= 1e-6 * wanted.loss);
       assert.ok(difference(got.scores, wanted.scores) <= 1e-6);
       assert.ok(difference(got.gradient, wanted.gradient) <= 1e-6);
+      assert.ok(difference(got.classes, wanted.classes) <= 1e-6, 'of label words');
     }
     const near = await run(fixture(name), 'f16', false);
     const exact = await run(fixture(name), 'f32', false);
