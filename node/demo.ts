@@ -13,6 +13,7 @@ import type { Precision } from './checkpoint/base.ts';
 import type { Device } from './engine/session.ts';
 import { createTrainer, type Trainer } from './engine/trainer.ts';
 import { messageOf, UserError } from './errors.ts';
+import type { Compute } from './model/program.ts';
 import { type Participant, type ParticipantView, startParticipant } from './participant.ts';
 import { openStore } from './store.ts';
 import { type Reviews, splitReviews } from './texts/reviews.ts';
@@ -34,6 +35,7 @@ export interface DemoOptions {
   readonly device: Device;
   readonly threads: number;
   readonly basePrecision: Precision;
+  readonly compute: Compute;
   readonly signal: AbortSignal;
   readonly onPeers: (peers: readonly DemoPeer[], disagreement: number) => void;
   readonly onProgress: (label: string, done: number, total: number) => void;
@@ -104,6 +106,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     device: options.device,
     threads: options.threads,
     basePrecision: options.basePrecision,
+    compute: options.compute,
   });
   try {
     if (trainer.notice) options.onNotice(trainer.notice);

@@ -73,6 +73,11 @@ function withDevice(command: Command): Command {
       '--base-precision <width>',
       "what the base's matrices are kept in here: f32 | f16 | bf16 (half the memory) | int8 (faster, less exact)",
       'f32',
+    )
+    .option(
+      '--compute <width>',
+      'what is computed in: f32 | f16 (on graphics cards that can; keeps the base in f16)',
+      'f32',
     );
 }
 

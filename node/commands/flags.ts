@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PRECISIONS, type Precision } from '../checkpoint/base.ts';
 import { DEVICES, type Device } from '../engine/session.ts';
 import { UserError } from '../errors.ts';
+import { COMPUTES, type Compute } from '../model/program.ts';
 import { onPipeClosed } from '../pipes.ts';
 
 /** Where the demo differs from a run's defaults: over in a minute or two, gold labels only. */
@@ -24,7 +25,13 @@ export function integerFlag(flags: Flags, name: string, min: number, max: number
   return value;
 }
 
-export function deviceFlags(flags: Flags): { device: Device; threads: number; basePrecision: Precision } {
+/** What a machine computes with, and how. Throws a UserError on a name that is not known. */
+export function deviceFlags(flags: Flags): {
+  device: Device;
+  threads: number;
+  basePrecision: Precision;
+  compute: Compute;
+} {
   const device = DEVICES.find((name) => name === flags.device);
   if (!device)
     throw new UserError('usage', `--device: got ${JSON.stringify(flags.device)}; wanted ${DEVICES.join(' | ')}`);
@@ -34,7 +41,10 @@ export function deviceFlags(flags: Flags): { device: Device; threads: number; ba
       'usage',
       `--base-precision: got ${JSON.stringify(flags.basePrecision)}; wanted ${PRECISIONS.join(' | ')}`,
     );
-  return { device, threads: integerFlag(flags, 'threads', 0, 1024), basePrecision };
+  const compute = COMPUTES.find((one) => one === (flags.compute ?? 'f32'));
+  if (!compute)
+    throw new UserError('usage', `--compute: got ${JSON.stringify(flags.compute)}; wanted ${COMPUTES.join(' | ')}`);
+  return { device, threads: integerFlag(flags, 'threads', 0, 1024), basePrecision, compute };
 }
 
 /** The state folder that a command means: the one named, or the only one here. */

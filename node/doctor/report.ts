@@ -68,6 +68,9 @@ function nextStep(base: string, canTrain: boolean, bad: Machine['disks'], chosen
     : ['lorikeet up --data YOURS.csv', ...options].join(' ');
 }
 
+const STAY = 'stay on it between the steps of a round';
+const PASS = "pass through the processor's memory at every step";
+
 /** The report as lines. */
 export function reportLines(found: Diagnosis): string[] {
   const { machine, devices, problems, advice, canTrain, device, next } = found;
@@ -90,11 +93,14 @@ export function reportLines(found: Diagnosis): string[] {
     ...table(rows, 'left'),
     '',
     `a tiny training step of ${found.base}:`,
-    ...table(
-      [['device', 'state', 'step', 'first', 'error', 'nodes on the CPU'], ...devices.map(deviceRow)],
-      'left',
-    ).map((line) => `  ${line}`),
+    ...table([DEVICE_COLUMNS, ...devices.map(deviceRow)], 'left').map((line) => `  ${line}`),
     ...devices.flatMap(({ device: name, problem }) => (problem === null ? [] : [`  ${name}: ${problem}`])),
+    ...devices.flatMap(({ device: name, half }) =>
+      half?.problem ? [`  ${name}: --compute f16: ${half.problem}`] : [],
+    ),
+    ...devices
+      .filter(({ device: name, keepsState }) => name !== 'cpu' && keepsState !== null)
+      .map(({ device: name, keepsState }) => `  ${name}: adapter and moments ${keepsState ? STAY : PASS}`),
     '',
     ...problems.map((problem) => `problem: ${problem}`),
     ...advice,
@@ -121,7 +127,9 @@ function reachText({ addresses }: Machine['network']): string {
   return `${parts.join('; ')}, unless a firewall stands between`;
 }
 
-function deviceRow({ device, state, ms, firstMs, error, nodes, fallen }: Try): string[] {
+const DEVICE_COLUMNS = ['device', 'state', 'step', 'first', 'error', 'f16', 'copied a step', 'nodes on the CPU'];
+
+function deviceRow({ device, state, ms, firstMs, error, half, copiedBytes, nodes, fallen }: Try): string[] {
   const ops = Object.entries(fallen).sort((a, b) => b[1] - a[1]);
   const count = ops.reduce((sum, [, n]) => sum + n, 0);
   const kinds = ops.slice(0, 5).map(([op, n]) => `${op} ${n}`);
@@ -132,5 +140,8 @@ function deviceRow({ device, state, ms, firstMs, error, nodes, fallen }: Try): s
         ? `0 of ${nodes}`
         : `${count} of ${nodes}: ${kinds.join(', ')}`;
   const time = (x: number | null): string => (x === null ? '-' : `${x < 10 ? x.toFixed(1) : x.toFixed(0)} ms`);
-  return [device, state, time(ms), time(firstMs), error === null ? '-' : error.toExponential(1), on];
+  const off = (x: number | null): string => (x === null ? '-' : x.toExponential(1));
+  const inHalf = half === null ? '-' : half.problem === null ? `${time(half.ms)}, ${off(half.error)}` : 'no';
+  const copied = copiedBytes === null ? '-' : bytesText(copiedBytes);
+  return [device, state, time(ms), time(firstMs), off(error), inHalf, copied, on];
 }

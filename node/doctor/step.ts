@@ -1,6 +1,6 @@
 /**
  * @file A tiny training step on one device: its loss, its gradient, how long it took, and which nodes another back end ran.
- * As a program of its own (`step.js BASE DEVICE FOLDER`) it prints that as one line of JSON, since a back end that fails may
+ * As a program of its own (`step.js BASE DEVICE COMPUTE FOLDER`) it prints that as one line of JSON, since a back end that fails may
  * take its whole process along.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openBase } from '../checkpoint/base.ts';
 import { type LabelWords, packBatch, type TrainBatch, withTargets } from '../engine/batch.ts';
-import { createEngine } from '../engine/engine.ts';
+import { createEngine, type Engine } from '../engine/engine.ts';
 import { packPassages, withWeights } from '../engine/packing.ts';
 import type { Device } from '../engine/session.ts';
 import { messageOf } from '../errors.ts';
 import { initialLora } from '../model/lora.ts';
-import { type Trainable, trainableTensors } from '../model/program.ts';
+import { type Compute, type Trainable, trainableTensors } from '../model/program.ts';
 
 export interface Step {
   readonly loss: number;
@@ -25,6 +25,9 @@ export interface Step {
   readonly nodes: number;
   /** Nodes by op that the CPU ran although another device was asked for. */
   readonly fallen: Readonly<Record<string, number>>;
+  /** Whether adapter and moments stay on the device between the steps of a job, and what is copied there and back for each. */
+  readonly keepsState: boolean;
+  readonly copiedBytes: number;
   /** The most memory the process has held, in bytes. */
   readonly peakBytes: number;
 }
@@ -32,8 +35,16 @@ export interface Step {
 const TRAINABLE: Trainable = { type: 'lora', lora: { rank: 2, alpha: 4, targets: 'all' } };
 const [SEQUENCES, TOKENS] = [2, 16];
 
-/** Takes two steps from an adapter that is nowhere zero. `folder` receives the profiles of onnxruntime. */
-export async function tinyStep({ base: name, device, folder }: { base: string; device: Device; folder: string }) {
+interface StepOptions {
+  readonly base: string;
+  readonly device: Device;
+  readonly compute: Compute;
+  /** Receives the profiles of onnxruntime. */
+  readonly folder: string;
+}
+
+/** Takes a few steps from an adapter that is nowhere zero. */
+export async function tinyStep({ base: name, device, compute, folder }: StepOptions): Promise<Step> {
   const base = await openBase(name);
   const dice = diceOf(1);
   const vector = initialLora(trainableTensors(base, TRAINABLE), dice).map((x) => x || 0.02 * (dice() - 0.5));
@@ -43,6 +54,7 @@ export async function tinyStep({ base: name, device, folder }: { base: string; d
     trainable: TRAINABLE,
     device,
     threads: 0,
+    compute,
     profile: join(folder, 'step'),
   });
   const began = performance.now();
@@ -50,6 +62,7 @@ export async function tinyStep({ base: name, device, folder }: { base: string; d
   const between = performance.now();
   const { gradient, loss } = await engine.gradient(vector, batch, labels);
   const ended = performance.now();
+  const copiedBytes = await copiedBy(engine, { vector, batch, labels });
   await engine.release();
   return {
     loss,
@@ -57,8 +70,25 @@ export async function tinyStep({ base: name, device, folder }: { base: string; d
     firstMs: between - began,
     ms: ended - between,
     ...nodesOf(folder, device),
+    keepsState: engine.keepsState,
+    copiedBytes,
     peakBytes: process.resourceUsage().maxRSS * 1024,
-  } satisfies Step;
+  };
+}
+
+/** What one step more copies. */
+async function copiedBy(
+  engine: Engine,
+  { vector, batch, labels }: { vector: Float32Array; batch: TrainBatch; labels: LabelWords },
+): Promise<number> {
+  const optimiser = { learningRate: 1e-4, weightDecay: 0, clipNorm: 1 };
+  const copied: number[] = [];
+  for (const batches of [[batch], [batch, batch]]) {
+    const before = engine.traffic().copiedBytes;
+    await engine.train({ vector, batches, labels, optimiser });
+    copied.push(engine.traffic().copiedBytes - before);
+  }
+  return copied[1]! - copied[0]!;
 }
 
 /** Words spread over the vocabulary: one asked for in each text, or of a causal model each after the one before it. */
@@ -123,9 +153,9 @@ function nodesOf(folder: string, device: Device): Pick<Step, 'nodes' | 'fallen'>
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const [base, device, folder] = process.argv.slice(2) as [string, Device, string];
+  const [base, device, compute, folder] = process.argv.slice(2) as [string, Device, Compute, string];
   try {
-    process.stdout.write(`${JSON.stringify(await tinyStep({ base, device, folder }))}\n`);
+    process.stdout.write(`${JSON.stringify(await tinyStep({ base, device, compute, folder }))}\n`);
   } catch (error) {
     const problem = messageOf(error)
       .split('\n')[0]!

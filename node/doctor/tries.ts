@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Device, missingFor } from '../engine/session.ts';
+import type { Compute } from '../model/program.ts';
 import type { Step } from './step.ts';
 
 type Named = Exclude<Device, 'auto'>;
@@ -28,10 +29,25 @@ export interface Try {
   readonly nodes: number | null;
   readonly fallen: Readonly<Record<string, number>>;
   readonly peakBytes: number | null;
+  /** Whether adapter and moments stay on the device between steps, and the bytes copied for each. */
+  readonly keepsState: boolean | null;
+  readonly copiedBytes: number | null;
+  /** The step in float16 (`--compute f16`); null where it was not tried: on the CPU, which it makes no faster. */
+  readonly half: Half | null;
+}
+
+/** The step in float16. */
+export interface Half {
+  /** Why it is not to be asked for; null: it works. */
+  readonly problem: string | null;
+  readonly ms: number | null;
+  readonly error: number | null;
 }
 
 /** A gradient further off than this trains something else. */
 export const MOST_ERROR = 1e-3;
+/** Of float16, which holds 11 bits. */
+const MOST_HALF_ERROR = 0.05;
 /** For one device: those that compile what they run may need a minute for it. */
 const DEADLINE_MS = 180_000;
 const MAX_OUTPUT = 256 * 1024 * 1024;
@@ -39,7 +55,7 @@ const MAX_PROBLEM = 200;
 
 export interface TryOptions {
   readonly onDone?: (done: Try) => void;
-  /** The program that takes the step; it is given base, device and a folder. */
+  /** The program that takes the step; it is given base, device, width and a folder. */
   readonly program?: string;
 }
 
@@ -50,9 +66,12 @@ export async function tryDevices(base: string, devices: readonly Named[], option
   let reference: Step | null = null;
   for (const device of [...devices].sort((a, b) => Number(b === 'cpu') - Number(a === 'cpu'))) {
     const missing = missingFor(device, true);
-    const answer = missing ? null : await stepApart(program, base, device);
+    const answer = missing ? null : await stepApart(program, base, device, 'f32');
     if (device === 'cpu' && answer && 'loss' in answer) reference = answer;
-    const done = missing ? untried(device, 'missing', missing) : judge(device, answer!, reference);
+    const whole = missing ? untried(device, 'missing', missing) : judge(device, answer!, reference);
+    const isHalved = device !== 'cpu' && whole.state === 'works';
+    const half = isHalved ? judgeHalf(await stepApart(program, base, device, 'f16'), reference) : null;
+    const done = { ...whole, half };
     tries.push(done);
     onDone(done);
   }
@@ -70,20 +89,32 @@ function untried(device: Named, state: 'missing' | 'fails', problem: string): Tr
     nodes: null,
     fallen: {},
     peakBytes: null,
+    keepsState: null,
+    copiedBytes: null,
+    half: null,
   };
 }
 
 function judge(device: Named, answer: Step | { problem: string }, reference: Step | null): Try {
   if ('problem' in answer) return untried(device, 'fails', answer.problem);
-  const { firstMs, ms, nodes, fallen, peakBytes } = answer;
+  const { firstMs, ms, nodes, fallen, peakBytes, keepsState, copiedBytes } = answer;
   const error = device === 'cpu' || !reference ? null : distance(gradientOf(answer), gradientOf(reference));
-  const allFinite = Number.isFinite(answer.loss) && gradientOf(answer).every(Number.isFinite);
-  const problem = !allFinite
-    ? 'its loss or its gradient is not finite'
-    : error !== null && !(error <= MOST_ERROR)
-      ? `its gradient is ${error.toExponential(1)} off the CPU's; at most ${MOST_ERROR} would do`
-      : null;
-  return { device, state: problem === null ? 'works' : 'wrong', problem, firstMs, ms, error, nodes, fallen, peakBytes };
+  const problem = problemOf(answer, error, MOST_ERROR);
+  const measured = { firstMs, ms, error, nodes, fallen, peakBytes, keepsState, copiedBytes };
+  return { device, state: problem === null ? 'works' : 'wrong', problem, ...measured, half: null };
+}
+
+function judgeHalf(answer: Step | { problem: string }, reference: Step | null): Half {
+  if ('problem' in answer) return { problem: answer.problem.slice(0, MAX_PROBLEM), ms: null, error: null };
+  const error = reference && distance(gradientOf(answer), gradientOf(reference));
+  return { problem: problemOf(answer, error, MOST_HALF_ERROR), ms: answer.ms, error };
+}
+
+function problemOf(answer: Step, error: number | null, most: number): string | null {
+  if (!Number.isFinite(answer.loss) || !gradientOf(answer).every(Number.isFinite))
+    return 'its loss or its gradient is not finite';
+  if (error === null || error <= most) return null;
+  return `its gradient is ${error.toExponential(1)} off the CPU's; at most ${most} would do`;
 }
 
 function gradientOf({ gradient }: Step): Float32Array {
@@ -102,10 +133,15 @@ function distance(a: Float32Array, b: Float32Array): number {
 }
 
 /** Runs the step in a child process. What the child says beside its answer is kept for where it ends without one. */
-async function stepApart(program: string, base: string, device: Named): Promise<Step | { problem: string }> {
+async function stepApart(
+  program: string,
+  base: string,
+  device: Named,
+  compute: Compute,
+): Promise<Step | { problem: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'lorikeet-doctor-'));
   try {
-    const { code, signal, out, said, isLate } = await runApart([program, base, device, folder]);
+    const { code, signal, out, said, isLate } = await runApart([program, base, device, compute, folder]);
     const answer = answerIn(out);
     if (answer) return answer;
     if (isLate) return { problem: `gave nothing within ${DEADLINE_MS / 1000} s` };

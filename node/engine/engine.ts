@@ -1,12 +1,12 @@
 /** @file Runs the model's graphs on a device: scores batches and takes training steps. Lives in the worker thread. */
 
 import { type Base, cacheGraph, openBase, type Precision } from '../checkpoint/base.ts';
-import { UserError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { peakBytes } from '../graph/memory.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
 import { type AdamWSettings, adamWFeeds } from '../model/adamw.ts';
 import {
+  type Compute,
   type Question,
   sameGraph,
   scoreGraph,
@@ -20,18 +20,17 @@ import { elementCount } from '../model/tensors.ts';
 import type { Batch, LabelWords, TrainBatch } from './batch.ts';
 import { batchFeeds, scalarFeeds, sizesOf, targetFeeds } from './feeds.ts';
 import { microBatches } from './microbatch.ts';
+import { createLossScale, type LossScale, NO_SCALE } from './scaling.ts';
 import {
   type Device,
   isKept,
   type Kept,
   keepsOutputs,
-  listDevices,
-  missingFor,
   openKeepingSession,
-  reasonIn,
   type TensorData,
   type Traffic,
 } from './session.ts';
+import { startDevice } from './start.ts';
 import {
   deviceCarrier,
   drop,
@@ -56,6 +55,8 @@ export interface EngineOptions {
   readonly threads: number;
   /** What the frozen matrices are kept in, and widened from as they are used; float32 where not said. */
   readonly basePrecision?: Precision;
+  /** Float32 where not said. In float16 the base's matrices are kept in it too, unless another width is named. */
+  readonly compute?: Compute;
   /** Where to write which back end ran each node of the graphs, as the engine is released. */
   readonly profile?: string;
   /** Whether layers are computed again for their gradients, which takes less memory and more time; by a batch's size where not said. */
@@ -112,9 +113,11 @@ export const ACTIVATION_BYTES = 2 ** 30;
 
 /** Opens the base and its sessions (each when first needed). Throws a UserError if the device named cannot start. */
 export async function createEngine(options: EngineOptions, isCancelled: () => boolean = () => false): Promise<Engine> {
-  const base = await openBase(options.base, options.basePrecision);
+  const base = await openBase(options.base, precisionOf(options));
   const traffic: Traffic = { copiedBytes: 0, kept: 0 };
-  const started = await startDevice(base, options, traffic);
+  const started = await startDevice(options, (device) =>
+    open(base, options, { program: 'score labels', device, traffic }),
+  );
   const sessions: Partial<Record<Program, EngineSession>> = { 'score labels': started.session };
   const sessionOf = async (program: Program): Promise<EngineSession> => {
     if (isCancelled()) throw new Error('stopped');
@@ -131,15 +134,13 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
       )
     : HERE;
 
+  const lossScale = (): LossScale => (options.compute === 'f16' ? createLossScale() : NO_SCALE);
+
   /** Loss and gradient, summed over micro-batches. */
-  const gradientOf = async (
-    [first, ...others]: readonly TrainBatch[],
-    labels: LabelWords,
-    state: TrainState,
-  ): Promise<{ gradient: Held; loss: number }> => {
-    const one = async (part: TrainBatch): Promise<{ gradient: Held; loss: number }> => {
+  const gradientOf = async ([first, ...others]: readonly TrainBatch[], given: Given): Promise<Gradient> => {
+    const one = async (part: TrainBatch): Promise<Gradient> => {
       const session = await sessionOf(programOf(part));
-      const out = await session.run(trainFeeds(part, labels, state, adamWFeeds(STILL, 1)), ['loss', 'gradient']);
+      const out = await session.run(trainFeeds(part, given), ['loss', 'gradient']);
       return { gradient: heldOf(out.gradient!), loss: scalarOf(out.loss) };
     };
     let { gradient, loss } = await one(first!);
@@ -153,41 +154,46 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
     }
     return { gradient, loss };
   };
-  const stepOn = async (
-    batch: TrainBatch | readonly TrainBatch[],
-    { labels, state, scalars }: { labels: LabelWords; state: TrainState; scalars: Record<string, number> },
-  ): Promise<Step> => {
+  const stepOn = async (batch: TrainBatch | readonly TrainBatch[], given: Given): Promise<Step> => {
+    const { state, scalars } = given;
     const [only, ...others] = [batch].flat().flatMap((one) => microBatches(one)) as [TrainBatch, ...TrainBatch[]];
     if (others.length === 0) {
       const session = await sessionOf(programOf(only));
-      const out = await session.run(trainFeeds(only, labels, state, scalars), ['loss', 'total', ...STATE]);
+      const out = await session.run(trainFeeds(only, given), ['loss', 'total', ...STATE]);
       return { loss: scalarOf(out.loss), total: scalarOf(out.total), state: nextState(state, out) };
     }
-    const { gradient, loss } = await gradientOf([only, ...others], labels, state);
+    const { gradient, loss } = await gradientOf([only, ...others], given);
     const session = await sessionOf('step');
     const out = await session.run({ ...stateFeeds(state), ...scalarFeeds(scalars), gradient }, ['total', ...STATE]);
     drop(gradient);
     return { loss, total: scalarOf(out.total), state: nextState(state, out) };
   };
-  /** A step a batch, up to one that gives numbers that are not finite. */
+  /** A step a batch, up to one that gives numbers that are not finite; a batch whose gradient overflows is tried again. */
   const stepsFrom = async (
     start: TrainState,
     { batches, labels, optimiser }: TrainJob,
     onStep?: (loss: number) => void,
   ): Promise<TrainResult> => {
+    const scale = lossScale();
     let state = start;
     let diverged: TrainResult['diverged'] = null;
     const losses: number[] = [];
     try {
       for (const batch of batches) {
         const scalars = adamWFeeds(optimiser, losses.length + 1);
-        const step = await stepOn(batch, { labels, state, scalars });
+        const attempt = (): Promise<Step> => stepOn(batch, { labels, state, scalars, scale: scale.value() });
+        let step = await attempt();
+        while (hasOverflowed(step) && scale.overflowed()) {
+          dropStep(step.state);
+          step = await attempt();
+        }
         const isSound = Number.isFinite(step.loss) && Number.isFinite(step.total);
         dropStep(isSound ? state : step.state);
         if (!isSound) {
           diverged = { step: losses.length + 1, loss: step.loss };
           break;
         }
+        scale.passed();
         state = step.state;
         losses.push(step.loss);
         onStep?.(step.loss);
@@ -223,15 +229,40 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
     },
     gradient: async (vector, batch, labels) => {
       const state = await startState(carrier, { vector, mask: everything });
-      const { gradient, loss } = await gradientOf(microBatches(batch), labels, state);
-      const numbers = await carrier.read(gradient);
-      for (const held of [gradient, ...Object.values(state)]) drop(held);
-      return { gradient: numbers, loss };
+      const [scale, scalars] = [lossScale(), adamWFeeds(STILL, 1)];
+      for (;;) {
+        const { gradient, loss } = await gradientOf(microBatches(batch), {
+          labels,
+          state,
+          scalars,
+          scale: scale.value(),
+        });
+        const numbers = await carrier.read(gradient);
+        drop(gradient);
+        if (Number.isFinite(loss) && !numbers.every(Number.isFinite) && scale.overflowed()) continue;
+        for (const held of Object.values(state)) drop(held);
+        return { gradient: numbers, loss };
+      }
     },
     release: async () => {
       for (const session of Object.values(sessions)) await session.release();
     },
   };
+}
+
+/** What a step is taken from. */
+interface Given {
+  readonly labels: LabelWords;
+  readonly state: TrainState;
+  /** AdamW's. */
+  readonly scalars: Readonly<Record<string, number>>;
+  /** What the loss is multiplied by; null in float32. */
+  readonly scale: number | null;
+}
+
+interface Gradient {
+  readonly gradient: Held;
+  readonly loss: number;
 }
 
 interface Step {
@@ -241,16 +272,26 @@ interface Step {
   readonly state: TrainState;
 }
 
+/** A finite loss with a gradient that is not: of float16, whose scale was too large. */
+function hasOverflowed({ loss, total }: Step): boolean {
+  return Number.isFinite(loss) && !Number.isFinite(total);
+}
+
+function precisionOf({ compute, basePrecision = 'f32' }: EngineOptions): Precision {
+  return compute === 'f16' && basePrecision === 'f32' ? 'f16' : basePrecision;
+}
+
 /** No step at all: what AdamW is fed where only the gradient is wanted. */
 const STILL: AdamWSettings = { learningRate: 0, weightDecay: 0, clipNorm: Number.POSITIVE_INFINITY };
 
 /** Chooses a batch's graph: layers are computed again where they would hold more than `ACTIVATION_BYTES`. */
-function trainingProgram(base: Base, { trainable, recompute }: EngineOptions): (batch: TrainBatch) => Program {
+function trainingProgram(base: Base, options: EngineOptions): (batch: TrainBatch) => Program {
+  const { trainable, recompute, compute = 'f32' } = options;
   const estimates: Partial<Record<Question, ReturnType<typeof peakBytes>>> = {};
   return (batch) => {
     const { question } = batch;
     if (recompute !== undefined) return `${recompute ? 'recompute' : 'train'} ${question}`;
-    estimates[question] ??= peakBytes(trainGraph(base, trainable, { question }));
+    estimates[question] ??= peakBytes(trainGraph(base, trainable, { question, compute }));
     return `${estimates[question](sizesOf(batch)) > ACTIVATION_BYTES ? 'recompute' : 'train'} ${question}`;
   };
 }
@@ -260,7 +301,7 @@ async function open(
   options: EngineOptions,
   { program, device, traffic }: { program: Program; device: Exclude<Device, 'auto'>; traffic: Traffic },
 ): Promise<EngineSession> {
-  const path = await cacheGraph(base, encodeOnnx(graphOf(base, options.trainable, program), base.weights));
+  const path = await cacheGraph(base, encodeOnnx(graphOf(base, options, program), base.weights));
   return openKeepingSession(path, device, keepsOutputs(device) ? keptOf(program) : [], {
     threads: options.threads,
     traffic,
@@ -274,13 +315,13 @@ export function isPrepacked(places: Base['places']): boolean {
   return [...places.values()].reduce((sum, { byteLength }) => sum + byteLength, 0) <= PREPACKED_BYTES;
 }
 
-function graphOf(base: Base, trainable: Trainable, program: Program): Graph {
+function graphOf(base: Base, { trainable, compute = 'f32' }: EngineOptions, program: Program): Graph {
   if (program === 'step') return stepGraph(base, trainable);
   if (program === 'sum') return sumGraph(base, trainable);
   if (program === 'upload' || program === 'download') return sameGraph(base, trainable);
   const [kind, question] = program.split(' ') as ['score' | 'train' | 'recompute', Question];
-  if (kind === 'score') return scoreGraph(base, trainable, question);
-  return trainGraph(base, trainable, { question, recompute: kind === 'recompute' });
+  if (kind === 'score') return scoreGraph(base, trainable, question, compute);
+  return trainGraph(base, trainable, { question, compute, recompute: kind === 'recompute' });
 }
 
 /** The outputs that stay on a device which can keep them. */
@@ -295,39 +336,13 @@ function trains(program: Program): boolean {
   return program.startsWith('train') || program.startsWith('recompute');
 }
 
-/** Starts the device asked for; `auto` tries what onnxruntime lists, ending with the CPU. */
-async function startDevice(
-  base: Base,
-  options: EngineOptions,
-  traffic: Traffic,
-): Promise<{ session: EngineSession; device: Exclude<Device, 'auto'>; notice: string | null }> {
-  const candidates = options.device === 'auto' ? listDevices() : [options.device];
-  const failures: string[] = [];
-  for (const device of candidates) {
-    try {
-      const missing = missingFor(device, options.device !== 'auto');
-      if (missing) throw new Error(missing);
-      const session = await open(base, options, { program: 'score labels', device, traffic });
-      const notice = failures.length ? `computing on the ${device.toUpperCase()} (${failures.join('; ')})` : null;
-      return { session, device, notice };
-    } catch (error) {
-      if (error instanceof UserError) throw error;
-      failures.push(`${device}: ${reasonIn(error)}`);
-    }
-  }
-  throw new UserError(
-    'usage',
-    `--device ${options.device}: ${failures.join('; ')}; wanted one of auto, ${listDevices().join(', ')}`,
-  );
-}
-
-function trainFeeds(
-  batch: TrainBatch,
-  labels: LabelWords,
-  state: TrainState,
-  scalars: Record<string, number>,
-): Record<string, Held> {
-  return { ...batchFeeds(batch, labels), ...targetFeeds(batch), ...stateFeeds(state), ...scalarFeeds(scalars) };
+function trainFeeds(batch: TrainBatch, { labels, state, scalars, scale }: Given): Record<string, Held> {
+  return {
+    ...batchFeeds(batch, labels),
+    ...targetFeeds(batch),
+    ...stateFeeds(state),
+    ...scalarFeeds(scale === null ? scalars : { ...scalars, loss_scale: scale }),
+  };
 }
 
 function scalarOf(data: TensorData | Kept | undefined): number {

@@ -5,6 +5,7 @@ import type { Precision } from '../checkpoint/base.ts';
 import type { Device } from '../engine/session.ts';
 import { createTrainer } from '../engine/trainer.ts';
 import { UserError } from '../errors.ts';
+import type { Compute } from '../model/program.ts';
 import type { Example } from '../texts/data.ts';
 import { encodeTexts } from '../train/learner.ts';
 import { type ClassRun, checkSettings, openRun } from '../train/run.ts';
@@ -18,6 +19,7 @@ export interface ClassifierOptions {
   readonly device: Device;
   readonly threads: number;
   readonly basePrecision?: Precision;
+  readonly compute?: Compute;
 }
 
 export interface Prediction {

@@ -5,6 +5,7 @@
 
 import { gradients } from '../graph/grad.ts';
 import { createGraph, external, type Graph, input, output, prune, scalar, type Value } from '../graph/graph.ts';
+import { inHalves } from '../graph/halves.ts';
 import * as op from '../graph/ops.ts';
 import { adamW } from './adamw.ts';
 import { type Head, type ModelInputs, type Product, SIZES, type Weights } from './architecture.ts';
@@ -32,20 +33,30 @@ export function trainableTensors(base: Base, trainable: Trainable): ModelTensor[
  */
 export type Question = 'labels' | 'packed-labels' | 'tokens' | 'choices';
 
+/** What is computed in: float32, or float16 where that will do (halves.ts). */
+export const COMPUTES = ['f32', 'f16'] as const;
+export type Compute = (typeof COMPUTES)[number];
+
 /**
  * Inputs: the model's, `vector` [P], and of a question what it is about. Outputs: `logits`, [B*M, K] of labels and [E, K] of
  * choices; of tokens `log_probabilities` [R].
  */
-export function scoreGraph(base: Base, trainable: Trainable, question: Question = 'labels'): Graph {
+export function scoreGraph(
+  base: Base,
+  trainable: Trainable,
+  question: Question = 'labels',
+  compute: Compute = 'f32',
+): Graph {
   const g = createGraph();
-  const { scores } = ask(g, base, trainable, question);
+  const { scores, vector } = ask(g, base, trainable, question);
   if (question === 'tokens') output(g, 'log_probabilities', op.Squeeze(g, scores, [1]));
   else output(g, 'logits', scores);
-  return prune(g);
+  return compute === 'f16' ? inHalves(prune(g), [vector]) : prune(g);
 }
 
 export interface TrainOptions {
   readonly question?: Question;
+  readonly compute?: Compute;
   /** Whether layers are computed again for their gradients instead of held: recompute.ts. */
   readonly recompute?: boolean;
 }
@@ -53,7 +64,8 @@ export interface TrainOptions {
 /**
  * Inputs: the score graph's; `row_weight` [N, 1]; except for tokens `targets` [N, K] (rows sum to 1) and
  * `inverse_temperature` [N, 1]; AdamW's `first_moment`, `second_moment`, `mask` [P] and scalars.
- * loss = sum_i w_i CE(p_i, softmax(z_i / T_i)); of tokens - sum_i w_i log p_i.
+ * loss = sum_i w_i CE(p_i, softmax(z_i / T_i)); of tokens - sum_i w_i log p_i. In float16 also `loss_scale`, a scalar that the
+ * loss is multiplied by before the gradients are taken, and the gradient divided by as it comes out.
  * Outputs: `loss`, `gradient`, `vector_next`, `first_moment_next`, `second_moment_next`, and `total`, the sum of `vector_next`:
  * finite where all of it is.
  */
@@ -90,15 +102,23 @@ function crossEntropy(g: Graph, logits: Value, targets: Value): Value {
 function minimise(
   g: Graph,
   losses: Value,
-  { vector, pieces, recompute = false }: { vector: Value; pieces: readonly Value[]; recompute?: boolean },
+  {
+    vector,
+    pieces,
+    recompute = false,
+    compute = 'f32',
+  }: { vector: Value; pieces: readonly Value[]; recompute?: boolean; compute?: Compute },
 ): Graph {
   const rowWeight = input(g, 'row_weight', 'float32', losses.shape);
   const loss = op.ReduceSum(g, op.Mul(g, losses, rowWeight), [0, 1], false);
-  const gradient = joinPieces(g, gradients(g, loss, pieces, { recompute }));
+  const scale = compute === 'f16' ? input(g, 'loss_scale', 'float32', []) : null;
+  const scaledLoss = scale ? op.Mul(g, loss, scale) : loss;
+  const joined = joinPieces(g, gradients(g, scaledLoss, pieces, { recompute }));
+  const gradient = scale ? op.Div(g, joined, scale) : joined;
   output(g, 'loss', loss);
   output(g, 'gradient', gradient);
   stepOn(g, vector, gradient);
-  return prune(g);
+  return scale ? inHalves(prune(g), [vector]) : prune(g);
 }
 
 /** The step that follows gradients summed over several batches: inputs `vector`, `gradient` [P] and AdamW's; outputs as trained. */

@@ -23,7 +23,7 @@ export function createDivergence(onNotice?: (line: string) => void): Divergence 
       if (inARow >= MOST_IN_A_ROW)
         throw new UserError(
           'incompatible',
-          `training gave numbers that are not finite in ${inARow} rounds in a row, to the last in round ${round}; the adapter from before is kept: try a lower --learning-rate, a --clip-norm, or --device cpu`,
+          `training gave numbers that are not finite in ${inARow} rounds in a row, to the last in round ${round}; the adapter from before is kept: try a lower --learning-rate, a --clip-norm, --compute f32, or --device cpu`,
         );
       if (diverged)
         onNotice?.(

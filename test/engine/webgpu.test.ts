@@ -10,6 +10,7 @@ import { createEngine, type Engine, type TrainResult } from '../../node/engine/e
 import { packPassages, trainingBatchOf, withWeights } from '../../node/engine/packing.ts';
 import { type Device, missingFor } from '../../node/engine/session.ts';
 import { UserError } from '../../node/errors.ts';
+import type { Compute } from '../../node/model/program.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { fixture } from '../support.ts';
 
@@ -56,12 +57,12 @@ const CASES = [
   { name: 'llama-lm', batch: continued },
 ];
 
-/** Gives null where the device has no adapter. */
-async function engineOn(device: Device, name: string): Promise<Engine | null> {
+/** Gives null where there is no such device, or none that computes so. */
+async function engineOn(device: Device, name: string, compute: Compute = 'f32'): Promise<Engine | null> {
   try {
-    return await createEngine({ base: fixture(name), trainable: LORA, device, threads: 1 });
+    return await createEngine({ base: fixture(name), trainable: LORA, device, threads: 1, compute });
   } catch (error) {
-    if (error instanceof UserError && /No supported adapters/.test(error.message)) return null;
+    if (error instanceof UserError && /No supported adapters|compute in float16/.test(error.message)) return null;
     throw error;
   }
 }
@@ -100,6 +101,28 @@ for (const { name, batch } of CASES)
     assert.is(onCpu - perStep, 7 * vector.byteLength, 'adapter, moments and mask there, adapter and moments back');
     await engine.release();
     await cpu.release();
+  });
+
+for (const { name, batch } of CASES)
+  test(`${name}: steps in float16 on WebGPU train as in float32`, async () => {
+    const [exact, half] =
+      missing === null ? [await engineOn('webgpu', name), await engineOn('webgpu', name, 'f16')] : [];
+    if (!exact || !half) {
+      await exact?.release();
+      const reason = missing ?? (exact ? 'it does not compute in float16' : 'its Vulkan driver finds no device');
+      return console.log(`skipped: ${name} in float16 on WebGPU: ${reason}`);
+    }
+    const { random } = createPrng(5);
+    const vector = Float32Array.from({ length: exact.parameters }, () => 0.2 * (random() - 0.5));
+    const optimiser = { learningRate: 1e-2, weightDecay: 0.1, clipNorm: 1 };
+    const job = { vector, batches: [batch(), batch(), batch()], labels: LABELS, optimiser };
+    const [wanted, got] = [await exact.train(job), await half.train(job)];
+    wanted.losses.forEach((loss, i) => {
+      assert.ok(Math.abs(got.losses[i]! - loss) < 0.01 * loss, `step ${i}: ${got.losses[i]}, wanted ${loss}`);
+    });
+    assert.is(half.traffic().kept, 0);
+    await exact.release();
+    await half.release();
   });
 
 /** ||a - b|| / ||b|| */

@@ -31,8 +31,12 @@ const CPU: Try = {
   nodes: 100,
   fallen: {},
   peakBytes: 1e8,
+  keepsState: false,
+  copiedBytes: 2000,
+  half: null,
 };
-const GPU: Try = { ...CPU, device: 'webgpu', error: 1e-6, fallen: { Cast: 3, Size: 8 } };
+const HALF = { problem: null, ms: 40, error: 2e-3 };
+const GPU: Try = { ...CPU, device: 'webgpu', error: 1e-6, fallen: { Cast: 3, Size: 8 }, keepsState: true, half: HALF };
 const AUTO = ['webgpu', 'cpu'];
 
 test('a machine whose back ends work is told the device it will train on, and what to do next', () => {
@@ -40,6 +44,13 @@ test('a machine whose back ends work is told the device it will train on, and wh
   assert.equal([found.canTrain, found.device, found.problems, found.next], [true, 'webgpu', [], 'lorikeet demo']);
   const text = reportLines(found).join('\n');
   assert.match(text, /11 of 100: Size 8, Cast 3/);
+  assert.match(text, /webgpu +works .* 40 ms, 2\.0e-3 +2\.0\d* kB /);
+  assert.match(text, /webgpu: adapter and moments stay on it between the steps of a round/);
+  assert.not.match(text, /--compute f16|cpu: adapter/);
+  const half = { problem: 'it does not compute in float16', ms: null, error: null };
+  const without = reportLines(diagnose('lorikeet-mini', MACHINE, [CPU, { ...GPU, keepsState: false, half }], AUTO));
+  assert.match(without.join('\n'), /webgpu: --compute f16: it does not compute in float16/);
+  assert.match(without.join('\n'), /webgpu: adapter and moments pass through the processor's memory at every step/);
   assert.match(text, /this network could reach 192\.168\.1\.5/);
   assert.match(text, /2\.00 GB usable of 8\.00 GB; this container may take 4\.00 GB/);
   assert.match(text, /verdict: training runs here, on the WEBGPU\n/);
@@ -100,7 +111,7 @@ test('a back end that aborts, prints nonsense, or computes something else ends i
   const program = join(temporaryFolder(), 'step.mjs');
   const answer = (x: number): string => {
     const gradient = Buffer.from(Float32Array.of(1, x).buffer).toString('base64');
-    return JSON.stringify({ loss: 1, gradient, firstMs: 2, ms: 1, nodes: 3, fallen: {}, peakBytes: 4 });
+    return JSON.stringify({ loss: 1, gradient, firstMs: 2, ms: 1, nodes: 3, fallen: {}, copiedBytes: 9, peakBytes: 4 });
   };
   writeFileSync(
     program,
@@ -121,6 +132,26 @@ test('a back end that aborts, prints nonsense, or computes something else ends i
   );
   assert.match(by.coreml!.problem!, /its gradient is 3\.5e-1 off the CPU's/);
   assert.match(by.dml!.problem!, /its process (was ended by SIG|ended with code).*fatal error: no device/);
+});
+
+test('float16 is tried where float32 works, and what comes of it is its own line', async () => {
+  const program = join(temporaryFolder(), 'step.mjs');
+  const gradient = (x: number): string => Buffer.from(Float32Array.of(1, x).buffer).toString('base64');
+  const answer = { loss: 1, firstMs: 2, ms: 1, nodes: 3, fallen: {}, keepsState: false, copiedBytes: 9, peakBytes: 4 };
+  writeFileSync(
+    program,
+    `const [device, compute] = process.argv.slice(3);
+     const off = { coreml: ${JSON.stringify(gradient(1.01))}, dml: ${JSON.stringify(gradient(2))} };
+     if (device === 'cpu' && compute === 'f16') throw new Error('float16 on the CPU');
+     const gradient = compute === 'f16' ? off[device] : ${JSON.stringify(gradient(1))};
+     console.log(JSON.stringify({ ...${JSON.stringify(answer)}, gradient }));`,
+  );
+  const [cpu, coreml, dml] = await tryDevices('x', ['cpu', 'coreml', 'dml'], { program });
+  assert.equal([cpu!.half, cpu!.state], [null, 'works']);
+  assert.equal([coreml!.state, coreml!.half!.problem], ['works', null]);
+  assert.ok(Math.abs(coreml!.half!.error! - 0.01 / Math.SQRT2) < 1e-4);
+  assert.is(dml!.state, 'works', 'float32 works all the same');
+  assert.match(dml!.half!.problem!, /its gradient is 7\.1e-1 off the CPU's; at most 0\.05 would do/);
 });
 
 test('the command: the CPU works and the exit code is 0; a cache that is a file ends with 3', async () => {

@@ -1,14 +1,19 @@
 /** @file Numbers that are not finite: training ends before the step that gave them, and a peer gives up after three such rounds. */
+import { cpSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openBase } from '../../node/checkpoint/base.ts';
+import { basePath } from '../../node/checkpoint/places.ts';
 import { packBatch, type TrainBatch, withTargets } from '../../node/engine/batch.ts';
 import { createEngine, type TrainResult } from '../../node/engine/engine.ts';
+import { encodeSafetensors, openSafetensors, tensorData } from '../../node/formats/safetensors.ts';
 import { initialLora } from '../../node/model/lora.ts';
 import { type Trainable, trainableTensors } from '../../node/model/program.ts';
 import { createDivergence } from '../../node/train/divergence.ts';
 import { createPrng } from '../../protocol/prng.ts';
-import { fixture } from '../support.ts';
+import { MACHINE, startIn } from '../processes.ts';
+import { fixture, temporaryFolder } from '../support.ts';
 
 const LORA: Trainable = { type: 'lora', lora: { rank: 2, alpha: 4, targets: 'all' } };
 const LABELS = { ids: [5, 6], bias: [0, 0] };
@@ -49,6 +54,26 @@ test('a peer says it in a line, counts it, and goes on; three rounds in a row en
   assert.is(lines.length, 4);
   assert.match(lines[0]!, /^round 1: step 2 gave numbers that are not finite \(loss NaN\); kept the adapter/);
   assert.throws(() => divergence.count(6, CUT), /in 3 rounds in a row, to the last in round 6.*--learning-rate/);
+});
+
+test('a base whose logits overflow ends a peer in the third round, with a line and code 3', async () => {
+  const folder = temporaryFolder();
+  cpSync(basePath('lorikeet-mini'), join(folder, 'base'), { recursive: true });
+  const path = join(folder, 'base', 'model.safetensors');
+  const file = openSafetensors(path);
+  const large = ['cls.predictions.transform.LayerNorm.weight', 'bert.embeddings.word_embeddings.weight'];
+  const tensors = [...file.tensors].map(([name, { shape }]) => ({
+    name,
+    shape,
+    data: tensorData(file, name).map((x) => (large.includes(name) ? 1e20 * x : x)),
+  }));
+  writeFileSync(path, encodeSafetensors(tensors, {}));
+  const size = ['--peers', '1', '--gold', '4', '--rounds', '5', '--label-prior', '0,0'];
+  const options = ['--base', join(folder, 'base'), ...MACHINE, ...size];
+  const { code, err } = await startIn(folder, ['demo', ...options]).done;
+  assert.is(code, 3, err);
+  assert.match(err, /round 1: step 1 gave numbers that are not finite \(loss NaN\); kept the adapter from before it/);
+  assert.match(err, /in 3 rounds in a row, to the last in round 2; the adapter from before is kept/);
 });
 
 test('an adapter that is not finite counts, whatever was said of its steps', () => {
