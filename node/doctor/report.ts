@@ -142,6 +142,6 @@ function deviceRow({ device, state, ms, firstMs, error, half, copiedBytes, nodes
   const time = (x: number | null): string => (x === null ? '-' : `${x < 10 ? x.toFixed(1) : x.toFixed(0)} ms`);
   const off = (x: number | null): string => (x === null ? '-' : x.toExponential(1));
   const inHalf = half === null ? '-' : half.problem === null ? `${time(half.ms)}, ${off(half.error)}` : 'no';
-  const copied = copiedBytes === null ? '-' : bytesText(copiedBytes);
+  const copied = copiedBytes === null || device === 'cpu' ? '-' : bytesText(copiedBytes);
   return [device, state, time(ms), time(firstMs), off(error), inHalf, copied, on];
 }

@@ -99,8 +99,8 @@ export interface Engine {
   ): Promise<{ gradient: Float32Array; loss: number }>;
   /** Whether adapter and moments stay on the device between the steps of a job. */
   readonly keepsState: boolean;
-  /** Since it was created. */
-  traffic(): Traffic;
+  /** Bytes copied to and from the device since it was created, and tensors kept there for now. */
+  traffic(): { copiedBytes: number; kept: number };
   release(): Promise<void>;
 }
 
@@ -114,7 +114,7 @@ export const ACTIVATION_BYTES = 2 ** 30;
 /** Opens the base and its sessions (each when first needed). Throws a UserError if the device named cannot start. */
 export async function createEngine(options: EngineOptions, isCancelled: () => boolean = () => false): Promise<Engine> {
   const base = await openBase(options.base, precisionOf(options));
-  const traffic: Traffic = { copiedBytes: 0, kept: 0 };
+  const traffic: Traffic = { copiedBytes: 0, kept: new Set() };
   const started = await startDevice(options, (device) =>
     open(base, options, { program: 'score labels', device, traffic }),
   );
@@ -210,7 +210,7 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
     notice: started.notice,
     parameters: size,
     keepsState: keepsOutputs(started.device),
-    traffic: () => ({ ...traffic }),
+    traffic: () => ({ copiedBytes: traffic.copiedBytes, kept: traffic.kept.size }),
     score: async (vector, batches, labels) => {
       const scores: Float32Array[] = [];
       const held = await carrier.hold(vector);
@@ -245,6 +245,8 @@ export async function createEngine(options: EngineOptions, isCancelled: () => bo
       }
     },
     release: async () => {
+      // Of a job that was given up: what outlives its session brings down the process.
+      for (const kept of traffic.kept) kept.dispose();
       for (const session of Object.values(sessions)) await session.release();
     },
   };

@@ -15,7 +15,7 @@ export interface Feed {
   readonly dims: readonly number[];
 }
 
-/** A tensor that stays on the device between runs. Whoever is given it disposes of it, once, and before its session is released. */
+/** A tensor that stays on the device between runs. Whoever is given it disposes of it, before its session is released. */
 export interface Kept {
   readonly tensor: ort.Tensor;
   dispose(): void;
@@ -29,10 +29,10 @@ export interface Session<Result = TensorData> {
   release(): Promise<void>;
 }
 
-/** What was copied between the program and its sessions, in bytes, and the tensors kept on the device and not yet disposed of. */
+/** What sessions were fed and gave, which goes to a device and comes back, in bytes, and what is kept there for now. */
 export interface Traffic {
   copiedBytes: number;
-  kept: number;
+  readonly kept: Set<Kept>;
 }
 
 export interface SessionOptions {
@@ -127,7 +127,7 @@ export async function openKeepingSession(
   const session = await (typeof model === 'string'
     ? ort.InferenceSession.create(model, sessionOptions)
     : ort.InferenceSession.create(model, sessionOptions));
-  const { traffic = { copiedBytes: 0, kept: 0 } } = options;
+  const { traffic = { copiedBytes: 0, kept: new Set() } } = options;
   return {
     device,
     run: async (feeds, outputs) => {
@@ -161,14 +161,14 @@ function resultOf(tensor: ort.Tensor, traffic: Traffic): TensorData | Kept {
     traffic.copiedBytes += data.byteLength;
     return data;
   }
-  traffic.kept += 1;
-  return {
+  const kept: Kept = {
     tensor,
     dispose: () => {
-      traffic.kept -= 1;
-      tensor.dispose();
+      if (traffic.kept.delete(kept)) tensor.dispose();
     },
   };
+  traffic.kept.add(kept);
+  return kept;
 }
 
 function elementType(data: TensorData): 'float32' | 'float64' | 'int64' {

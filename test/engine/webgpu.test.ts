@@ -58,9 +58,13 @@ const CASES = [
 ];
 
 /** Gives null where there is no such device, or none that computes so. */
-async function engineOn(device: Device, name: string, compute: Compute = 'f32'): Promise<Engine | null> {
+async function engineOn(
+  device: Device,
+  name: string,
+  { compute = 'f32', isCancelled = () => false }: { compute?: Compute; isCancelled?: () => boolean } = {},
+): Promise<Engine | null> {
   try {
-    return await createEngine({ base: fixture(name), trainable: LORA, device, threads: 1, compute });
+    return await createEngine({ base: fixture(name), trainable: LORA, device, threads: 1, compute }, isCancelled);
   } catch (error) {
     if (error instanceof UserError && /No supported adapters|compute in float16/.test(error.message)) return null;
     throw error;
@@ -69,7 +73,9 @@ async function engineOn(device: Device, name: string, compute: Compute = 'f32'):
 
 for (const { name, batch } of CASES)
   test(`${name}: adapter and moments stay on WebGPU from step to step, and nothing else does after them`, async () => {
-    const engine = missing === null ? await engineOn('webgpu', name) : null;
+    let [isCounted, asked] = [false, 0];
+    const isCancelled = (): boolean => isCounted && asked++ > 0;
+    const engine = missing === null ? await engineOn('webgpu', name, { isCancelled }) : null;
     if (!engine) return console.log(`skipped: ${name} on WebGPU: ${missing ?? 'its Vulkan driver finds no device'}`);
     const cpu = (await engineOn('cpu', name))!;
     const { random } = createPrng(5);
@@ -99,14 +105,22 @@ for (const { name, batch } of CASES)
     const onCpu = (await bytesOf([batch(), batch()], cpu)) - (await bytesOf([batch()], cpu));
     assert.ok(perStep < 2 * vector.byteLength, `${perStep} bytes copied a step, the adapter is ${vector.byteLength}`);
     assert.is(onCpu - perStep, 7 * vector.byteLength, 'adapter, moments and mask there, adapter and moments back');
+
+    // Given up in the middle of a step: of two micro-batches one has its gradient.
+    const stopped = engine.train({ vector, batches: [batch(), steps[1]!], labels: LABELS, optimiser, mask }, () => {
+      isCounted = true;
+    });
+    assert.is(await stopped.catch((error: Error) => error.message), 'stopped');
+    assert.is(engine.traffic().kept, 1);
     await engine.release();
+    assert.is(engine.traffic().kept, 0);
     await cpu.release();
   });
 
 for (const { name, batch } of CASES)
   test(`${name}: steps in float16 on WebGPU train as in float32`, async () => {
     const [exact, half] =
-      missing === null ? [await engineOn('webgpu', name), await engineOn('webgpu', name, 'f16')] : [];
+      missing === null ? [await engineOn('webgpu', name), await engineOn('webgpu', name, { compute: 'f16' })] : [];
     if (!exact || !half) {
       await exact?.release();
       const reason = missing ?? (exact ? 'it does not compute in float16' : 'its Vulkan driver finds no device');
