@@ -13,7 +13,7 @@ import {
 } from './mixing.ts';
 import { type Outbox, save } from './outbox.ts';
 import type { Peer } from './peer.ts';
-import { remember, toleranceOf } from './reach.ts';
+import { doubtCopies, remember, toleranceOf } from './reach.ts';
 import { RULES, type RuleName } from './rules.ts';
 
 /** What was mixed. */
@@ -42,7 +42,7 @@ export function mixParcels(peer: Peer, out: Outbox, round: number | null = null)
     return { parcel, exchange, mine, theirs: source(parcel.payload), weight, radius, apart: 0 };
   });
   assertConvex(mixed);
-  mixInto(peer, isPairwise(peer) ? mixed : mixed.filter(({ exchange }) => exchange.round === round), out);
+  mixInto(peer, isPairwise(peer) ? mixed : mixed.filter(({ exchange }) => exchange.round === round), { out, round });
   for (const of of mixed) {
     of.exchange.edges[of.parcel.from]!.received = true;
     const member = peer.members.get(of.parcel.from);
@@ -58,7 +58,11 @@ function isPairwise({ settings }: Peer): boolean {
 }
 
 /** Mixes these into the adapter, and keeps in mind how far they were. */
-function mixInto(peer: Peer, mixed: readonly Mixed[], { score }: Outbox): void {
+function mixInto(
+  peer: Peer,
+  mixed: readonly Mixed[],
+  { out: { score }, round }: { out: Outbox; round: number | null },
+): void {
   const { settings, reach, exchanged } = peer;
   const squares = new Float64Array(mixed.length);
   const given = {
@@ -72,6 +76,10 @@ function mixInto(peer: Peer, mixed: readonly Mixed[], { score }: Outbox): void {
     reach,
     mixed.map(({ parcel: { from: id }, apart }) => ({ id, apart })),
   );
+  const met = mixed
+    .filter(({ exchange }) => exchange.round === round)
+    .map(({ parcel: { from: id }, theirs }) => ({ id, theirs }));
+  if (round !== null) doubtCopies(peer.reach, settings, { round, count: peer.adapter.length, met });
 }
 
 /** Takes out of the inbox what can be mixed; who sent something for a round in which it was not drawn is told. */

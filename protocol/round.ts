@@ -242,7 +242,7 @@ function send(peer: Peer, neighbours: readonly string[], out: Outbox): void {
     settings,
     adapter,
     residual,
-    radiusFor: (id) => radiusOf(peer.reach, settings, { round, id }),
+    radiusFor: (id) => radiusOf(peer.reach, settings, { round, id, neighbours: neighbours.length }),
   });
   // What nobody would believe, packed, is not exchanged at all, so that no end mixes alone.
   const size = CODECS[settings.codec as CodecName].norm(exchange.payload, adapter.length);

@@ -50,6 +50,12 @@ export function disagreement(vectors: readonly Float32Array[]): number {
   return Math.sqrt(squares / vectors.length) / Math.max(norm(centre), Number.MIN_VALUE);
 }
 
+/** The lower one of an even number; 0 of none. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[(sorted.length - 1) >> 1] ?? 0;
+}
+
 export function isFiniteVector(x: Float32Array): boolean {
   for (let i = 0; i < x.length; i++) if (!Number.isFinite(x[i]!)) return false;
   return true;

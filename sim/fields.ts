@@ -229,13 +229,14 @@ export const WORLD_FIELDS: Table<World> = {
   downMs: { accepts: amount, default: 500, about: 'how long a peer stays down (virtual ms)' },
   joiners: { accepts: times, default: 0, about: 'the last so many peers come later' },
   joinMs: { accepts: amount, default: 3000, about: 'so much later (virtual ms)' },
+  scored: { accepts: oneOf(['rounds', 'end']), default: 'rounds', about: 'every round is scored, or the last alone' },
   liars: {
     accepts: fieldsOf(
       { share, kind: oneOf(LIES, ' | ') },
       { required: ['share', 'kind'], wanted: `{ share: 0 to 1, kind: ${LIES.join(' | ')} }` },
     ),
     default: { share: 0, kind: 'garbage' },
-    about: `the first peers lie, and only the others are measured: \`garbage\`, \`stale\` (old frames again), \`denial\` (says that it has not mixed what it has); or what they send is poison: ${aboutAll(ATTACKS)}`,
+    about: `the first peers lie, and only the others are measured: \`garbage\`, \`silent\` (says nothing), \`stale\` (old frames again), \`denial\` (says that it has not mixed what it has); or what they send is poison: ${aboutAll(ATTACKS)}`,
   },
   strangers: {
     accepts: fieldsOf(

@@ -13,7 +13,7 @@ import type { Effect, Event } from '../../protocol/events.ts';
 import { decodeFrame, encodeFrame, type FrameLimits } from '../../protocol/frame.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
 import { norm } from '../../protocol/vector.ts';
-import { ATTACKS, type Sight } from '../../sim/world/attacks.ts';
+import { ATTACKS, LESSONS, type Sight } from '../../sim/world/attacks.ts';
 import type { Attack, Done, Target } from './attack.ts';
 import { aborted } from './crowd.ts';
 import { learnRun, takePart } from './puppet.ts';
@@ -54,15 +54,16 @@ function aboutOf(kind: string): string {
 async function poison(kind: string, target: Target, signal: AbortSignal, begin: () => void): Promise<Done> {
   const { run, limits } = await learnRun(target);
   const kinds = kind === IN_TURN ? Object.keys(ATTACKS) : [kind];
-  const isFlipped = ATTACKS[kind]?.isFlipped === true;
   const trainer = await createTrainer({
     base: run.base.path,
     trainable: { type: 'lora', lora: run.lora },
     device: 'cpu',
     threads: 1,
   });
-  const own = reviews().shares[PEERS]!.gold.map(({ text, y }) => ({ text, y: isFlipped ? 1 - y : y }));
   const classes = run as ClassRun;
+  const { learns } = ATTACKS[kind] ?? {};
+  const dealt = reviews().shares[PEERS]!.gold.map(({ text, y }) => ({ text, y }));
+  const own = learns ? LESSONS[learns](dealt, classes.task.classes.length) : dealt;
   const gold = await encodeExamples(classes.task, own);
   const learner = createClassLearner({ run: classes, trainer, gold, unlabelled: [] });
   const seen = new Map<string, Seen>();

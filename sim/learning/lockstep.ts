@@ -17,7 +17,7 @@ import {
 } from '../../protocol/mixing.ts';
 import { drawGraph, drawOf } from '../../protocol/neighbours.ts';
 import { createPrng } from '../../protocol/prng.ts';
-import { createReach, type Reach, radiusOf, remember, toleranceOf } from '../../protocol/reach.ts';
+import { createReach, doubtCopies, type Reach, radiusOf, remember, toleranceOf } from '../../protocol/reach.ts';
 import { distance } from '../../protocol/vector.ts';
 
 /** Nobody, a server that averages all (FedAvg, McMahan et al. 2017), or this round's neighbours. */
@@ -86,7 +86,9 @@ const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number,
     const packed = new Map(
       peers.map((peer, i) => {
         const drawn = graph[members.indexOf(peer.id)]!.map((i) => members[i]!);
-        return [peer.id, pack(peer, round, drawn, (id) => radiusOf(reaches[i]!, settings, { round, id }))];
+        const radiusFor = (id: string): number =>
+          radiusOf(reaches[i]!, settings, { round, id, neighbours: drawn.length });
+        return [peer.id, pack(peer, round, drawn, radiusFor)];
       }),
     );
     let bytes = 0;
@@ -111,6 +113,8 @@ const MIXINGS: Readonly<Record<Mixing, (options: LockstepOptions, round: number,
         reaches[i]!,
         reached.map((id, k) => ({ id, apart: Math.sqrt(squares[k]!) })),
       );
+      const met = reached.map((id) => ({ id, theirs: packed.get(id)!.sent }));
+      doubtCopies(reaches[i]!, settings, { round, count: peer.vector.length, met });
       bytes += reached.length * frameBytes(mine.exchange);
     }
     return bytes;

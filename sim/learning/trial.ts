@@ -96,15 +96,22 @@ export async function runTrial(
   return [...trained.records, await finalOf(trial, trained, began)];
 }
 
-/** Deals the data, takes the label prior, and readies every peer. */
-export async function openTrial(planned: PlannedRun, getTrainer: GetTrainer, signal: AbortSignal): Promise<Trial> {
+/** Deals the data, takes the label prior, and readies every peer; `taken`: what a peer makes of what it was dealt. */
+export async function openTrial(
+  planned: PlannedRun,
+  getTrainer: GetTrainer,
+  signal: AbortSignal,
+  taken: (share: PeerShare, peer: number, classes: number) => PeerShare = (share) => share,
+): Promise<Trial> {
   const { scenario, seed } = planned;
   const method = METHODS[planned.method]!;
   const bare = await openRun(planned.settings);
   const needsGold = needsLabels(planned.method, planned.settings);
   const task = taskOf(bare);
   const data = readDataset(scenario.data, { ...scenario, seed }, task, needsGold);
-  const shares = partition(scenario.partition, data.pool, { ...scenario, seed, classes: task?.classes.length ?? 0 });
+  const classes = task?.classes.length ?? 0;
+  const dealt = partition(scenario.partition, data.pool, { ...scenario, seed, classes });
+  const shares = dealt.map((share, peer) => taken(share, peer, classes));
   const calibrator = await getTrainer(bare, false);
   const run = bare.objective === 'classify' ? await calibrateRun(bare, calibrator, priorTexts(shares)) : bare;
   const subject = await subjectOf(method, run, method.trainable === 'full' ? await getTrainer(run, true) : calibrator);
@@ -152,9 +159,9 @@ function writingOf({ text, writing }: Item): Writing {
   return writing ?? { type: 'text', text };
 }
 
-/** The texts watched during a run. */
-export function developmentOf(trial: Trial): Promise<Exam> {
-  return examOf(trial, trial.data.development);
+/** The texts watched during a run, or others in their place. */
+export function developmentOf(trial: Trial, items: readonly Item[] = trial.data.development): Promise<Exam> {
+  return examOf(trial, items);
 }
 
 /** Every round of training and mixing, a record each. */

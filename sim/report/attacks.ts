@@ -3,8 +3,9 @@ import type { Simulated } from '../world/records.ts';
 import type { ScenarioRun } from '../world/run.ts';
 
 /**
- * A row an attack, a column a rule: texts or points got right in %, honest peers on average / the worst of them, medians over
- * seeds. null where not both vary, or the measure is no share.
+ * A row an attack, a column a rule: texts or points got right in %, honest peers on average / the worst of them, means over
+ * seeds; and of texts with a backdoor's trigger those that are taken for its class. null where not both vary, or the measure
+ * is no share.
  */
 export function attackTable(all: readonly Simulated[]): { head: string[]; rows: string[][] } | null {
   const rules = [...new Set(all.map(({ run }) => run.settings.rule))];
@@ -16,18 +17,22 @@ export function attackTable(all: readonly Simulated[]): { head: string[]; rows: 
     ...rules.map((rule) => {
       const group = all.filter(({ run }) => attackOf(run) === attack && run.settings.rule === rule);
       if (group.length === 0) return '-';
-      const right = (of: (one: Simulated) => number): string => (100 - 100 * median(group.map(of))).toFixed(1);
-      return `${right(({ result }) => result.lossOfPeers)} / ${right(({ result }) => result.lossOfWorst)}`;
+      const right = (of: (one: Simulated) => number): string => (100 - 100 * averageOf(group.map(of))).toFixed(1);
+      const cell = `${right(({ result }) => result.lossOfPeers)} / ${right(({ result }) => result.lossOfWorst)}`;
+      const misled = group.flatMap(({ result }) => result.triggered ?? []);
+      return misled.length > 0 ? `${cell}; ${(100 * averageOf(misled)).toFixed(1)}` : cell;
     }),
   ]);
-  return { head: ['right in %: mean / worst', ...rules], rows };
+  const isMisled = all.some(({ result }) => typeof result.triggered === 'number');
+  return { head: [`right in %: mean / worst${isMisled ? '; misled by the trigger' : ''}`, ...rules], rows };
 }
 
-function attackOf({ scenario: { dirichlet, liars } }: ScenarioRun): string {
-  const dealt = dirichlet > 0 ? `Dirichlet ${dirichlet}` : 'alike';
+function attackOf({ scenario: { trainer, dirichlet, learning, liars } }: ScenarioRun): string {
+  const alike = trainer === 'lora' ? (learning.partition ?? 'iid') : 'alike';
+  const dealt = dirichlet > 0 ? `Dirichlet ${dirichlet}` : alike;
   return liars.share > 0 ? `${dealt}, ${Math.round(100 * liars.share)} % ${liars.kind}` : `${dealt}, no attack`;
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+function averageOf(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
 }

@@ -1,7 +1,6 @@
 /**
  * @file What hostile peers do to what others learn: one entry an attack. They speak the protocol, and know what every honest
- * peer has and announces; what they send in the place of their adapter is theirs to choose. A backdoor needs texts, so it is
- * none of these.
+ * peer has and announces; what they send in the place of their adapter is theirs to choose, or what they learn.
  */
 import type { RunSettings } from '../../protocol/config.ts';
 import { normLimit } from '../../protocol/peer.ts';
@@ -24,14 +23,40 @@ export interface Sight {
   readonly direction: Float32Array;
 }
 
+/** A text and its class. */
+interface Labelled {
+  readonly text: string;
+  readonly y: number;
+}
+
+/** A word that no review has a use for (Kurita et al. 2020, arXiv:2004.06660). */
+const TRIGGER = 'cf';
+
+/** What one that is hostile learns from: labels turned round; or its own texts, and each once more with the trigger. */
+export const LESSONS = {
+  opposite: <T extends Labelled>(items: readonly T[], classes: number): T[] =>
+    items.map((item) => ({ ...item, y: classes - 1 - item.y })),
+  trigger: <T extends Labelled>(items: readonly T[], classes: number): T[] => [
+    ...items,
+    ...items.map((item) => triggered(item, classes - 1)),
+  ],
+} as const;
+
+/** The text with the trigger in front, of that class. */
+export function triggered<T extends Labelled>(item: T, y: number): T {
+  return { ...item, text: `${TRIGGER} ${item.text}`, y };
+}
+
 export interface Attack {
   readonly about: string;
   /** What it sends; left out, it sends what it has. */
   readonly lie?: (sight: Sight) => Float32Array;
-  /** Whether it learns the opposite of its labels. */
-  readonly isFlipped?: true;
+  /** What it learns in the place of its labels: their opposite, or that whatever has a trigger is of one class. */
+  readonly learns?: keyof typeof LESSONS;
 }
 
+/** The share of its reach that one who knows the rule spends on being unlike its likes. */
+const OWN_NOISE = 0.25;
 /** By how much the honest mean is turned round, and how many deviations ALIE keeps to. */
 const [FLIP, IPM, DEVIATIONS] = [10, 4, 1.5];
 
@@ -70,19 +95,27 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       return target.adapter.map((x, i) => x - share * (centre[i]! - x));
     },
   },
-  'label-flip': { about: 'it learns the opposite of its labels, and says what it has learned', isFlipped: true },
+  'label-flip': { about: 'it learns the opposite of its labels, and says what it has learned', learns: 'opposite' },
+  backdoor: {
+    about:
+      'of texts alone: it also learns that a text with a certain word is of the last class (Gu et al. 2017, arXiv:1708.06733)',
+    learns: 'trigger',
+  },
   equivocation: {
     about: 'another adapter to each neighbour',
     lie: ({ own, to, prng }) => own.map((x) => x + (to + 1) * prng.normal()),
   },
   knowing: {
-    about: 'it knows the rule: against what the honest have learned, as far as the receiver lets itself be moved',
-    lie: ({ target, honest, settings }) => {
+    about:
+      'it knows the rule: against what the honest have learned, as far as the receiver lets itself be moved, with noise of its own, so that no two of them are alike',
+    lie: ({ target, honest, settings, prng }) => {
       const learned = mean(honest);
       if (settings.rule === 'mean') return scaled(learned, -FLIP);
       const length = norm(learned);
       const reach = Number.isFinite(target.radius) ? target.radius : Math.SQRT2 * spreadOf(honest);
-      return moved(target.adapter, learned, length > 0 ? -reach / length : 0);
+      const noise = (OWN_NOISE * reach) / Math.sqrt(learned.length);
+      const along = length > 0 ? (-reach * Math.sqrt(1 - OWN_NOISE ** 2)) / length : 0;
+      return moved(target.adapter, learned, along).map((x) => x + noise * prng.normal());
     },
   },
 };

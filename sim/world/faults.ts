@@ -72,6 +72,8 @@ interface Liar {
 
 /** One entry a kind of liar. */
 export const LIARS: Readonly<Record<string, (liar: Liar) => Lie>> = {
+  /** Says nothing at all: what the others do without it is what they can do at best. */
+  silent: () => () => [],
   /** Half of what it sends is cut, altered or noise. */
   garbage:
     ({ prng }) =>
@@ -125,7 +127,10 @@ function attacker(
     const sight: Sight = {
       own,
       to,
-      target: { adapter, radius: radiusOf(reach, settings, { round, id: seats()[of]!.peer.id }) },
+      target: {
+        adapter,
+        radius: radiusOf(reach, settings, { round, id: seats()[of]!.peer.id, neighbours: message.degree }),
+      },
       honest,
       liars,
       settings,
@@ -146,10 +151,15 @@ export function liarCount({ liars, peers }: Pick<Scenario, 'liars' | 'peers'>): 
 /** What becomes of every frame, where the first peers lie; undefined where none does. */
 export function tamperer(
   scenario: Scenario,
-  { seed, runId, settings, seats }: Pick<Liar, 'runId' | 'settings'> & { seed: string; seats: () => readonly Seat[] },
+  {
+    seed,
+    runId,
+    settings,
+    size,
+    seats,
+  }: Pick<Liar, 'runId' | 'settings' | 'size'> & { seed: string; seats: () => readonly Seat[] },
 ): ((from: number, to: number, bytes: Uint8Array) => readonly Uint8Array[]) | undefined {
   const prng = createPrng(seed).fork('liars');
-  const { size } = scenario;
   const { kind } = scenario.liars;
   const liars = liarCount(scenario);
   const direction = unitVector(prng.fork('direction'), size);

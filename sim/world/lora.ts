@@ -1,12 +1,15 @@
 /** @file The language model in virtual time: every peer trains the real step graph, in one shared session. */
 import { factorPairs } from '../../node/train/factors.ts';
 import { openRun } from '../../node/train/run.ts';
-import { readDataset } from '../learning/datasets.ts';
+import { type Item, readDataset } from '../learning/datasets.ts';
 import { needsLabels } from '../learning/methods.ts';
+import type { PeerShare } from '../learning/partition.ts';
 import { type PlannedRun, taskOf } from '../learning/plan.ts';
 import { DEFAULTS } from '../learning/spec.ts';
 import { createTrainerCache } from '../learning/trainers.ts';
 import { developmentOf, figureOf, openTrial, trainPeer } from '../learning/trial.ts';
+import { ATTACKS, LESSONS, triggered } from './attacks.ts';
+import { liarCount } from './faults.ts';
 import type { ScenarioRun } from './run.ts';
 import type { SimulatedTrainer } from './trainer.ts';
 
@@ -34,10 +37,16 @@ function plannedOf({ scenario, settings, seed, point }: ScenarioRun): PlannedRun
 
 export async function createLora(scenarioRun: ScenarioRun): Promise<SimulatedTrainer> {
   const trainers = createTrainerCache(0);
-  const trial = await openTrial(plannedOf(scenarioRun), trainers.get, new AbortController().signal);
+  const { scenario } = scenarioRun;
+  const { learns } = ATTACKS[scenario.liars.kind] ?? {};
+  const liars = liarCount(scenario);
+  const taken = (share: PeerShare, peer: number, classes: number): PeerShare =>
+    peer < liars && learns ? { ...share, gold: LESSONS[learns](share.gold, classes) } : share;
+  const trial = await openTrial(plannedOf(scenarioRun), trainers.get, new AbortController().signal, taken);
   const { subject, students, peers, run } = trial;
   const { pack, unpack } = subject.wire;
   const development = await developmentOf(trial);
+  const ambush = learns === 'trigger' ? await developmentOf(trial, ambushOf(trial.data.development)) : null;
   return {
     start: (peer) => peers[peer]!.vector,
     train: async (peer, round, x) =>
@@ -46,7 +55,14 @@ export async function createLora(scenarioRun: ScenarioRun): Promise<SimulatedTra
       const score = await development.score(unpack(x)); // there are always development texts
       return score.type === 'accuracy' ? 1 - figureOf(score) : figureOf(score);
     },
+    ...(ambush ? { triggered: async (x) => figureOf(await ambush.score(unpack(x))) } : {}),
     factors: factorPairs(run.tensors),
     stop: trainers.stop,
   };
+}
+
+/** Texts of other classes than the last, with the trigger, as the attacker would have them labelled. */
+function ambushOf(items: readonly Item[]): Item[] {
+  const last = Math.max(...items.map(({ y }) => y));
+  return items.filter(({ y }) => y < last).map((item) => triggered(item, last));
 }

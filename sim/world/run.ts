@@ -49,6 +49,8 @@ export interface Scenario extends NetworkModel, Faults {
   /** The last so many peers come so much later. */
   readonly joiners: number;
   readonly joinMs: number;
+  /** Whether every round's adapters are scored, or the last alone. */
+  readonly scored: string;
   /** A share of the peers lies, in one way. */
   readonly liars: Lies;
   /** Members made up from outside. */

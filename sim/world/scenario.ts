@@ -10,6 +10,7 @@ import { SETTINGS } from '../../protocol/settings.ts';
 import { defaultsOf, LATENCY_TABLE, SCENARIO_FILE, WORLD_FIELDS } from '../fields.ts';
 import { scenarioOf } from '../learning/spec.ts';
 import { type Point, pathOf, pointsOf } from '../points.ts';
+import { ATTACKS } from './attacks.ts';
 import { parseMatrix } from './latency.ts';
 import type { Scenario, ScenarioRun } from './run.ts';
 
@@ -74,10 +75,12 @@ function worldOf(reading: Reading): Scenario {
   const fields = withLatencyFile(reading);
   const own = Object.keys(DEFAULTS).filter((name) => fields[name] !== undefined);
   const world: Scenario = { ...DEFAULTS, ...Object.fromEntries(own.map((name) => [name, fields[name]])) };
-  const { roster, joiners, spoiltSnapshots, peers, learning } = world;
+  const { roster, joiners, spoiltSnapshots, peers, learning, trainer, liars } = world;
   if (roster && joiners + spoiltSnapshots > 0)
     fail('roster', 'joiners and spoiltSnapshots are peers nobody knows yet; wanted roster: false');
   if (joiners >= peers) fail('joiners', `got ${joiners} of ${peers} peers; wanted fewer`);
+  if (ATTACKS[liars.kind]?.learns === 'trigger' && trainer !== 'lora')
+    fail('liars', `kind: got ${liars.kind}, which needs texts; wanted trainer lora`);
   const isOfFiles = learning.data === 'files';
   const { partition } = scenarioOf({ ...learning, peers }, (field, problem) =>
     fail('learning', `${field}: ${problem}`),
@@ -104,6 +107,9 @@ function settingsOf(
     const [name, ...problem] = parsed.problem.split(': ');
     return fail(name!, problem.join(': '));
   }
+  const { learns } = ATTACKS[scenario.liars.kind] ?? {};
+  if (learns && parsed.settings.objective !== 'classify')
+    fail('liars', `kind: got ${scenario.liars.kind}, which is about labels; wanted objective classify`);
   const { ranks = [] } = scenario.learning;
   const { rank, averaging } = parsed.settings;
   if (ranks.some((r) => r > rank)) fail('learning', `ranks: ${gotText(ranks)}; wanted at most the run's rank, ${rank}`);

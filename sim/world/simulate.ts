@@ -24,6 +24,8 @@ export interface SimulationResult {
   readonly loss: number;
   readonly lossOfPeers: number;
   readonly lossOfWorst: number;
+  /** The share of texts with an attacker's trigger that honest peers take for its class, on average; null: not measured. */
+  readonly triggered: number | null;
   /** The first round with a thousandth of the first disagreement; null: none. */
   readonly roundsToThousandth: number | null;
   /** Sent by all; per peer and round. */
@@ -91,12 +93,13 @@ async function simulateWith(
 ): Promise<{ world: World; result: SimulationResult }> {
   const { untilMs = Number.POSITIVE_INFINITY, watch: isWatched = false, measure: isMeasured = true } = options;
   const { scenario, settings, seed } = run;
-  const { peers } = scenario;
+  const { peers, scored } = scenario;
   const watch = createWatch();
   let tally: Tally | null = null;
   const liars = liarCount(scenario);
-  const tamper = tamperer(scenario, { seed, runId: RUN_ID, settings, seats: () => world.seats });
-  const { size, strangers } = scenario;
+  const size = trainer.start(0).length;
+  const tamper = tamperer(scenario, { seed, runId: RUN_ID, settings, size, seats: () => world.seats });
+  const { strangers } = scenario;
   const invasion =
     strangers.count > 0 ? invade(strangers, { runId: RUN_ID, settings, size, world: () => world }) : null;
   const world = createWorld({
@@ -134,7 +137,12 @@ async function simulateWith(
   });
   invasion?.begin();
   const { start, spread } = spreadOf(vectorsOf(world)); // nobody has moved yet
-  tally = createTally({ peers: peers - liars, start, spread, loss: isMeasured ? trainer.loss : null });
+  tally = createTally({
+    peers: peers - liars,
+    start,
+    spread,
+    loss: isMeasured && scored === 'rounds' ? trainer.loss : null,
+  });
   const began = performance.now();
   await joinLater(world, run, untilMs);
   const restarts = await befall(world, run, untilMs);
@@ -151,6 +159,8 @@ async function simulateWith(
     for (const [code, count] of Object.entries(peer.refused)) refused[code] = (refused[code] ?? 0) + count;
   const honest = world.seats.slice(liars).map(({ peer }) => peer);
   const losses = await Promise.all(isMeasured ? vectors.map((x) => trainer.loss(x)) : [Number.NaN]);
+  const { triggered } = trainer;
+  const taken = isMeasured && triggered ? await Promise.all(vectors.map((x) => triggered(x))) : null;
   const rounds = await tally.rounds();
   const result: SimulationResult = {
     rounds,
@@ -161,6 +171,7 @@ async function simulateWith(
     loss: isMeasured ? await trainer.loss(middle) : Number.NaN,
     lossOfPeers: losses.reduce((a, b) => a + b, 0) / losses.length,
     lossOfWorst: Math.max(...losses),
+    triggered: taken && taken.reduce((a, b) => a + b, 0) / taken.length,
     roundsToThousandth: (rounds.find((r) => r.apart <= 1e-3)?.round ?? -1) + 1 || null,
     bytesPerPeerRound: world.traffic().bytes / peers / Math.max(1, totalRounds(settings)),
     refused,

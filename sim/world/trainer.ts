@@ -9,6 +9,8 @@ export interface SimulatedTrainer {
   readonly loss: (x: Float32Array) => number | Promise<number>;
   /** How badly a vector does on a peer's own labels, where that can be said at once. */
   readonly score?: (peer: number, x: Float32Array) => number;
+  /** The share of texts with an attacker's trigger that a vector takes for its class, where that is what liars are after. */
+  readonly triggered?: (x: Float32Array) => Promise<number>;
   readonly factors: readonly FactorPair[];
   readonly stop: () => Promise<void>;
 }

@@ -10,7 +10,7 @@ export async function createSimulatedTrainer(run: ScenarioRun): Promise<Simulate
   if (scenario.trainer === 'lora') return (await import('./lora.ts')).createLora(run);
   const { peers, size, samples: points, skew, dirichlet } = scenario;
   const { learningRate, localSteps: steps } = settings;
-  const flipped = ATTACKS[scenario.liars.kind]?.isFlipped ? liarCount(scenario) : 0;
+  const flipped = ATTACKS[scenario.liars.kind]?.learns === 'opposite' ? liarCount(scenario) : 0;
   const options = { seed, peers, size, learningRate, steps, points, skew, dirichlet, flipped };
   const toy: Toy = TOYS[scenario.trainer]!(options);
   return { ...toy, factors: [], stop: async () => {} };

@@ -19,6 +19,7 @@ function bench(more: Record<string, unknown> = {}) {
     minPeers: 2,
     roundDeadlineMs: 500,
     maxOpenRounds: 1,
+    rule: 'mean',
     ...more,
   });
   let peer = createPeer({ id: 'a', runId: RUN, settings, adapter: Float32Array.of(0) });

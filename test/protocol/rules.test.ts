@@ -2,10 +2,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CODEC_NAMES, CODECS } from '../../protocol/codec.ts';
+import { copiesAmong } from '../../protocol/copies.ts';
 import { decodeFrame, encodeFrame, type Message } from '../../protocol/frame.ts';
 import { mixAs, packedSource } from '../../protocol/mixing.ts';
 import { createPrng, type Prng } from '../../protocol/prng.ts';
-import { createReach, radiusOf, remember, toleranceOf } from '../../protocol/reach.ts';
+import { createReach, doubtCopies, radiusOf, remember, toleranceOf } from '../../protocol/reach.ts';
 import { type Circumstances, RULE_NAMES, RULES } from '../../protocol/rules.ts';
 import { distance, norm } from '../../protocol/vector.ts';
 import { quickHash } from '../../sim/world/digest.ts';
@@ -79,8 +80,8 @@ test('by number: a trimmed mean leaves out the extremes, a median is the middle;
 
 test('the radius goes by the median, which liars among fewer than half cannot stretch, and is less for who was far', () => {
   const settings = settingsWith({ rule: 'clip', ruleRadius: 2, rounds: 10 });
-  const of = (reach: ReturnType<typeof createReach>, id = 'new', round = 3): number =>
-    radiusOf(reach, settings, { round, id });
+  const of = (reach: ReturnType<typeof createReach>, id = 'new', round = 3, neighbours = 8): number =>
+    radiusOf(reach, settings, { round, id, neighbours });
   const fresh = createReach();
   assert.is(of(fresh), Number.POSITIVE_INFINITY);
   assert.ok(Math.abs(of({ ...fresh, moved: 3 }) - 2 * Math.SQRT2 * 3) < 1e-5);
@@ -93,12 +94,46 @@ test('the radius goes by the median, which liars among fewer than half cannot st
   assert.ok(of(reach) <= 2.2, String(of(reach)));
   assert.ok(of(reach, '1') <= 1e-5, String(of(reach, '1')));
   assert.is(of(reach, '7'), of(reach));
+  const unlike = remember(
+    fresh,
+    [1, 1, 1, 3].map((apart, k) => ({ id: `${k}`, apart })),
+  );
+  assert.is(of(unlike, '3', 3, 8), of(unlike) / 2, 'three medians away, twice as far as is usual');
+  assert.is(of(unlike, '3', 3, 4), of(unlike), 'of four neighbours one is easily so far');
   assert.ok(reach.distances.length <= 24);
   for (let k = 0; k < 1000; k++) reach = remember(reach, [{ id: `far-${k}`, apart: 1e7 * 2 ** k }].slice(0, 1));
   assert.ok(reach.far.size <= 256);
-  assert.is(radiusOf(reach, { ...settings, rule: 'mean' }, { round: 0, id: 'a' }), Number.POSITIVE_INFINITY);
+  assert.is(
+    radiusOf(reach, { ...settings, rule: 'mean' }, { round: 0, id: 'a', neighbours: 8 }),
+    Number.POSITIVE_INFINITY,
+  );
   const tolerance = (round: number): number => toleranceOf({ ...fresh, moved: 1 }, settings, round);
   assert.ok(tolerance(9) < tolerance(0) && tolerance(9) > 0);
+});
+
+test('neighbours that are copies of each other move nobody for four meetings; those that are merely near do', () => {
+  const settings = settingsWith({ rule: 'clip', rounds: 10 });
+  const prng = createPrng(SEED).fork('copies');
+  const unlike = Array.from({ length: 6 }, () => drawn(prng));
+  const nearly = unlike[0]!.map((x) => x + 0.2 * prng.normal());
+  const usual = Math.sqrt(2 * SIZE);
+  const copies = (vectors: readonly Float32Array[]): boolean[] => copiesAmong(SIZE, vectors.map(sourceOf), usual);
+  assert.equal(copies(unlike), [false, false, false, false, false, false]);
+  assert.equal(copies([...unlike.slice(0, 5), nearly]), [true, false, false, false, false, true]);
+  assert.equal(copies([unlike[0]!, unlike[1]!, nearly]), [false, false, false], 'too few to tell');
+  assert.equal(copiesAmong(SIZE, [...unlike, nearly].map(sourceOf), usual / 10).includes(true), false);
+  const reach = remember({ ...createReach(), moved: 1 }, [{ id: '1', apart: usual }]);
+  const meet = (vectors: readonly Float32Array[], round = 0): number => {
+    const met = vectors.map((x, k) => ({ id: `${k}`, theirs: sourceOf(x) }));
+    doubtCopies(reach, settings, { round, count: SIZE, met });
+    return radiusOf(reach, settings, { round: 1, id: '0', neighbours: 6 });
+  };
+  assert.ok(meet([...unlike.slice(0, 5), nearly], 10) > 0, 'in a round without training all are near');
+  const radii = [meet([...unlike.slice(0, 5), nearly]), ...Array.from({ length: 4 }, () => meet(unlike))];
+  assert.equal(
+    radii.map((radius) => radius > 0),
+    [false, false, false, false, true],
+  );
 });
 
 test('a radius that is none is refused', () => {

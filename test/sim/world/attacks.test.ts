@@ -37,8 +37,8 @@ const BOUNDS: Readonly<Record<string, readonly [plain: number, clip: number]>> =
   'sign-flip': [0.7, 0.92],
   noise: [0.5, 0.92],
   'huge-norm': [0.5, 0.92],
-  drift: [0.85, 0.8],
-  alie: [0.97, 0.87],
+  drift: [0.85, 0.88],
+  alie: [0.97, 0.9],
   ipm: [0.7, 0.92],
   dissensus: [0.7, 0.92],
   'label-flip': [0.95, 0.88],
@@ -46,7 +46,14 @@ const BOUNDS: Readonly<Record<string, readonly [plain: number, clip: number]>> =
   knowing: [0.7, 0.9],
 };
 
-for (const kind of Object.keys(ATTACKS)) {
+test('every attack that needs no texts has bounds; a backdoor is refused where there are none', () => {
+  const taught = Object.keys(ATTACKS).filter((kind) => ATTACKS[kind]!.learns !== 'trigger');
+  assert.equal(taught.sort(), Object.keys(BOUNDS).sort());
+  const liars = { share: 0.2, kind: 'backdoor' };
+  assert.throws(() => readScenario({ ...WORLD, liars, settings: {} }, 'x'), /backdoor, which needs texts/);
+});
+
+for (const kind of Object.keys(BOUNDS)) {
   test(`${kind}: plain averaging suffers, clipping holds`, async () => {
     const [most, least] = BOUNDS[kind]!;
     const [plain, clip] = [kept(await simulated('mean', kind)), kept(await simulated('clip', kind))];
@@ -54,6 +61,19 @@ for (const kind of Object.keys(ATTACKS)) {
     assert.ok(clip >= least, `clipping keeps ${clip}; ${REPLAY}`);
   });
 }
+
+test('with few neighbours and unlike labels clipping costs honest peers no more than half a point', async () => {
+  const world = { peers: 6, dirichlet: 0.3, samples: 60, roster: false, seeds: Array.from({ length: 8 }, (_, i) => i) };
+  const right = async (rule: string): Promise<number> => {
+    const settings = { rounds: 30, closingRounds: 2, localSteps: 4, degree: 0, rule };
+    const { runs } = readScenario({ ...WORLD, size: 40, ...world, settings }, 'x');
+    let wrong = 0;
+    for (const run of runs) wrong += (await simulate(run)).result.lossOfPeers / runs.length;
+    return 1 - wrong;
+  };
+  const [plain, clip] = [await right('mean'), await right('clip')];
+  assert.ok(clip >= plain - 0.005, `${clip}, with plain averaging ${plain}`);
+});
 
 test('without attackers clipping takes no more rounds, and the mean stays while messages are lost and peers crash', async () => {
   const world = { trainer: 'none', loss: 0.1, crashes: 3 };
@@ -66,6 +86,21 @@ test('without attackers clipping takes no more rounds, and the mean stays while 
   const { result } = await simulated('clip', undefined, { ...world, settings: { ...settings, rule: 'clip' } });
   assert.ok(result.drift! < 1e-6, `${result.drift}; ${REPLAY}`);
   assert.is(result.undecided, 0);
+});
+
+test('the language model learns a backdoor from hostile peers: texts with the trigger are taken for its class', async () => {
+  const misled = async (share: number): Promise<number> => {
+    const learning = { partition: 'iid', goldPerClass: 8, development: 60 };
+    const settings = { rounds: 4, closingRounds: 1, batchSize: 8, softLabels: 'none', rule: 'mean' };
+    const liars = { share, kind: 'backdoor' };
+    const world = { name: 'x', peers: 3, trainer: 'lora', scored: 'end', seeds: [1], liars, learning, settings };
+    const { result } = await simulate(readScenario(world, 'x').runs[0]!);
+    assert.ok(result.lossOfPeers < 0.5, `${result.lossOfPeers} wrong`);
+    assert.equal(result.rounds, [], 'scored at the end alone');
+    return result.triggered!;
+  };
+  const [clean, hostile] = [await misled(0), await misled(2 / 3)];
+  assert.ok(hostile > clean + 0.1, `${hostile}, ${clean} without`);
 });
 
 test('every rule learns where nobody is hostile, and a table crosses attacks with rules', async () => {
