@@ -85,11 +85,14 @@ async function writeReport(options: {
   isJson: boolean;
 }): Promise<void> {
   const { simulationHtml, simulationMarkdown } = await import('../../sim/report/scenario.ts');
+  const { attackPicture, attackTable } = await import('../../sim/report/attacks.ts');
   const { folder, spec, all, command, isJson } = options;
   const pathOf = (kind: string): string => join(folder, `${spec.name}.${kind}`);
   const report = simulationMarkdown(spec, all, command);
   await writeFileAtomic(pathOf('md'), report);
   await writeFileAtomic(pathOf('html'), simulationHtml(spec, all, command));
+  const crossed = attackTable(all);
+  if (crossed) await writeFileAtomic(pathOf('svg'), attackPicture(crossed));
   if (isJson) console.log(JSON.stringify(all.map(({ run, result }) => ({ ...run, result }))));
   else console.log(`${report}\nthe same with pictures: ${pathOf('html')}`);
 }

@@ -5,7 +5,7 @@ import { boundOf } from '../world/graph.ts';
 import type { Simulated } from '../world/records.ts';
 import type { ScenarioRun } from '../world/run.ts';
 import { RUN_ID, type SimulationResult } from '../world/simulate.ts';
-import { attackTable } from './attacks.ts';
+import { attackPicture, attackTable } from './attacks.ts';
 import { circleGraph, lineChart } from './chart.ts';
 import { escaped, htmlRow, markdownSection } from './markup.ts';
 
@@ -73,14 +73,17 @@ interface Reported {
 }
 
 export function simulationMarkdown(spec: Reported, all: readonly Simulated[], command: string): string {
-  const table = attackTable(all) ?? { head: HEAD, rows: rowsOf(all) };
-  return markdownSection({ ...spec, command, footing: footingOf(spec, all), ...table });
+  const crossed = attackTable(all);
+  const table = crossed ?? { head: HEAD, rows: rowsOf(all) };
+  return markdownSection({ ...spec, command, footing: footingOf(spec, all, crossed ? 'means' : MEDIANS), ...table });
 }
 
-function footingOf({ runs }: Reported, all: readonly Simulated[]): string {
+const MEDIANS = 'medians, counts summed';
+
+function footingOf({ runs }: Reported, all: readonly Simulated[], over = MEDIANS): string {
   const seeds = new Set(all.map(({ run }) => run.seed)).size;
   const part = all.length < runs.length ? ` Only ${all.length} of ${runs.length} runs are here.` : '';
-  return `${seeds} seed${seeds === 1 ? '' : 's'}; medians, counts summed.${part} Trace of all runs: ${tracesOf(all)}.`;
+  return `${seeds} seed${seeds === 1 ? '' : 's'}; ${over}.${part} Trace of all runs: ${tracesOf(all)}.`;
 }
 
 /** One digest of every run's trace, in order. */
@@ -91,6 +94,7 @@ function tracesOf(all: readonly Simulated[]): string {
 }
 
 export function simulationHtml(spec: Reported, all: readonly Simulated[], command: string): string {
+  const crossed = attackTable(all);
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${spec.name}</title>
 <style>
@@ -100,6 +104,7 @@ th:first-child, td:first-child { text-align: left; } td { white-space: nowrap; }
 </style></head><body>
 <h1>${spec.name}</h1><p>${escaped(spec.about)}</p><p><code>${escaped(command)}</code></p>
 <p>${footingOf(spec, all)}</p>
+${crossed ? attackPicture(crossed) : ''}
 <div class="wide"><table>${htmlRow('th', HEAD)}${rowsOf(all)
     .map((row) => htmlRow('td', row))
     .join('\n')}</table></div>

@@ -34,6 +34,7 @@ const QUICK = {
   aloneAfterMs: 0, // crashes are what many scenarios are about
   maxOpenRounds: 16,
   degree: 4, // enough to average at any size, and alike in all tables
+  rule: 'mean', // what graphs and faults do to averaging; attacks set rules against each other
 } as const;
 /** Of toys as well: nothing is rounded, and steps are long. */
 export const SIMULATED = { ...QUICK, codec: 'f32', learningRate: 0.1 } as const;

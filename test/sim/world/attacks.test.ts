@@ -1,7 +1,7 @@
 /** @file Poison: each attack hurts plain averaging, clipping holds it, and without attackers clipping costs nothing. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { attackTable } from '../../../sim/report/attacks.ts';
+import { attackPicture, attackTable } from '../../../sim/report/attacks.ts';
 import { ATTACKS } from '../../../sim/world/attacks.ts';
 import type { Simulated } from '../../../sim/world/records.ts';
 import { readScenario } from '../../../sim/world/scenario.ts';
@@ -103,7 +103,7 @@ test('the language model learns a backdoor from hostile peers: texts with the tr
   assert.ok(hostile > clean + 0.1, `${hostile}, ${clean} without`);
 });
 
-test('every rule learns where nobody is hostile, and a table crosses attacks with rules', async () => {
+test('every rule learns where nobody is hostile, and a table and a picture cross attacks with rules', async () => {
   const all: Simulated[] = [];
   for (const rule of ['trimmed-mean', 'median', 'geometric-median', 'krum', 'balance', 'loss-filter'])
     all.push(await simulated(rule));
@@ -116,6 +116,9 @@ test('every rule learns where nobody is hostile, and a table crosses attacks wit
     ['alike, no attack', 'alike, 20 % noise'],
   );
   assert.match(table.rows[1]!.join(' '), /^alike, 20 % noise - - - \d+\.\d \/ \d+\.\d - -$/);
+  const picture = attackPicture(table);
+  assert.is(picture.match(/<rect [^>]*fill-opacity="[01]\.\d\d"/g)!.length, 12, 'a box a cell, the empty ones too');
+  assert.ok(picture.includes('alike, 20 % noise') && !/NaN|undefined/.test(picture));
 });
 
 test.run();
