@@ -236,7 +236,7 @@ export const WORLD_FIELDS: Table<World> = {
       { required: ['share', 'kind'], wanted: `{ share: 0 to 1, kind: ${LIES.join(' | ')} }` },
     ),
     default: { share: 0, kind: 'garbage' },
-    about: `the first peers lie, and only the others are measured: \`garbage\`, \`silent\` (says nothing), \`stale\` (old frames again), \`denial\` (says that it has not mixed what it has); or what they send is poison: ${aboutAll(ATTACKS)}`,
+    about: `the first peers lie, and only the others are measured: \`garbage\`, \`silent\` (only says that it is there), \`stale\` (old frames again), \`denial\` (says that it has not mixed what it has); or what they send is poison: ${aboutAll(ATTACKS)}`,
   },
   strangers: {
     accepts: fieldsOf(

@@ -72,8 +72,13 @@ interface Liar {
 
 /** One entry a kind of liar. */
 export const LIARS: Readonly<Record<string, (liar: Liar) => Lie>> = {
-  /** Says nothing at all: what the others do without it is what they can do at best. */
-  silent: () => () => [],
+  /** Says that it is there and nothing else: what the others do without it is what they can do at best. */
+  silent:
+    ({ runId, settings, size }) =>
+    (_to, bytes) => {
+      const decoded = decodeFrame(bytes, { runId, count: size, codec: settings.codec as CodecName }, quickHash);
+      return decoded.ok && decoded.frame.message.type === 'announce' ? [bytes] : [];
+    },
   /** Half of what it sends is cut, altered or noise. */
   garbage:
     ({ prng }) =>
