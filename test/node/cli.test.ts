@@ -136,13 +136,13 @@ test('help lists every command and every setting', async () => {
 
 test('three processes learn together; one is stopped, comes back with its key and round, and all finish', async () => {
   const common = ['--device', 'cpu', '--threads', '1'];
-  writeFileSync(join(folder, 'run.yaml'), 'rounds: 12\nlocalSteps: 4\nminPeers: 3\nclosingRounds: 2\n');
+  writeFileSync(join(folder, 'run.yaml'), 'rounds: 30\nlocalSteps: 4\nminPeers: 3\nclosingRounds: 2\n');
   const first = start('up', '--data', 'a.tsv', '--config', 'run.yaml', ...common);
   const [, invite] = await said(first, /lorikeet join (\S+#\S+)/);
   const second = start('join', invite!, '--data', 'b.tsv', '--json', ...common);
   const third = start('join', invite!, '--data', 'c.tsv', ...common);
   const [, id] = await said(third, /peer (\S+), run/);
-  await said(third, /round ([3-9]|1\d) of 14/);
+  await said(third, /round ([3-9]|1\d) of 32/);
   third.child.kill('SIGINT');
   const stopped = await third.done;
   assert.is(stopped.code, 130);
@@ -157,7 +157,7 @@ test('three processes learn together; one is stopped, comes back with its key an
     [0, 0, 0],
     results.map((r) => r.err).join('\n'),
   );
-  const rounds = [...results[2]!.err.matchAll(/^round (\d+) of 14: (\d+) members, mixed (\d+)/gm)].map(
+  const rounds = [...results[2]!.err.matchAll(/^round (\d+) of 32: (\d+) members, mixed (\d+)/gm)].map(
     (m) => m.slice(1).map(Number) as [number, number, number],
   );
   assert.ok(rounds[0]![0] >= round, `came back at round ${rounds[0]} after ${round}`);
@@ -167,7 +167,7 @@ test('three processes learn together; one is stopped, comes back with its key an
   );
   assert.match(results[2]!.out, /base, zero-shot +\d+\.\d %\n.*\nalone +\d+\.\d %\nswarm +\d+\.\d %/);
   const json = JSON.parse(results[1]!.out);
-  assert.is(json.rounds, 14);
+  assert.is(json.rounds, 32);
   assert.ok(json.sentBytes > 12 * 33_000);
 
   const again = await run('up', '--data', 'a.tsv', '--rank', '4', ...common);

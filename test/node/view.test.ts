@@ -100,8 +100,9 @@ test('progress in a pipe is a line a stage, and every round with --verbose', () 
   assert.is(inPipe(true).lines.length, 1 + 300 + 1);
 });
 
-test('whoever follows gets an event a round, in their order', () => {
-  const { events } = inPipe(false);
+test('whoever follows gets an event a round, in their order, and one where more has been refused', () => {
+  const [told, ...events] = inPipe(false).events;
+  assert.is(told!.event, 'refused');
   assert.equal([events[0]!.event, events[0]!.members, events[0]!.wanted], ['waiting', 1, 3]);
   assert.equal(
     events.slice(1).map(({ event, round }) => [event, round]),
