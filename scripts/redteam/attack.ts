@@ -77,6 +77,6 @@ export const SILENCE: Bars = { median: 1.3 };
 export const FLOOD: Bars = { p95: 2, moreMb: 150, backMb: 20, newcomerMs: 15_000 };
 
 /** A flood that is refused under one of these codes. */
-export function refusedAs(codes: readonly Refusal[], refusedMs = 10_000): Bars {
-  return { ...FLOOD, codes, refusedMs };
+export function refusedAs(codes: readonly Refusal[]): Bars {
+  return { ...FLOOD, codes, refusedMs: 10_000 };
 }

@@ -19,13 +19,14 @@ const END_MS = 240_000;
 /** Points of accuracy that the honest may lose, on average. */
 const LOST_POINTS = 5;
 /** Adapters begin at a norm of about 5, and training moves them little. */
-const MOST_NORM = 15;
+const [LEAST_NORM, MOST_NORM] = [2, 15];
 const TEST_TEXTS = 300;
 
 export interface Learned {
   readonly mean: number;
   readonly worst: number;
   readonly mostNorm: number;
+  readonly leastNorm: number;
 }
 
 export interface Examiner {
@@ -72,7 +73,7 @@ export async function judgeCourse(
     );
     const learned =
       broken.length > 0
-        ? { mean: 0, worst: 0, mostNorm: Number.POSITIVE_INFINITY }
+        ? { mean: 0, worst: 0, mostNorm: Number.POSITIVE_INFINITY, leastNorm: 0 }
         : await examiner.examine(
             swarm.peers.map((peer) => join(stateOf(peer), 'adapter')),
             !isShort,
@@ -81,11 +82,12 @@ export async function judgeCourse(
     const problems = [
       ...broken,
       ...(lost > LOST_POINTS ? [`the honest lost ${lost.toFixed(1)} points`] : []),
+      ...(learned.leastNorm < LEAST_NORM ? [`an adapter of norm ${learned.leastNorm.toFixed(1)}`] : []),
       ...(learned.mostNorm > MOST_NORM ? [`an adapter of norm ${learned.mostNorm.toFixed(0)}`] : []),
     ];
     const beside = compared ? ` (${percent(compared.mean)} by themselves)` : '';
     const figures = isShort ? '' : `accuracy ${percent(learned.mean)}${beside}, at worst ${percent(learned.worst)}; `;
-    const more = `${figures}norms up to ${learned.mostNorm.toFixed(1)}${done.more ? `; ${done.more}` : ''}`;
+    const more = `${figures}norms ${learned.leastNorm.toFixed(1)} to ${learned.mostNorm.toFixed(1)}${done.more ? `; ${done.more}` : ''}`;
     // What plain averaging does not withstand is no news (docs/protocol.md).
     const isDocumented = rule === 'mean' && problems.length > 0 && broken.length === 0;
     const outcome = { name, did: done.text, held: problems.length === 0, problems, more, isDocumented };
@@ -101,8 +103,9 @@ export function createExaminer(): Examiner {
   return {
     examine: async (folders, isScored) => {
       const adapters = await Promise.all(folders.map((folder) => readAdapter(folder, {})));
-      const mostNorm = Math.max(...adapters.map(({ vector }) => norm(vector)));
-      if (!isScored) return { mean: 0, worst: 0, mostNorm };
+      const sizes = adapters.map(({ vector }) => norm(vector));
+      const norms = { mostNorm: Math.max(...sizes), leastNorm: Math.min(...sizes) };
+      if (!isScored) return { mean: 0, worst: 0, ...norms };
       const shares: number[] = [];
       for (const adapter of adapters) {
         const run = adapter.run as ClassRun;
@@ -111,7 +114,7 @@ export function createExaminer(): Examiner {
         const score = await evaluate({ trainer, task: run.task, labels: run.labels, vector: adapter.vector }, examples);
         shares.push(score.share!);
       }
-      return { mean: shares.reduce((a, b) => a + b, 0) / shares.length, worst: Math.min(...shares), mostNorm };
+      return { mean: shares.reduce((a, b) => a + b, 0) / shares.length, worst: Math.min(...shares), ...norms };
     },
     stop: async () => {
       await opened?.trainer.stop();

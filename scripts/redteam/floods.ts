@@ -160,27 +160,16 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
         await caller.gossip(all()).catch(() => {});
       }),
   },
+  // Of neither a code is wanted: libp2p hangs up first, on who does not answer its own pings.
   pings: {
-    about: 'pings of connections without end by callers that take none of the answers',
-    bars: refusedAs(['slow-reader'], 45_000),
-    run: async (target, signal, begin) => {
-      // Enough for the handshake.
-      const down = { afterBytes: 4000, bytesPerSecond: 0 };
-      const ways = await Promise.all(target.addresses.map((address) => throughCable(address, { down }, signal)));
-      return hammer(
-        { ...target, addresses: ways },
-        signal,
-        begin,
-        { what: 'pings', as: 'stranger' },
-        async (caller, count) => {
-          while (caller.isOpen() && !signal.aborted) {
-            for (let i = 0; i < 1000; i++) caller.ping(i);
-            count(1000);
-            await sleep(10);
-          }
-        },
-      );
-    },
+    about: 'pings of connections without end by members that take none of the answers',
+    bars: FLOOD,
+    run: (target, signal, begin) => pingOn(target, signal, begin, 'guest'),
+  },
+  'pings-unadmitted': {
+    about: 'the same by strangers',
+    bars: FLOOD,
+    run: (target, signal, begin) => pingOn(target, signal, begin, 'stranger'),
   },
   'slow-writer': {
     about: 'frames begun by eight connections of eight streams each, and then a byte now and then',
@@ -239,6 +228,24 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
     },
   },
 };
+
+async function pingOn(
+  target: Target,
+  signal: AbortSignal,
+  begin: () => void,
+  as: 'stranger' | 'guest',
+): Promise<{ text: string }> {
+  // Enough for the handshake, or to be let in.
+  const down = { afterBytes: as === 'guest' ? 20_000 : 4000, bytesPerSecond: 0 };
+  const ways = await Promise.all(target.addresses.map((address) => throughCable(address, { down }, signal)));
+  return hammer({ ...target, addresses: ways }, signal, begin, { what: 'pings', as }, async (caller, count) => {
+    while (caller.isOpen() && !signal.aborted) {
+      for (let i = 0; i < 1000; i++) caller.ping(i);
+      count(1000);
+      await sleep(10);
+    }
+  });
+}
 
 function frameOf({ runId }: Target, message: Message): Uint8Array {
   return encodeFrame({ message, sequence: 1 }, runId, sha256);

@@ -49,8 +49,6 @@ export const SHORT: Pace = { beforeMs: 100, underMs: 600, longMs: 600, afterMs: 
 const BACK_MS = 60_000;
 /** How long the honest have to go on. */
 const GO_ON_MS = 40_000;
-/** Refusals that may take longer are not waited for where little time is (ms). */
-const MOST_SHORT_MS = 10_000;
 /** Where times are not judged, the machine may be as busy as it likes (ms). */
 const UNTIMED_MS = 120_000;
 
@@ -82,7 +80,7 @@ export async function judge(name: string, attack: Attack, scene: Scene): Promise
     await attacker.start(name, targetOf(scene, before.p50 ?? 100));
     const from = performance.now();
     await sleep(attack.isLong ? pace.longMs : pace.underMs, undefined, { signal });
-    const codes = pace.isTimed || (bars.refusedMs ?? 0) <= MOST_SHORT_MS ? bars.codes : undefined;
+    const { codes } = bars;
     const isRefused = (): boolean => !codes || firstRefusal(peers, codes) !== null;
     await until(isRefused, pace.isTimed ? (bars.refusedMs ?? 0) - pace.underMs : UNTIMED_MS, signal);
     const to = performance.now();

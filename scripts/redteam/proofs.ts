@@ -4,7 +4,7 @@ import { writeVerdicts } from '../../node/admission/bans.ts';
 import { type Chain, decodeChain, encodeChain } from '../../node/admission/chain.ts';
 import { generateKey } from '../../node/admission/identity.ts';
 import { issueTicket, type Ticket, takePlace } from '../../node/admission/ticket.ts';
-import { type Attack, type Done, PLACES, refusedAs, SILENCE, type Target } from './attack.ts';
+import { type Attack, type Done, PLACES, SILENCE, type Target } from './attack.ts';
 import { announcing, call, rpc } from './caller.ts';
 import { aborted, here } from './crowd.ts';
 import { guests, makeUp, type Name, openInvite } from './names.ts';
@@ -48,7 +48,7 @@ const FORGERIES: Readonly<Record<string, Forge>> = {
 export const PROOFS: Readonly<Record<string, Attack>> = {
   forged: {
     about: Object.keys(FORGERIES).join(', '),
-    bars: { ...SILENCE, ...refusedAs(['not-admitted']) },
+    bars: { ...SILENCE, codes: ['not-admitted'], refusedMs: 10_000 },
     run: async (target, signal, begin) => {
       const [first] = await guests(target, 1);
       const names = await Promise.all(
@@ -61,7 +61,7 @@ export const PROOFS: Readonly<Record<string, Attack>> = {
   },
   expired: {
     about: 'somebody new by an invite that has expired',
-    bars: { ...SILENCE, ...refusedAs(['invite-expired']) },
+    bars: { ...SILENCE, codes: ['invite-expired'], refusedMs: 10_000 },
     run: async (target, signal, begin) => {
       const { ticket, runId } = openInvite({ invite: target.expired });
       const names = await makeUp(3, (id, i) => encodeChain(takePlace(ticket!, runId, id, i)));
@@ -71,7 +71,7 @@ export const PROOFS: Readonly<Record<string, Attack>> = {
   },
   'one-place': {
     about: 'nine ids for one place of an invite',
-    bars: { ...SILENCE, ...refusedAs(['place-taken']) },
+    bars: { ...SILENCE, codes: ['place-taken'], refusedMs: 10_000 },
     run: async (target, signal, begin) => {
       const { ticket, runId } = openInvite(target);
       const [first, ...others] = await makeUp(9, (id) => encodeChain(takePlace(ticket!, runId, id, 0)));
@@ -82,7 +82,7 @@ export const PROOFS: Readonly<Record<string, Attack>> = {
   },
   banned: {
     about: 'one that the honest have banned, and those it has invited',
-    bars: { ...SILENCE, ...refusedAs(['banned']) },
+    bars: { ...SILENCE, codes: ['banned'], refusedMs: 10_000 },
     run: async (target, signal, begin) => {
       const { runId } = openInvite(target);
       const [first] = await guests(target, 1);

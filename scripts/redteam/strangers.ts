@@ -69,5 +69,5 @@ async function answerAlike(target: Target, signal: AbortSignal, begin: () => voi
     Promise.all(puppets.map((puppet) => puppet.announce({ ...here(round), addresses: puppet.host.addresses() }))),
   );
   await Promise.all(puppets.map(({ host }) => host.stop()));
-  return { text: `answered ${answered} times` };
+  return { text: answered > 0 ? `answered ${answered} times` : 'was asked by nobody, so nothing was answered' };
 }
