@@ -90,7 +90,10 @@ async function poison(kind: string, target: Target, signal: AbortSignal, begin: 
   await runtime.stop();
   await trainer.stop();
   return {
-    text: kind === NOBODY ? `took part for ${peer.round} rounds` : `lied ${lies} times in ${peer.round} rounds`,
+    text:
+      kind === NOBODY
+        ? `took part for ${peer.round} rounds`
+        : `${learns ? 'learned what it should not' : `lied ${lies} times`} in ${peer.round} rounds`,
   };
 }
 
