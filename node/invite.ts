@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { RUN_ID_DIGITS } from '../protocol/frame.ts';
-import { decodeTicket, encodeTicket, type Ticket } from './admission/ticket.ts';
+import { decodeTicket, encodeTicket, holderProof, type Ticket } from './admission/ticket.ts';
 import { UserError } from './errors.ts';
 import { nearest } from './nearest.ts';
 
@@ -33,6 +33,12 @@ const ADDRESS_BEGIN = /\/(?:ip4|ip6|dns4|dns6|dns)\//;
 export function formatInvite({ addresses, runId, ticket }: Invite): string {
   const text = ticket ? formatTicket(ticket) : '';
   return `${PREFIX}${addresses.join(',')}#${runId}${checkOf(addresses, runId, text)}${text}`;
+}
+
+/** How those that an invite names are asked about the run: showing, by the id of the moment, that the caller holds it. */
+export function askingBy({ addresses, runId, ticket }: Invite) {
+  const proof = ticket ? { proofFor: (id: string) => holderProof(ticket, runId, id) } : {};
+  return { addresses, runId, ...proof };
 }
 
 /** Base64url characters that hold the length of what follows (bytes). */

@@ -13,6 +13,12 @@ export interface Verdict {
 
 export type Verdicts = Readonly<Record<string, Verdict>>;
 
+/** Who refuses an id by name: 'you', or the id of who has said so and is not overruled; null: nobody. */
+export function refuserOf(id: string, verdicts: Verdicts, told: ReadonlyMap<string, string>): string | null {
+  if (verdicts[id]?.verdict === 'ban') return 'you';
+  return verdicts[id]?.verdict === 'allow' ? null : (told.get(id) ?? null);
+}
+
 const FILE = 'bans.json';
 /** More than anybody names by hand. */
 const MAX_BYTES = 1_000_000;

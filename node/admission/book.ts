@@ -6,11 +6,13 @@ import { equalBytes, Reader } from '../../protocol/bytes.ts';
 import type { Refusal } from '../../protocol/frame.ts';
 import { MAX_MEMBERS } from '../../protocol/membership.ts';
 import { UserError } from '../errors.ts';
-import type { Verdicts } from './bans.ts';
+import { refuserOf, type Verdicts } from './bans.ts';
 import {
   type Chain,
+  chainInText,
   decodeChain,
   encodeChain,
+  idsOf,
   isPassOf,
   type Link,
   lineageOf,
@@ -122,8 +124,7 @@ export function createBook(options: BookOptions): Book {
   let ownProof = isOpen ? new Uint8Array() : encodeChain(own);
   const ownLineage = isOpen ? [] : idsOf(founder, own);
 
-  const isNamed = (id: string): boolean =>
-    verdicts[id]?.verdict === 'ban' || (told.has(id) && verdicts[id]?.verdict !== 'allow');
+  const isNamed = (id: string): boolean => refuserOf(id, verdicts, told) !== null;
   const isRefused = (id: string, lineage = admitted.get(id)?.lineage ?? []): boolean =>
     isNamed(id) || lineage.some((one) => one !== self && isNamed(one));
   /** All that are, in the order they were met. */
@@ -270,7 +271,7 @@ export function createBook(options: BookOptions): Book {
 /** How this peer proves that it belongs: as before, unless the user has another invite now. */
 function ownChain({ runId, founder, id, ticket, kept }: BookOptions): Chain {
   if (id === founder) return [];
-  const before = kept?.own ? decodeChain(new Uint8Array(Buffer.from(kept.own, 'base64'))) : null;
+  const before = kept?.own ? chainInText(kept.own) : null;
   const isGood = before !== null && lineageOf(before, { runId, founder, id }) !== null;
   const isSame = isGood && (!ticket || nameOf(ticket.pass) === nameOf(before.at(-1)!.pass));
   if (isSame) return before;
@@ -283,11 +284,6 @@ function ownChain({ runId, founder, id, ticket, kept }: BookOptions): Chain {
     'incompatible',
     `run ${runId}: nothing here proves that this peer belongs to it; join it with an invite, or have its members.json back`,
   );
-}
-
-/** The ids a good chain leads through, the first peer's first. */
-function idsOf(founder: string, chain: Chain): string[] {
-  return [founder, ...chain.map(({ member }) => idOfPublicKey(member))];
 }
 
 function placeOf({ pass, place }: Pick<Link, 'pass' | 'place'>): string {

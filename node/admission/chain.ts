@@ -90,6 +90,16 @@ export function decodeChain(bytes: Uint8Array): Chain | null {
   return reader.done() ? chain : null;
 }
 
+/** The chain that a state keeps as base64; null where there is none. */
+export function chainInText(text: string): Chain | null {
+  return decodeChain(new Uint8Array(Buffer.from(text, 'base64')));
+}
+
+/** The ids a good chain leads through, the first peer's first. */
+export function idsOf(founder: string, chain: Chain): string[] {
+  return [founder, ...chain.map(({ member }) => idOfPublicKey(member))];
+}
+
 type Signed = 'invite' | 'place' | 'witness' | 'question';
 
 /** What is signed: of what kind it is, of which run, and its parts. */
@@ -133,13 +143,12 @@ export function lineageOf(
 ): string[] | null {
   let by = publicKeyOf(founder);
   if (!by) return null;
-  const lineage = [founder];
   for (const { pass, place, member, signature } of chain) {
     if (place >= pass.uses || !isPassOf(by, runId, pass)) return null;
     if (!isSigned(pass.key, placeMessage(runId, pass, place, member), signature)) return null;
     by = member;
-    lineage.push(idOfPublicKey(member));
   }
+  const lineage = idsOf(founder, chain);
   const isOnce = new Set(lineage).size === lineage.length;
   return isOnce && lineage.at(-1) === id ? lineage : null;
 }

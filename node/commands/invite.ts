@@ -1,5 +1,5 @@
 /** @file `lorikeet invite`: another invite to a closed run, signed by the peer of a state folder, which may be at work. */
-import { decodeChain, MAX_LINKS, MAX_USES } from '../admission/chain.ts';
+import { chainInText, MAX_LINKS, MAX_USES } from '../admission/chain.ts';
 import { ownIdOf } from '../admission/identity.ts';
 import { issueTicket } from '../admission/ticket.ts';
 import { UserError } from '../errors.ts';
@@ -41,7 +41,7 @@ export function invite(flags: Flags): void {
 /** How the peer of a state folder came to the run. */
 function ownChain(folder: string, runId: string) {
   const kept = peekMembers(folder);
-  const chain = kept?.runId === runId ? decodeChain(new Uint8Array(Buffer.from(kept.own, 'base64'))) : null;
+  const chain = kept?.runId === runId ? chainInText(kept.own) : null;
   if (chain) return chain;
   throw new UserError(
     'incompatible',

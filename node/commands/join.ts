@@ -4,7 +4,7 @@ import { CODECS, decode } from '../../protocol/codec.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
 import { hostBeside, idIn, mergeAddresses } from '../addresses.ts';
-import { holderProof, isExpired } from '../admission/ticket.ts';
+import { isExpired } from '../admission/ticket.ts';
 import { openBase } from '../checkpoint/base.ts';
 import { listCached } from '../checkpoint/cache.ts';
 import { cacheFolder } from '../checkpoint/environment.ts';
@@ -12,7 +12,7 @@ import { readModelName } from '../checkpoint/names.ts';
 import { BUNDLED } from '../checkpoint/places.ts';
 import type { Display } from '../display.ts';
 import { UserError } from '../errors.ts';
-import { type Invite, parseInvite } from '../invite.ts';
+import { askingBy, type Invite, parseInvite } from '../invite.ts';
 import { checkSettings, openRun, type Run, runIdOf, startFrom } from '../train/run.ts';
 import { type Beginning, openSaved } from './begin.ts';
 import type { Flags } from './flags.ts';
@@ -108,7 +108,7 @@ async function fetchAdapter(invite: Invite, { initial }: Run, display: Display):
   const { fetchStart } = await import('../host.ts');
   const count = initial.length;
   const bytes = await fetchStart({
-    ...asking(invite),
+    ...askingBy(invite),
     bytes: CODECS.f32.size(count),
     onProgress: (done, total) => display.progress('fetching the first adapter', done, total),
   });
@@ -132,12 +132,6 @@ function refuseOdd(words: readonly string[]): void {
     );
 }
 
-/** How those that an invite names are asked about the run: with a key of the moment that shows it holds the invite. */
-function asking({ addresses, runId, ticket }: Invite) {
-  const proof = ticket ? { proofFor: (id: string) => holderProof(ticket, runId, id) } : {};
-  return { addresses, runId, ...proof };
-}
-
 /** What the run id covers, and the name of the base, that its hash holds to; all else is each peer's own. */
 function isCovered(name: string): boolean {
   return name === 'base' || SETTINGS[name as keyof typeof SETTINGS].arithmetic;
@@ -146,7 +140,7 @@ function isCovered(name: string): boolean {
 /** Asks so that an invite that leads nowhere leaves nothing behind. */
 async function fetchSettings(invite: Invite): Promise<Record<string, unknown>> {
   const { fetchRun } = await import('../host.ts');
-  const described = await fetchRun(asking(invite));
+  const described = await fetchRun(askingBy(invite));
   try {
     const told = JSON.parse(described) as Record<string, unknown>;
     return Object.fromEntries(

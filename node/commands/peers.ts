@@ -1,7 +1,7 @@
 /** @file `lorikeet peers`: who belongs to a closed run, as a state folder knows it; and whom its peer refuses. */
-import { readVerdicts, type Verdict, writeVerdicts } from '../admission/bans.ts';
-import { decodeChain, type Link } from '../admission/chain.ts';
-import { idOfPublicKey, publicKeyOf } from '../admission/identity.ts';
+import { readVerdicts, refuserOf, type Verdict, writeVerdicts } from '../admission/bans.ts';
+import { chainInText, idsOf } from '../admission/chain.ts';
+import { publicKeyOf } from '../admission/identity.ts';
 import { table } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { peekMembers, peekStore } from '../store.ts';
@@ -38,26 +38,21 @@ function rowsOf(folder: string): Row[] {
   const { mixedWith, settings } = saved;
   const kept = peekMembers(folder);
   const isOfRun = kept?.runId === runIdOf(settings);
-  const [proofs, told] = isOfRun ? [kept.proofs, kept.told] : [{}, {}];
+  const proofs = isOfRun ? kept.proofs : {};
+  const told = new Map(isOfRun ? Object.entries(kept.told) : []);
   const verdicts = readVerdicts(folder);
-  const ids = new Set([
-    ...Object.keys(proofs),
-    ...Object.keys(mixedWith),
-    ...Object.keys(verdicts),
-    ...Object.keys(told),
-  ]);
+  const ids = new Set([...Object.keys(proofs), ...Object.keys(mixedWith), ...Object.keys(verdicts), ...told.keys()]);
   return [...ids].sort().map((id) => {
-    const chain = decodeChain(new Uint8Array(Buffer.from(proofs[id] ?? '', 'base64'))) ?? [];
+    const chain = chainInText(proofs[id] ?? '') ?? [];
     const last = chain.at(-1);
-    const lineage = [settings.founder, ...chain.map(({ member }: Link) => idOfPublicKey(member))];
-    const named = [...lineage, id].find((one) => verdicts[one]?.verdict === 'ban');
-    const by = [...lineage, id].find((one) => told[one] !== undefined && verdicts[one]?.verdict !== 'allow');
+    const lineage = idsOf(settings.founder, chain);
+    const refusers = [...lineage, id].flatMap((one) => refuserOf(one, verdicts, told) ?? []);
     return {
       id,
       invitedBy: last ? lineage.at(-2)! : null,
       place: last?.place ?? null,
       rounds: mixedWith[id] ?? 0,
-      refusedBy: named ? 'you' : by ? told[by]! : null,
+      refusedBy: refusers.includes('you') ? 'you' : (refusers[0] ?? null),
     };
   });
 }

@@ -11,6 +11,7 @@ import { checkSettings, openRun, runIdOf } from '../../node/train/run.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { begin, hasRun, settingsIn } from './files.ts';
 import { type Local, lorikeet, type Ran, refusalProblems } from './local.ts';
+import { HEEDLESS } from './puppet.ts';
 
 const DESCRIBED_BYTES = 60_000;
 
@@ -74,12 +75,7 @@ async function joinAt(
     maxFrameBytes: DESCRIBED_BYTES,
     describeRun: () => JSON.stringify({ ...run.settings, ...otherwise }),
     onFrame: async () => {},
-    onOversized: () => {},
-    onPeer: () => {},
-    onRefuse: () => {},
-    validate: () => true,
-    onTurnedAway: () => {},
-    onBans: () => {},
+    ...HEEDLESS,
   });
   try {
     const invite = formatInvite({ addresses: host.addresses(), runId: run.runId, ticket: null });

@@ -1,9 +1,8 @@
 /** @file Somebody who speaks the protocol and says what it is told to, through the same host as everybody; and members in full. */
 import { createBook } from '../../node/admission/book.ts';
 import { generateKey, idOfKey } from '../../node/admission/identity.ts';
-import { holderProof } from '../../node/admission/ticket.ts';
-import { createHost, fetchRun, type Host } from '../../node/host.ts';
-import { parseInvite } from '../../node/invite.ts';
+import { createHost, fetchRun, type Host, type HostOptions } from '../../node/host.ts';
+import { askingBy, parseInvite } from '../../node/invite.ts';
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../node/runtime.ts';
 import { checkSettings, openRun, type Run, sha256, startOf } from '../../node/train/run.ts';
 import type { CodecName } from '../../protocol/codec.ts';
@@ -18,13 +17,23 @@ interface Learned {
 
 /** The run of an invite, as whoever holds one learns it. */
 export async function learnRun({ invite }: Pick<Target, 'invite'>): Promise<Learned> {
-  const { addresses, runId, ticket } = parseInvite(invite);
-  const proof = ticket ? { proofFor: (id: string) => holderProof(ticket, runId, id) } : {};
-  const described = await fetchRun({ addresses, runId, ...proof });
+  const asking = askingBy(parseInvite(invite));
+  const { runId } = asking;
+  const described = await fetchRun(asking);
   const run = await openRun(checkSettings(JSON.parse(described), 'the swarm'));
   const count = run.wire.pack(startOf(run)).length;
   return { run, limits: { runId, count, codec: run.settings.codec as CodecName } };
 }
+
+/** What a host is told and does not care about. */
+export const HEEDLESS = {
+  onOversized: () => {},
+  onPeer: () => {},
+  onRefuse: () => {},
+  validate: () => true,
+  onTurnedAway: () => {},
+  onBans: () => {},
+} as const satisfies Partial<HostOptions>;
 
 export interface Puppet {
   readonly host: Host;
@@ -56,12 +65,7 @@ export async function createPuppet(
       if (isNew && message.addresses.length > 0) host.dial(message.addresses).catch(() => {});
       onMessage(from, message, puppet);
     },
-    onOversized: () => {},
-    onPeer: () => {},
-    onRefuse: () => {},
-    validate: () => true,
-    onTurnedAway: () => {},
-    onBans: () => {},
+    ...HEEDLESS,
   });
   const puppet: Puppet = {
     host,

@@ -1,6 +1,7 @@
 /** @file Members that hinder by doing little: nobody is to wait for them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Attack, FLOOD, PLACES, SILENCE } from './attack.ts';
+import type { RuntimeOptions } from '../../node/runtime.ts';
+import { type Attack, FLOOD, PLACES, SILENCE, type Target } from './attack.ts';
 import { aborted, announceAs, here, regularly } from './crowd.ts';
 import { guests } from './names.ts';
 import { throughCable } from './proxy.ts';
@@ -61,21 +62,9 @@ export const SILENT: Readonly<Record<string, Attack>> = {
     bars: SILENCE,
     isLong: true,
     run: async (target, signal, begin) => {
-      const { run } = await learnRun(target);
-      const up = { afterBytes: ACQUAINTED, bytesPerSecond: 1 };
-      const ways = await Promise.all(target.addresses.map((address) => throughCable(address, { up }, signal)));
-      const { runtime, peer } = await takePart(
-        run,
-        { ...target, addresses: ways },
-        {
-          train: async (_round, adapter) => ({ adapter, stats: { loss: null } }),
-        },
-      );
-      begin();
-      await aborted(signal);
-      await runtime.stop();
+      const round = await throughCables(target, signal, begin, { up: { afterBytes: ACQUAINTED, bytesPerSecond: 1 } });
       return {
-        text: `took part until its first ${ACQUAINTED / 1000} kB were sent, then a byte a second; at round ${peer.round}`,
+        text: `took part until its first ${ACQUAINTED / 1000} kB were sent, then a byte a second; at round ${round}`,
       };
     },
   },
@@ -84,20 +73,8 @@ export const SILENT: Readonly<Record<string, Attack>> = {
     bars: { ...SILENCE, moreMb: 150, backMb: 20 },
     isLong: true,
     run: async (target, signal, begin) => {
-      const { run } = await learnRun(target);
-      const down = { afterBytes: ACQUAINTED, bytesPerSecond: 0 };
-      const ways = await Promise.all(target.addresses.map((address) => throughCable(address, { down }, signal)));
-      const { runtime, peer } = await takePart(
-        run,
-        { ...target, addresses: ways },
-        {
-          train: async (_round, adapter) => ({ adapter, stats: { loss: null } }),
-        },
-      );
-      begin();
-      await aborted(signal);
-      await runtime.stop();
-      return { text: `took ${ACQUAINTED / 1000} kB of each, then nothing; at round ${peer.round}` };
+      const round = await throughCables(target, signal, begin, { down: { afterBytes: ACQUAINTED, bytesPerSecond: 0 } });
+      return { text: `took ${ACQUAINTED / 1000} kB of each, then nothing; at round ${round}` };
     },
   },
   dead: {
@@ -113,3 +90,20 @@ export const SILENT: Readonly<Record<string, Attack>> = {
     },
   },
 };
+
+/** Takes part over squeezed lines until it is told to stop; gives the round it then is at. */
+async function throughCables(
+  target: Target,
+  signal: AbortSignal,
+  begin: () => void,
+  squeezed: Parameters<typeof throughCable>[1],
+): Promise<number> {
+  const { run } = await learnRun(target);
+  const addresses = await Promise.all(target.addresses.map((address) => throughCable(address, squeezed, signal)));
+  const train: RuntimeOptions['train'] = async (_round, adapter) => ({ adapter, stats: { loss: null } });
+  const { runtime, peer } = await takePart(run, { ...target, addresses }, { train });
+  begin();
+  await aborted(signal);
+  await runtime.stop();
+  return peer.round;
+}
