@@ -12,7 +12,7 @@ import { readModelName } from '../checkpoint/names.ts';
 import { BUNDLED } from '../checkpoint/places.ts';
 import type { Display } from '../display.ts';
 import { UserError } from '../errors.ts';
-import { askingBy, type Invite, parseInvite } from '../invite.ts';
+import { askingBy, formatInvite, type Invite, parseInvite } from '../invite.ts';
 import { checkSettings, openRun, type Run, runIdOf, startFrom } from '../train/run.ts';
 import { type Beginning, openSaved } from './begin.ts';
 import type { Flags } from './flags.ts';
@@ -25,7 +25,7 @@ export async function join(
   given: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const invite = parseInvite(words.join(' '));
-  refuseOdd(words);
+  refuseOdd(words, invite);
   const flags: Flags = { host: hostBeside(invite.addresses), ...options };
   const prepared = preparePeer(flags);
   const beginning = await joinRun(invite, prepared, { flags, given });
@@ -119,12 +119,15 @@ async function fetchAdapter(invite: Invite, { initial }: Run, display: Display):
 }
 
 /** A line that was pasted without quotes comes in words: its own are fine, a file that was named beside it is not. */
-function refuseOdd(words: readonly string[]): void {
+function refuseOdd(words: readonly string[], invite: Invite): void {
   const first = words.findIndex((word) => /lorikeet\d+:|\/(ip|dns)[46]?\//i.test(word));
   const last = words.findLastIndex((word) => word.includes('#'));
-  const odd = words.find((word, i) =>
-    i < first ? !/^\W*(npx|node|lorikeet|join|\S*main\.js)?$/.test(word) : i > last && !/^[0-9a-f]+\W*$/i.test(word),
-  );
+  const own = formatInvite(invite).split('#')[1]!.length;
+  const isInside = (i: number): boolean => words.slice(last, i).join('').split('#').pop()!.length < own;
+  const odd = words.find((word, i) => {
+    if (i < first) return !/^\W*(npx|node|lorikeet|join|\S*main\.js)?$/.test(word);
+    return i > last && !/^[0-9a-f]+\W*$/i.test(word) && !(invite.ticket && isInside(i));
+  });
   if (odd !== undefined)
     throw new UserError(
       'usage',

@@ -4,6 +4,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { generateKey } from '../../node/admission/identity.ts';
+import { issueTicket } from '../../node/admission/ticket.ts';
+import { formatInvite, parseInvite } from '../../node/invite.ts';
 import { type Running, said, startIn } from '../processes.ts';
 import { ROOT, temporaryFolder } from '../support.ts';
 
@@ -28,6 +31,15 @@ writeFileSync(join(folder, 'bad.tsv'), 'label\ttext\n1\tfine\nmaybe\tso so\n');
 
 const INVITE =
   '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo#00112233445566778899aabbccddeeff';
+/** Of a closed run: its ticket makes it long, so that it is pasted over several lines. */
+const CLOSED = await closedInvite();
+
+async function closedInvite(): Promise<string> {
+  const { runId, addresses } = parseInvite(INVITE);
+  const ticket = issueTicket({ runId, key: await generateKey(), chain: [], uses: 1, expires: 0 });
+  return formatInvite({ addresses, runId, ticket });
+}
+
 const MISTAKES: readonly [args: string[], code: number, message: RegExp][] = [
   [[], 2, /no command given/],
   [['dmeo'], 2, /unknown command 'dmeo'.*Did you mean demo/],
@@ -63,6 +75,12 @@ const MISTAKES: readonly [args: string[], code: number, message: RegExp][] = [
     4,
     /nobody answers at \/ip4\/127\.0\.0\.1\/tcp\/1/,
   ],
+  [
+    ['join', ...CLOSED.match(/.{1,70}/g)!, '--data', 'a.tsv', '--state', 'nobody.lorikeet'],
+    4,
+    /nobody answers at \/ip4\/127\.0\.0\.1\/tcp\/1/,
+  ],
+  [['join', ...CLOSED.match(/.{1,70}/g)!, 'b.tsv', '--data', 'a.tsv'], 2, /join: got "b\.tsv" beside the invite/],
   [['up', '--data', 'a.tsv', '--state', 'a.tsv/x'], 5, /a\.tsv\/x/],
   [['up', '--data', 'a.tsv', '--host', 'localhost'], 2, /--host: got "localhost"; wanted an IP address/],
   [['up', '--data', 'a.tsv', '--labels', 'a=great,b=great'], 2, /labels: "great" stands twice/],
