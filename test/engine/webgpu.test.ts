@@ -1,7 +1,8 @@
 /**
  * @file A step of a masked and of a causal model on WebGPU agrees with the CPU, and what costs time stays on the device. Needs
- * a card, or SwiftShader, a Vulkan driver that computes on the CPU: VK_ICD_FILENAMES=.../vk_swiftshader_icd.json.
+ * a card, or SwiftShader, a Vulkan driver that computes on the CPU, which Debian's chromium brings along.
  */
+import { existsSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { tryDevices } from '../../node/doctor/tries.ts';
@@ -16,6 +17,8 @@ import { fixture } from '../support.ts';
 
 /** Shapes, words and angles; small beside what is multiplied. */
 const ON_THE_CPU = ['Cast', 'Concat', 'Cos', 'Equal', 'Gather', 'Shape', 'Sin', 'Size', 'Slice', 'Unsqueeze'];
+const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
+if (missingFor('webgpu', true) !== null && existsSync(SWIFTSHADER)) process.env.VK_ICD_FILENAMES = SWIFTSHADER;
 const missing = missingFor('webgpu', true);
 
 for (const name of ['bert-qv', 'llama-lm'])
