@@ -10,7 +10,7 @@ import { disagreement, mean } from '../protocol/vector.ts';
 import { writeAdapter } from './adapter.ts';
 import { generateKey } from './admission/identity.ts';
 import type { Precision } from './checkpoint/base.ts';
-import type { Device } from './engine/session.ts';
+import type { Device } from './engine/device.ts';
 import { createTrainer, type Trainer } from './engine/trainer.ts';
 import { messageOf, UserError } from './errors.ts';
 import type { Compute } from './model/program.ts';

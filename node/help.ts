@@ -1,4 +1,4 @@
-/** @file Help as people need it: a command's ten options by `--help`, all by `--help-all`, grouped, with two examples. */
+/** @file Help as people need it: the program's on one screen, a command's ten options by `--help`, all by `--help-all`, grouped, with two examples. */
 import { type Command, Help, type Option } from 'commander';
 
 /** Options by what they are about, in the order help shows them; those in no group come last. */
@@ -91,9 +91,11 @@ function shape(command: Command, name: string, isShort: boolean): void {
   command.configureHelp({
     helpWidth: COLUMNS,
     showGlobalOptions: false,
+    visibleCommands: (cmd) => [...cmd.commands],
     visibleOptions: (cmd) => Help.prototype.visibleOptions.call(new Help(), cmd).filter((option) => !isHidden(option)),
     optionDescription: describe,
     groupItems,
+    ...(name === '' && isShort ? { formatHelp: overview } : {}),
   });
   const needed = command.options.filter((option) => option.mandatory);
   const operands = command.registeredArguments.map((a) => {
@@ -107,13 +109,32 @@ function shape(command: Command, name: string, isShort: boolean): void {
   for (const child of command.commands) shape(child, child.name(), isShort);
 }
 
+/** A screen: of each group the commands with a summary, a line each, and the names of the others. */
+function overview(program: Command): string {
+  const headings = [...new Set(program.commands.map((command) => command.helpGroup()))];
+  const indent = Math.max(...headings.map((heading) => heading.length)) + 1;
+  const longest = Math.max(...program.commands.map((command) => command.name().length)) + 2;
+  const lines = headings.flatMap((heading) => {
+    const all = program.commands.filter((command) => command.helpGroup() === heading);
+    const shown = all.filter((command) => command.summary() !== '');
+    const others = all.filter((command) => !shown.includes(command)).map((command) => command.name());
+    return [
+      ...shown.map((command) => `${command.name().padEnd(longest)}${command.summary()}`),
+      ...(others.length > 0 ? [`also ${others.join(', ')}`] : []),
+    ].map((line, i) => `${(i === 0 ? heading.slice(0, -1) : '').padEnd(indent)}${line}`);
+  });
+  return [`${program.name()}: ${program.description()}`, '', ...lines, ''].join('\n');
+}
+
 function footer(name: string, hidden: number): string {
   const examples = (EXAMPLES[name] ?? []).map((example) => `  ${example}`);
   const more =
     name === ''
-      ? 'Each command has its own: lorikeet up --help'
-      : `${hidden} more options: lorikeet ${name} --help-all`;
-  return ['', 'Examples:', ...examples, ...(name === '' || hidden > 0 ? ['', more] : [])].join('\n');
+      ? ['Of one command: lorikeet up --help; a line of each: lorikeet --help-all']
+      : hidden > 0
+        ? ['', `${hidden} more options: lorikeet ${name} --help-all`]
+        : [];
+  return [...(name === '' ? [] : ['']), 'Examples:', ...examples, ...more].join('\n');
 }
 
 function nameOf(option: Option): string {
@@ -127,7 +148,7 @@ function describe(option: Option): string {
   return `${option.mandatory ? '(required) ' : ''}${option.description}${standard}`;
 }
 
-/** Groups options in the order of GROUPS, required ones first in each. Commands are one group. */
+/** Groups options in the order of GROUPS, required ones first in each; commands as the program has grouped them. */
 function groupItems<T extends Command | Option>(
   _all: T[],
   visible: T[],
@@ -137,7 +158,8 @@ function groupItems<T extends Command | Option>(
   const isOption = (item: unknown): item is Option => typeof (item as Option).long === 'string';
   const headingOf = (item: T): string =>
     isOption(item) ? (item.helpGroupHeading ?? groupOf(nameOf(item))) : getGroup(item);
-  for (const heading of [...GROUPS.map(([name]) => `${name}:`), 'Other:', 'Help:', 'Commands:']) {
+  const own = visible.filter((item) => !isOption(item)).map(headingOf);
+  for (const heading of [...GROUPS.map(([name]) => `${name}:`), 'Other:', 'Help:', ...new Set(own)]) {
     const items = visible.filter((item) => headingOf(item) === heading);
     const isNeeded = (item: T): boolean => isOption(item) && item.mandatory;
     const sorted = [...items.filter(isNeeded), ...items.filter((item) => !isNeeded(item))];

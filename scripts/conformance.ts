@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { deviceFlags, type Flags } from '../node/commands/flags.ts';
-import { DEVICES, type Device } from '../node/engine/session.ts';
+import { DEVICES, type Device } from '../node/engine/device.ts';
 import { UserError } from '../node/errors.ts';
 import { type Arguments, readArguments, refuse, type Usage } from './arguments.ts';
 import { classCase } from './conformance/classes.ts';

@@ -6,9 +6,10 @@ import { prepareFolder } from '../adapter.ts';
 import type { DemoPeer, DemoResult } from '../demo.ts';
 import { bytesText, createDisplay, percent, table } from '../display.ts';
 import { UserError } from '../errors.ts';
+import { DEMO_SETTINGS } from '../program/demo.ts';
 import { checkSettings } from '../train/run.ts';
 import { classCounts, isUneven } from '../train/score.ts';
-import { DEMO_SETTINGS, deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
+import { deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
 import { confusionLines, majorityRow } from './scores.ts';
 
 export async function demo(flags: Flags, given: Readonly<Record<string, unknown>>): Promise<void> {

@@ -3,13 +3,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PRECISIONS, type Precision } from '../checkpoint/base.ts';
-import { DEVICES, type Device } from '../engine/session.ts';
+import { DEVICES, type Device } from '../engine/device.ts';
 import { UserError } from '../errors.ts';
 import { COMPUTES, type Compute } from '../model/program.ts';
 import { onPipeClosed } from '../pipes.ts';
-
-/** Where the demo differs from a run's defaults: over in a minute or two, gold labels only. */
-export const DEMO_SETTINGS = { rounds: 8, softLabels: 'none' } as const;
 
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 

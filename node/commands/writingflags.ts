@@ -1,5 +1,4 @@
-/** @file The flags of the commands that write text: which model, how words are drawn, how many. */
-import { type Command, Option } from 'commander';
+/** @file Reads the flags of the commands that write text: which model, how words are drawn, how many. */
 import { UserError } from '../errors.ts';
 import type { ModelOptions } from '../generate/model.ts';
 import type { Sampling } from '../generate/sampling.ts';
@@ -7,28 +6,6 @@ import { type Flags, integerFlag } from './flags.ts';
 
 /** More are a mistake. */
 export const MAX_TEMPERATURE = 10;
-
-/** Which model writes. */
-export function withModel(command: Command): Command {
-  return command
-    .option('--base <name>', "a causal model: its folder, GGUF file or name; default: the adapter's base")
-    .option('--adapter <dir>', 'a PEFT adapter folder; default: the base alone')
-    .option('--fast', 'weights in 4 or 8 bits, activations in 8: many more words a second, sometimes other words')
-    .option('--threads <count>', 'threads of one operator; 0: one a core', '0');
-}
-
-/** How it chooses its words. */
-export function withSampling(command: Command, defaults: { temperature: string; maxTokens: string }): Command {
-  return command
-    .addOption(
-      new Option('--temperature <number>', '0: always the likeliest word; higher: more freely')
-        .default(defaults.temperature)
-        .helpGroup('Words:'), // that of a run's settings is another
-    )
-    .option('--top-p <share>', 'draw from the likeliest words that have this probability together', '1')
-    .option('--seed <seed>', 'the same draws again', '1')
-    .option('--max-tokens <count>', 'tokens to write at most', defaults.maxTokens);
-}
 
 export function modelOptions(flags: Flags): ModelOptions {
   const text = (name: string): string | null => (typeof flags[name] === 'string' ? flags[name] : null);

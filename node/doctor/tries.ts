@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Device, missingFor } from '../engine/session.ts';
+import type { Device } from '../engine/device.ts';
+import { missingFor } from '../engine/session.ts';
 import type { Compute } from '../model/program.ts';
 import type { Step } from './step.ts';
 

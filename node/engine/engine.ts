@@ -18,18 +18,11 @@ import {
 } from '../model/program.ts';
 import { elementCount } from '../model/tensors.ts';
 import type { Batch, LabelWords, TrainBatch } from './batch.ts';
+import type { Device } from './device.ts';
 import { batchFeeds, scalarFeeds, sizesOf, targetFeeds } from './feeds.ts';
 import { microBatches } from './microbatch.ts';
 import { createLossScale, type LossScale, NO_SCALE } from './scaling.ts';
-import {
-  type Device,
-  isKept,
-  type Kept,
-  keepsOutputs,
-  openKeepingSession,
-  type TensorData,
-  type Traffic,
-} from './session.ts';
+import { isKept, type Kept, keepsOutputs, openKeepingSession, type TensorData, type Traffic } from './session.ts';
 import { startDevice } from './start.ts';
 import {
   deviceCarrier,

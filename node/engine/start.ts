@@ -4,7 +4,8 @@ import { createGraph, type Graph, input, output } from '../graph/graph.ts';
 import { encodeOnnx } from '../graph/onnx.ts';
 import * as op from '../graph/ops.ts';
 import type { Compute } from '../model/program.ts';
-import { type Device, listDevices, missingFor, openSession, reasonIn } from './session.ts';
+import type { Device } from './device.ts';
+import { listDevices, missingFor, openSession, reasonIn } from './session.ts';
 
 export interface Started<Session> {
   readonly session: Session;

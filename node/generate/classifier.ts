@@ -2,7 +2,7 @@
 
 import { readAdapter } from '../adapter.ts';
 import type { Precision } from '../checkpoint/base.ts';
-import type { Device } from '../engine/session.ts';
+import type { Device } from '../engine/device.ts';
 import { createTrainer } from '../engine/trainer.ts';
 import { UserError } from '../errors.ts';
 import type { Compute } from '../model/program.ts';

@@ -82,7 +82,7 @@ test('--follow without --json is refused', async () => {
   assert.match(err, /^lorikeet: --follow: wanted with --json/);
 });
 
-const COMMANDS = ['', 'demo', 'up', 'join', 'check', 'eval', 'export', 'experiment', 'sim', 'sim replay', 'merge'];
+const COMMANDS = ['demo', 'up', 'join', 'check', 'eval', 'export', 'experiment', 'sim', 'sim replay', 'merge'];
 
 test('the help of every command fits 80 columns, shows ten options or fewer, marks what is required, and gives two examples', async () => {
   const helps = await Promise.all(
@@ -100,10 +100,27 @@ test('the help of every command fits 80 columns, shows ten options or fewer, mar
     const examples = /Examples:\n((?: {2}lorikeet .*\n)+)/.exec(`${out}\n`)?.[1] ?? '';
     assert.is(examples.trim().split('\n').length, 2, `${name}: ${examples}`);
     for (const line of examples.trim().split('\n'))
-      assert.ok(name === '' || line.includes(`lorikeet ${name}`), `an example of ${name}: ${line}`);
+      assert.ok(line.includes(`lorikeet ${name}`), `an example of ${name}: ${line}`);
   }
   const up = helps.find(([name]) => name === 'up')![1].out;
   assert.match(up, /^Data:\n {2}--data <file> +\(required\)/m);
+});
+
+test('the help of the program fits a screen, names every command once and shows two of them', async () => {
+  const { code, out } = await start('--help').done;
+  assert.is(code, 0);
+  const lines = out.trimEnd().split('\n');
+  assert.ok(lines.length <= 26, `${lines.length} lines`);
+  assert.equal(
+    lines.filter((line) => line.length > 80),
+    [],
+  );
+  const all = (await start('--help-all').done).out;
+  const names = [...all.matchAll(/^ {2}([a-z]+)(?: \[options\]| <)/gm)].map((m) => m[1]!);
+  assert.ok(names.length > 15, all);
+  const [listed] = out.split('Examples:');
+  for (const name of names) assert.match(listed!, new RegExp(`(^.{11}| )${name}(,|  |$)`, 'm'));
+  assert.is(/Examples:\n((?: {2}lorikeet .*\n)+)/.exec(out)?.[1]?.trim().split('\n').length, 2);
 });
 
 test('--help-all shows every option in groups', async () => {

@@ -1,0 +1,75 @@
+/** @file Commands by which one takes part in a run, and those it needs before and while it goes on. */
+import type { Command } from 'commander';
+import { DEMO_SETTINGS } from './demo.ts';
+import { type Flags, settingsOf, withData, withMachine, withSettings, withState } from './shared.ts';
+
+function withPeer(command: Command): Command {
+  return withData(withMachine(command))
+    .requiredOption(
+      '--data <file>',
+      'your texts with optional labels: .tsv, .csv or .jsonl with a header naming text and label; to write like them also prompt and completion, messages, or .txt',
+    )
+    .option('--anyway', 'also where the base knows few of the words of your texts')
+    .option(
+      '--test <file>',
+      'texts, labelled where classes are learned, never trained on, to compare base, alone and swarm at the end',
+    )
+    .option('--follow', 'with --json: one object an event, as it happens; the invite first, the result last')
+    .option('--verbose', 'also distances, refused messages and a line every round, in words')
+    .option('--state <dir>', 'where key, settings and snapshots are kept; default: DATA.lorikeet, beside the data')
+    .option('--continue', 'go on with a state although the data have changed since')
+    .option('--serve', 'when the run is over, go on answering those who come late')
+    .option(
+      '--wait <seconds>',
+      'longest wait for the first others; 0: for ever, as who starts a run does (default: 300)',
+    )
+    .option('--port <number>', 'TCP port to listen on; 0: a free one, kept across restarts', '0')
+    .option(
+      '--host <address>',
+      'address to listen on; 0.0.0.0 for other machines, as join does by itself where the invite leads to one (default: 127.0.0.1)',
+    );
+}
+
+export function addTakingPart(program: Command): void {
+  const demo = program
+    .command('demo')
+    .summary('six peers on this machine learn together')
+    .description('Six peers on this machine learn together from reviews each keeps to itself.');
+  withSettings(
+    withMachine(demo)
+      .option('--peers <count>', 'how many peers', '6')
+      .option('--gold <count>', 'labelled examples of each class and peer', '8')
+      .option('--out <dir>', 'where the shared adapter is left', 'lorikeet-demo'),
+    (name) => !['minPeers', 'labels', 'objective'].includes(name),
+    DEMO_SETTINGS,
+  ).action(async (flags: Flags) => (await import('../commands/demo.ts')).demo(flags, settingsOf(flags)));
+
+  const up = program
+    .command('up')
+    .summary('start a run; prints the invite for the others')
+    .description('Start a run and its first peer; prints the invite for the others.');
+  withSettings(withPeer(up))
+    .option('--open', 'let in whoever comes, without an invite: for demonstrations and research')
+    .option('--config <file>', 'settings from a YAML file; flags win')
+    .option('--from <dir>', 'start from this PEFT adapter, whose task is taken along, instead of a fresh one')
+    .action(async (flags: Flags) => (await import('../commands/up.ts')).up(flags, settingsOf(flags)));
+
+  const join = program
+    .command('join')
+    .summary('join a run by its invite, or come back to it')
+    .description('Join a run by its invite, or come back to it.')
+    .argument('<invite...>', 'what "lorikeet up" printed; the whole line will do');
+  withSettings(withPeer(join), (_name, setting) => !setting.arithmetic)
+    .option('--download', "bring the run's base from the Hub where it is not here, without asking")
+    .action(async (words: string[], flags: Flags) =>
+      (await import('../commands/join.ts')).join(words, flags, settingsOf(flags)),
+    );
+
+  withState(
+    program
+      .command('invite')
+      .description('Print another invite to the run of a state folder; its peer may be at work.')
+      .option('--uses <count>', 'how many peers it admits', '16')
+      .option('--expires <duration>', 'until when: such as 30m, 12h or 7d, or never', '7d'),
+  ).action(async (flags: Flags) => (await import('../commands/invite.ts')).invite(flags));
+}

@@ -1,0 +1,44 @@
+/** @file Commands that look after this machine: what it can do, and the models on it. */
+import type { Command } from 'commander';
+import { MOST_NEIGHBOURS } from '../../protocol/neighbours.ts';
+import { SETTINGS } from '../../protocol/settings.ts';
+import type { Flags } from './shared.ts';
+
+export function addSettingUp(program: Command): void {
+  program
+    .command('doctor')
+    .summary('what this machine can train with, each way tried')
+    .description('Look at this machine: try each back end by a tiny training step, and say what to do next.')
+    .option('--base <name>', 'the model whose step is tried', SETTINGS.base.default)
+    .option('--json', 'print what was found as one JSON object on stdout')
+    .action(async (flags: Flags) => (await import('../commands/doctor.ts')).doctor(flags));
+
+  program
+    .command('models')
+    .summary('the models on this disk')
+    .description('List the models of the Hugging Face cache on this disk.')
+    .option('--json', 'print the list as one JSON object on stdout')
+    .action(async (flags: Flags) => (await import('../commands/models.ts')).models(flags));
+
+  program
+    .command('fetch')
+    .description('Download a model of the Hub into its cache; an interrupted download goes on where it stopped.')
+    .argument('<model>', 'org/name, org/name@revision, or org/name:FILE.gguf')
+    .option('--json', 'print where it lies as one JSON object on stdout')
+    .action(async (name: string, flags: Flags) => (await import('../commands/fetch.ts')).fetchToCache(name, flags));
+
+  program
+    .command('inspect')
+    .description('Say what a model is and what training it takes, before it is downloaded.')
+    .argument('<model>', 'a folder, a GGUF file, or org/name[@revision][:FILE.gguf] of the Hub')
+    .option('--rank <number>', 'rank of the LoRA factors', String(SETTINGS.rank.default))
+    .option(
+      '--targets <names>',
+      'layers that get an adapter: all, or ends of module names; default: queries and values',
+    )
+    .option('--tokens <number>', 'length of the texts', '256')
+    .option('--batch <number>', 'texts of one optimiser step', '8')
+    .option('--degree <number>', 'neighbours of a round', String(MOST_NEIGHBOURS))
+    .option('--json', 'print what was found as one JSON object on stdout')
+    .action(async (name: string, flags: Flags) => (await import('../commands/inspect.ts')).inspect(name, flags));
+}
