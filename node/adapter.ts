@@ -86,6 +86,7 @@ function unwritable(folder: string, error: unknown): UserError {
   return new UserError(
     'storage',
     `${JSON.stringify(folder)}: cannot be written (${messageOf(error)}); choose another folder`,
+    error,
   );
 }
 

@@ -8,8 +8,9 @@ export type Mistake = 'usage' | 'incompatible' | 'unreachable' | 'storage';
 export class UserError extends Error {
   readonly mistake: Mistake;
 
-  constructor(mistake: Mistake, message: string) {
-    super(message);
+  /** `cause`: what the system threw, where that matters to who catches it. */
+  constructor(mistake: Mistake, message: string, cause?: unknown) {
+    super(message, { cause });
     this.name = 'UserError';
     this.mistake = mistake;
   }

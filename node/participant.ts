@@ -10,6 +10,7 @@ import { generateKey, ownIdOf } from './admission/identity.ts';
 import { openMembership, turnedAway } from './admission/membership.ts';
 import type { Ticket } from './admission/ticket.ts';
 import { messageOf } from './errors.ts';
+import { ROOM_AGAIN, waitingForRoom } from './full.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import { type Standing, standingOf } from './standing.ts';
 import type { Store } from './store.ts';
@@ -168,6 +169,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     describeRun: () => JSON.stringify({ ...settings, localRank: SETTINGS.localRank.default }),
     start: run.given && CODECS.f32.encode(run.given),
     save: store.writeSnapshot,
+    onFull: (reason) => onNotice(reason ? waitingForRoom(reason) : ROOM_AGAIN),
     train: async (round, adapter, steps) => {
       const result = await options.learner.train({
         peer: options.name ?? id,

@@ -9,6 +9,7 @@ import { step } from '../protocol/step.ts';
 import { isLoopback, worthDialling } from './addresses.ts';
 import { type Book, createBook, type Denial } from './admission/book.ts';
 import { createDials } from './dials.ts';
+import { untilThereIsRoom } from './full.ts';
 import { createHost, type Host, isPlace } from './host.ts';
 import { MAX_WAITING_ANNOUNCEMENTS } from './limits.ts';
 import { sha256 } from './train/run.ts';
@@ -24,6 +25,8 @@ export interface RuntimeOptions {
   readonly start?: Uint8Array | null;
   /** Resolves when durable. */
   readonly save: (snapshot: Snapshot) => Promise<void>;
+  /** Told that it waits for room on a full disk, and why; null: it goes on. */
+  readonly onFull?: (reason: string | null) => void;
   readonly train: (
     round: number,
     adapter: Float32Array,
@@ -71,6 +74,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const timers = new Map<TimerName, NodeJS.Timeout>();
   const queue: Waiting[] = [];
   const dials = createDials();
+  const halted = new AbortController();
+  let [isWaitingForRoom, isStopping] = [false, false];
   let pumping = false;
   let pumped: Promise<void> = Promise.resolve();
   let state: 'starting' | 'running' | 'stopped' = 'starting';
@@ -86,6 +91,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const refuse = (id: string, code: Refusal): void => options.onRefuse?.(id, code);
   const halt = (): void => {
     state = 'stopped';
+    halted.abort();
     for (const timer of timers.values()) clearTimeout(timer);
     for (const { done } of queue.splice(0)) done();
   };
@@ -160,7 +166,14 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const carryOut = async (effect: Effect): Promise<void> => {
     switch (effect.type) {
       case 'save':
-        return options.save(effect.snapshot);
+        return untilThereIsRoom(() => options.save(effect.snapshot), {
+          signal: halted.signal,
+          onFull: (reason) => {
+            isWaitingForRoom = reason !== null;
+            options.onFull?.(reason);
+            if (isWaitingForRoom && isStopping) halt();
+          },
+        });
       case 'train':
         if (state === 'stopped') return;
         options
@@ -247,7 +260,9 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     traffic,
     finished,
     stop: async () => {
-      if (state === 'running') {
+      isStopping = true;
+      // What waits for room says no goodbye: it goes on from what was saved last.
+      if (state === 'running' && !isWaitingForRoom) {
         push({ type: 'stop' });
         await pumped;
         await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS)); // lets the goodbye leave

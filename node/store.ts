@@ -26,6 +26,9 @@ export interface Saved {
   readonly earlierRounds: number;
 }
 
+/** Of run.json; one without a version is of the first. */
+const RUN_VERSION = 1;
+
 /** A 64-bit digest a row, sorted: tells what has changed without keeping the texts. */
 export interface RowDigests {
   readonly words: BigUint64Array;
@@ -88,7 +91,7 @@ export function openStore(folder: string, tell: Tell = () => {}): Store {
   return {
     folder,
     readRun: () => readRun(path('run')),
-    writeRun: (saved) => write('run', `${JSON.stringify(saved, null, 2)}\n`),
+    writeRun: (saved) => write('run', `${JSON.stringify({ version: RUN_VERSION, ...saved }, null, 2)}\n`),
     readTexts: () => readTexts(path('texts')),
     writeTexts: ({ words }) => write('texts', new Uint8Array(words.buffer, words.byteOffset, words.byteLength)),
     key: async (create) => {
@@ -121,6 +124,7 @@ function failed(what: string, error: unknown): UserError {
   return new UserError(
     'storage',
     `${what}: ${messageOf(error)}; check its permissions and the space left, or choose another --state`,
+    error,
   );
 }
 
@@ -199,8 +203,13 @@ function modeOf(path: string): number {
 export function readRun(path: string): Saved | null {
   if (!existsSync(path)) return null;
   try {
-    const saved = JSON.parse(readFileSync(path, 'utf8')) as Saved;
-    if (typeof saved?.settings !== 'object' || typeof saved.port !== 'number')
+    const { version = RUN_VERSION, ...saved } = JSON.parse(readFileSync(path, 'utf8')) as Saved & { version?: number };
+    if (version !== RUN_VERSION)
+      throw new UserError(
+        'incompatible',
+        `${path}: written by another version of lorikeet (form ${version}; this one reads ${RUN_VERSION}); use that version, or choose another --state`,
+      );
+    if (typeof saved.settings !== 'object' || typeof saved.port !== 'number')
       throw new Error('settings or port are missing');
     const { mixedWith = {}, follows = null, invited = [], earlierRounds = 0 } = saved;
     return { ...saved, mixedWith, follows, invited, earlierRounds, settings: checkSettings(saved.settings, path) };

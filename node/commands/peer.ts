@@ -1,4 +1,5 @@
 /** @file What `up` and `join` share: one peer from its texts to its adapter, shown while it works, kept when interrupted. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { keepEarlier, writeAdapter } from '../adapter.ts';
 import { mergeAddresses, portIn } from '../addresses.ts';
@@ -7,6 +8,7 @@ import { counted, type Display } from '../display.ts';
 import { createTrainer, type Trainer } from '../engine/trainer.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
 import { resultOf, writeResult } from '../export/result.ts';
+import { ROOM_AGAIN, untilThereIsRoom, waitingForRoom } from '../full.ts';
 import { startParticipant } from '../participant.ts';
 import { digestRows, openStore, type Saved, type Store } from '../store.ts';
 import type { Run } from '../train/run.ts';
@@ -48,7 +50,7 @@ interface Entry {
 export async function runPeer(flags: Flags, prepared: Prepared, begun: Beginning & Entry): Promise<void> {
   const { display, folder, isOver } = prepared;
   const { run: bare, texts } = begun;
-  if (isOver && begun.isBack && !flags.serve) refuseFinished(prepared, bare);
+  if (isOver && begun.isBack && !flags.serve && existsSync(join(folder, 'adapter'))) refuseFinished(prepared, bare);
   const found = await inspectStart(flags, texts.own, display.note);
   const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
   const store = openStore(folder, display.note);
@@ -91,6 +93,8 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow });
   const wait = flags.wait === undefined ? (isBack || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
   const patience = createPatience(wait);
+  const whenThereIsRoom = (write: () => Promise<void>): Promise<void> =>
+    untilThereIsRoom(write, { signal, onFull: (reason) => display.note(reason ? waitingForRoom(reason) : ROOM_AGAIN) });
   let invited: readonly string[] = [];
   let crier: Crier | null = null;
   let isStopping = false;
@@ -154,15 +158,19 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       return;
     }
     const adapter = join(folder, 'adapter');
-    await keepEarlier(adapter, run.runId);
     const vector = participant.adapter();
-    await writeAdapter(adapter, { run, vector });
+    await whenThereIsRoom(async () => {
+      await keepEarlier(adapter, run.runId);
+      await writeAdapter(adapter, { run, vector });
+    });
     const compared = exam && (await compare(display, { run, learner, exam, signal }, participant));
     const known = resultOf(learner, compared, exam?.count ?? 0);
-    await writeResult(folder, run.runId, known);
     const { rounds, mixedWith: company } = participant.view;
     const facts = { ...known, rounds: rounds + earlierRounds, peers: Object.keys(company).length };
-    await writeAdapter(adapter, { run, vector, facts });
+    await whenThereIsRoom(async () => {
+      await writeResult(folder, run.runId, known);
+      await writeAdapter(adapter, { run, vector, facts });
+    });
     printResult(flags, { run, participant, adapter, compared, tested: exam?.count ?? 0 });
     const { mixedWith, adoptedFrom } = participant.view;
     // Alone on purpose is another matter.

@@ -152,6 +152,23 @@ test('a run does not begin again where its newest snapshot is spoilt and those b
   store.release();
 });
 
+test('a run of a later version is refused, and one without a version read', async () => {
+  const folder = temporaryFolder();
+  const store = openStore(folder);
+  const about = { mixedWith: {}, follows: null, invited: [], earlierRounds: 0 };
+  const saved = { settings, port: 4001, bootstrap: [], ...about };
+  for (const [version, mistake] of [
+    [undefined, null],
+    [1, null],
+    [2, 'incompatible'],
+  ] as const) {
+    writeFileSync(join(folder, 'run.json'), JSON.stringify({ version, ...saved }));
+    if (mistake) assert.is(mistakeOf(store.readRun), mistake);
+    else assert.equal(store.readRun(), saved);
+  }
+  store.release();
+});
+
 test('a key that others may read is closed to them, with a line', async () => {
   if (process.platform === 'win32') return;
   const folder = temporaryFolder();

@@ -1,0 +1,54 @@
+/** @file A full disk stops nobody: what is to be written waits until there is room. */
+import { codeOf } from './errors.ts';
+
+/** What its user is told. */
+export const ROOM_AGAIN = 'there is room again: saved, and going on';
+export const waitingForRoom = (reason: string): string =>
+  `${reason}; waiting for room, nothing is lost (Ctrl-C stops; the same command goes on)`;
+
+/** Between two tries. */
+const PAUSE_MS = 2000;
+
+export interface Waiting {
+  /** Told once why it waits, and once, with null, that it has gone on. */
+  readonly onFull?: ((reason: string | null) => void) | undefined;
+  /** Ends the wait: the last failure is thrown then. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Writes, again and again while the disk is full. Throws what `write` throws for any other reason. */
+export async function untilThereIsRoom<T>(
+  write: () => Promise<T>,
+  { onFull = () => {}, signal }: Waiting = {},
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      const written = await write();
+      if (tries > 1) onFull(null);
+      return written;
+    } catch (error) {
+      if (!isFull(error) || signal?.aborted) throw error;
+      if (tries === 1) onFull((error as Error).message.split(';')[0]!);
+      await pause(signal);
+    }
+  }
+}
+
+/** Whether a write failed for want of room: on the disk, or of what this user may take of it. */
+export function isFull(error: unknown): boolean {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return ['ENOSPC', 'EDQUOT'].includes(codeOf(cause));
+}
+
+function pause(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, PAUSE_MS);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
