@@ -9,6 +9,8 @@ import { idIn } from './addresses.ts';
 import { generateKey, ownIdOf } from './admission/identity.ts';
 import { openMembership, turnedAway } from './admission/membership.ts';
 import type { Ticket } from './admission/ticket.ts';
+import { type Chronicle, createChronicle } from './chronicle/chronicle.ts';
+import { subjectOf } from './chronicle/subject.ts';
 import { messageOf } from './errors.ts';
 import { ROOM_AGAIN, waitingForRoom } from './full.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
@@ -18,7 +20,7 @@ import { createDivergence } from './train/divergence.ts';
 import { factorPairs } from './train/factors.ts';
 import type { Exam, Learner } from './train/objective.ts';
 import { type Run, startOf } from './train/run.ts';
-import type { Score } from './train/score.ts';
+import { figureOf, type Score } from './train/score.ts';
 
 export interface ParticipantOptions {
   readonly run: Run;
@@ -101,6 +103,10 @@ export interface Participant {
   readonly ticket: Ticket | null;
   /** The adapter as last mixed or trained. */
   adapter(): Float32Array;
+  /** The adapter as this peer last trained it, before anything was mixed into it; the run's start where it has not yet. */
+  own(): Float32Array;
+  /** What has happened so far, for whoever looks. */
+  readonly chronicle: Chronicle;
   /** Resolves when the run is over; rejects when it cannot go on. */
   readonly finished: Promise<void>;
   stop(): Promise<void>;
@@ -120,7 +126,11 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   // A common A does not travel, and B alone is averaged exactly.
   const factors = settings.averaging === 'freeze-a' ? [] : factorPairs(run.tensors);
   const { inviters = [] } = options;
-  const { ticket = null, onNotice = () => {} } = options;
+  const { ticket = null } = options;
+  const onNotice = (line: string): void => {
+    chronicle.note(line);
+    options.onNotice?.(line);
+  };
   const membership = await openMembership({
     ...{ store, runId, founder: settings.founder, id, key, ticket, onNotice },
     trusted: options.bootstrap.flatMap((address) => idIn(address) ?? []),
@@ -132,6 +142,13 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     ? restorePeer({ id, settings, snapshot, factors, inviters })
     : createPeer({ id, runId, settings, adapter: run.wire.pack(startOf(run)), factors, inviters });
   const view = { ...createView(peer, options), mixedWith: { ...options.mixedWith } };
+  const { scribe, ...chronicle } = createChronicle({
+    subject: subjectOf(run, id, options.name ?? ''),
+    head: () => ({ ...view, ...view.standing, receivedBytes: runtime.traffic.receivedBytes }),
+    members: () => peer.members.values(),
+    isBanned: membership.book.isBanned,
+  });
+  let own: Float32Array | null = null;
   const changed = (): void => {
     view.round = peer.round;
     view.phase = peer.phase;
@@ -143,14 +160,16 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   let shownAt = Number.NEGATIVE_INFINITY;
   let stopped = false;
   const watch = createWatch(
-    options,
+    { ...options, onNotice },
     (score) => {
       view.score = score;
+      const figure = figureOf(score);
+      if (figure !== null) scribe.scored(figure);
       changed();
     },
     () => stopped,
   );
-  const divergence = createDivergence(options.onNotice);
+  const divergence = createDivergence(onNotice);
   const runtime = await createRuntime({
     peer,
     key,
@@ -170,7 +189,13 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     start: run.given && CODECS.f32.encode(run.given),
     save: store.writeSnapshot,
     onFull: (reason) => onNotice(reason ? waitingForRoom(reason) : ROOM_AGAIN),
+    onSent: scribe.sent,
+    onEvent: (event) => {
+      if (event.type === 'frame') scribe.received(event.from, event.bytes);
+      else if (event.type === 'peer') scribe.changed();
+    },
     train: async (round, adapter, steps) => {
+      scribe.training(round);
       const result = await options.learner.train({
         peer: options.name ?? id,
         round,
@@ -178,23 +203,27 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
         steps,
         onLabelled: ({ examples, coverage, precision }) => {
           Object.assign(view, { pseudo: examples.length, coverage, precision });
+          scribe.labelled(round, examples.length, precision);
           changed();
         },
       });
       view.diverged = divergence.count(round, result);
       const { vector, losses } = result;
+      own = vector;
       return {
         adapter: run.wire.pack(vector),
         stats: { loss: losses.length > 0 ? losses.reduce((a, b) => a + b, 0) / losses.length : null },
       };
     },
     onMetric: (metric) => {
-      noteMetric(view, metric, options.onNotice);
+      noteMetric(view, metric, onNotice);
+      scribe.metric(metric);
       view.sentBytes = runtime.traffic.sentBytes;
       if (metric.type === 'mixed') watch(run.wire.unpack(metric.adapter));
       changed();
     },
-    onRefuse: (_id, code) => {
+    onRefuse: (by, code) => {
+      scribe.refused(by, code);
       view.refused[code] = (view.refused[code] ?? 0) + 1;
       if (performance.now() - shownAt < REFUSALS_SHOWN_MS) return; // a flood is no reason to draw without end
       shownAt = performance.now();
@@ -216,6 +245,8 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
         .map(({ id, addresses }) => ({ id, addresses })),
     isReachableFrom: runtime.host.isReachableFrom,
     adapter: () => run.wire.unpack(peer.adapter),
+    own: () => own ?? startOf(run),
+    chronicle,
     ticket: membership.ticket,
     finished,
     stop: async () => {

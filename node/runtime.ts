@@ -36,6 +36,8 @@ export interface RuntimeOptions {
   /** Told of every event before it is taken in, and of every effect before it is carried out and after. */
   readonly onEvent?: (event: Event) => void;
   readonly onEffect?: (when: 'before' | 'after', effect: Effect) => void;
+  /** Told of every frame handed to the network; `to` is '' where it goes to everybody. */
+  readonly onSent?: (to: string, bytes: Uint8Array) => void;
   /** Told of all that the peer refuses, and of what the host does not let in. */
   readonly onRefuse?: (id: string, code: Refusal) => void;
   readonly onTurnedAway?: (by: string, code: Denial['code']) => void;
@@ -184,7 +186,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
         sendOnce(effect.to, effect.bytes);
         return;
       case 'publish':
-        count(effect.bytes);
+        count('', effect.bytes);
         host.publish(effect.bytes).catch(() => {}); // nobody to publish to yet: the next announcement follows
         return;
       case 'timer':
@@ -240,15 +242,16 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     const key = `${to}/${frameRound(bytes)}/${bytes.length}`;
     if (bytes.length > SMALL_FRAME_BYTES && onTheWay.has(key)) return;
     onTheWay.add(key);
-    count(bytes);
+    count(to, bytes);
     host
       .send(to, bytes)
       .finally(() => onTheWay.delete(key))
       .catch(die);
   };
-  const count = (bytes: Uint8Array): void => {
+  const count = (to: string, bytes: Uint8Array): void => {
     traffic.sentBytes += bytes.length;
     traffic.sentFrames += 1;
+    options.onSent?.(to, bytes);
   };
 
   state = 'running';

@@ -48,6 +48,10 @@ export type Effect =
 export interface Exchanged {
   readonly id: string;
   readonly round: number;
+  /** Relative distance from what was sent to it. */
+  readonly distance: number;
+  /** Whether it was further away than a rule with a radius lets a neighbour move a peer, and so moved it by less. */
+  readonly isClipped: boolean;
 }
 
 export type Metric =

@@ -9,7 +9,8 @@ export const HASH_BYTES = 16;
 
 const MAGIC = 0x4b4c; // "LK"
 /** The digest comes first, over everything after it. */
-export const ROUND_OFFSET = HASH_BYTES + 2 + 1 + 1 + 16;
+const TYPE_OFFSET = HASH_BYTES + 2 + 1;
+export const ROUND_OFFSET = TYPE_OFFSET + 1 + 16;
 const LENGTH_OFFSET = ROUND_OFFSET + 4 + 8;
 export const HEADER_BYTES = LENGTH_OFFSET + 4;
 const NO_DIGEST = new Uint8Array(HASH_BYTES);
@@ -168,6 +169,11 @@ function digestOf(sealed: Uint8Array, hash: Hash): Uint8Array {
 /** The round in a frame's header, for whoever carries frames without reading them. */
 export function frameRound(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(ROUND_OFFSET, true);
+}
+
+/** The type in a frame's header; null: there is none of that number. */
+export function frameType(bytes: Uint8Array): Message['type'] | null {
+  return KINDS[(bytes[TYPE_OFFSET] ?? 0) - 1] ?? null;
 }
 
 export type DecodedFrame =

@@ -1,5 +1,6 @@
 /** @file Mixes what neighbours sent: what is ready of the inbox, by the run's rule, acknowledged once it is saved. */
 import { CODECS, type CodecName } from './codec.ts';
+import type { Exchanged } from './events.ts';
 import { type Exchange, type Parcel, takeUpTo } from './exchange.ts';
 import {
   type Contribution,
@@ -18,6 +19,7 @@ import { RULES, type RuleName } from './rules.ts';
 
 /** What was mixed. */
 export interface Mixed extends Contribution {
+  readonly radius: number;
   readonly parcel: Parcel;
   readonly exchange: Exchange;
   /** ||theirs - mine||. */
@@ -110,16 +112,13 @@ export function crossTermOf({ settings, factors, adapter }: Peer, mixed: readonl
   );
 }
 
-/** Of theirs from what was sent to them, relative to that. */
-export function meanDistance({ settings, adapter }: Peer, mixed: readonly Mixed[]): number | null {
-  if (mixed.length === 0) return null;
+/** How each was met: of theirs from what was sent to them, relative to that, and whether it moved this peer by less than others. */
+export function exchangedOf({ settings, adapter }: Peer, mixed: readonly Mixed[]): Exchanged[] {
   const { norm } = CODECS[settings.codec as CodecName];
   const norms = new Map<Exchange, number>();
-  let sum = 0;
-  for (const { exchange, apart } of mixed) {
+  return mixed.map(({ parcel: { from: id, round }, exchange, apart, radius }) => {
     const own = norms.get(exchange) ?? Math.max(norm(exchange.payload, adapter.length)!, 1e-30);
     norms.set(exchange, own);
-    sum += apart / own;
-  }
-  return sum / mixed.length;
+    return { id, round, distance: apart / own, isClipped: apart > radius };
+  });
 }

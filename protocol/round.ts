@@ -2,13 +2,13 @@
 
 import { askOut, forgetGone, hasRoom, isAnswerNear } from './agreement.ts';
 import { CODECS, type CodecName } from './codec.ts';
-import type { Exchanged, TrainStats } from './events.ts';
+import type { TrainStats } from './events.ts';
 import { closeFinished, dropUnsent, edgeOf, hold, isHeld, isPartner, openExchange, takeUpTo } from './exchange.ts';
 import { adopt, ask, isBehind, settle } from './latecomer.ts';
 import { catchUp, forgetSome, liveMembers, memberOf } from './membership.ts';
 import { drawNeighbours, drawOf } from './neighbours.ts';
 import { dial, type Outbox, save, sendData } from './outbox.ts';
-import { crossTermOf, type Mixed, meanDistance, mixParcels } from './parcels.ts';
+import { crossTermOf, exchangedOf, mixParcels } from './parcels.ts';
 import { awaitNeighbours, delivered, isWaiting, missedRound, trainedAt, withoutOverdue } from './patience.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
 import { radiusOf } from './reach.ts';
@@ -266,6 +266,7 @@ function closed(peer: Peer, out: Outbox): boolean {
   const late = edges.filter(([id, edge]) => !edge.received && !isHeld(peer.inbox, round, id));
   for (const [id] of late) missedRound(peer, id);
   const mixed = mixParcels(peer, out, round);
+  const met = exchangedOf(peer, mixed);
   out.effects.push({
     type: 'report',
     metric: {
@@ -275,8 +276,8 @@ function closed(peer: Peer, out: Outbox): boolean {
       neighbours: edges.length,
       mixed: mixed.length,
       late: late.length,
-      with: exchangedOf(mixed),
-      distance: meanDistance(peer, mixed),
+      with: met,
+      distance: met.length > 0 ? met.reduce((sum, { distance }) => sum + distance, 0) / met.length : null,
       crossTerm: crossTermOf(peer, mixed),
     },
   });
@@ -291,11 +292,7 @@ function closed(peer: Peer, out: Outbox): boolean {
 function mixLate(peer: Peer, out: Outbox): void {
   const mixed = mixParcels(peer, out);
   peer.exchanges = closeFinished(peer.exchanges);
-  if (mixed.length > 0) out.effects.push({ type: 'report', metric: { type: 'late', with: exchangedOf(mixed) } });
-}
-
-function exchangedOf(mixed: readonly Mixed[]): Exchanged[] {
-  return mixed.map(({ parcel: { from, round } }) => ({ id: from, round }));
+  if (mixed.length > 0) out.effects.push({ type: 'report', metric: { type: 'late', with: exchangedOf(peer, mixed) } });
 }
 
 /**

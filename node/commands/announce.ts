@@ -2,7 +2,8 @@
 import { idIn, isLoopback, isPublic, portIn } from '../addresses.ts';
 import type { Ticket } from '../admission/ticket.ts';
 import { createContacts } from '../contacts.ts';
-import { counted, type Display } from '../display.ts';
+import type { Display } from '../display.ts';
+import { counted } from '../figures.ts';
 import { answers } from '../host.ts';
 import { formatInvite } from '../invite.ts';
 import type { Participant } from '../participant.ts';

@@ -2,8 +2,9 @@
 import { CODEC_NAMES, CODECS, type CodecName } from '../../protocol/codec.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
 import { type Preview, previewModel } from '../checkpoint/preview.ts';
-import { bytesText, counted, percent, table } from '../display.ts';
+import { table } from '../display.ts';
 import { type Footprint, footprint } from '../engine/footprint.ts';
+import { bytesText, counted, percent } from '../figures.ts';
 import type { Architecture } from '../model/architecture.ts';
 import { loraTensors, targetedLinears } from '../model/lora.ts';
 import { elementCount } from '../model/tensors.ts';

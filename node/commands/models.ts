@@ -1,7 +1,8 @@
 /** @file `lorikeet models`: what the cache of the Hub holds on this disk, also what Python has downloaded. */
 import { type CachedModel, listCached } from '../checkpoint/cache.ts';
 import { cacheFolder } from '../checkpoint/environment.ts';
-import { bytesText, table } from '../display.ts';
+import { table } from '../display.ts';
+import { bytesText } from '../figures.ts';
 import type { Flags } from './flags.ts';
 
 /** Hexadecimal digits of a commit that people tell it by. */

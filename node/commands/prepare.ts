@@ -1,8 +1,9 @@
 /** @file What `up` and `join` read and check before anything is started or written; nothing heavy is loaded for it. */
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { counted, createDisplay, type Display } from '../display.ts';
+import { createDisplay, type Display } from '../display.ts';
 import { UserError } from '../errors.ts';
+import { counted } from '../figures.ts';
 import { compareRows, digestRows, peekStore, peekTexts, readRun, type Saved } from '../store.ts';
 import { type DataFile, openData } from '../texts/data.ts';
 import type { Texts } from '../train/objective.ts';

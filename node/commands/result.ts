@@ -1,5 +1,6 @@
 /** @file How a peer's run has ended: whom it mixed with, whether joining helped, where the adapter is. */
-import { bytesText, counted, type Display, table } from '../display.ts';
+import { type Display, table } from '../display.ts';
+import { bytesText, counted } from '../figures.ts';
 import type { Participant, ParticipantView } from '../participant.ts';
 import { trainAlone } from '../train/alone.ts';
 import type { Exam, Learner } from '../train/objective.ts';

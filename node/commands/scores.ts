@@ -3,7 +3,8 @@
  * each class was called; of writing loss and perplexity.
  */
 import type { RunSettings } from '../../protocol/config.ts';
-import { percent, table } from '../display.ts';
+import { table } from '../display.ts';
+import { percent } from '../figures.ts';
 import type { Run } from '../train/run.ts';
 import {
   type Accuracy,

@@ -1,8 +1,8 @@
 /** @file `lorikeet up`: starts a run, measures its label prior, prints the invite; started again, goes on. */
 import { parseSettings } from '../../protocol/config.ts';
 import { generateKey, ownIdOf } from '../admission/identity.ts';
-import { counted } from '../display.ts';
 import { UserError } from '../errors.ts';
+import { counted } from '../figures.ts';
 import { peekKey } from '../store.ts';
 import type { Run } from '../train/run.ts';
 import type { YamlFile } from '../yaml.ts';

@@ -1,7 +1,9 @@
 /** @file What `up` and `join` show of a peer while it takes part: a live block, lines in a pipe, or events as JSON lines. */
 import type { Refusal } from '../../protocol/frame.ts';
-import { bytesText, counted, type Display, durationText, percent, table } from '../display.ts';
+import { type Display, table } from '../display.ts';
+import { bytesText, counted, durationText, percent } from '../figures.ts';
 import type { ParticipantView } from '../participant.ts';
+import { REFUSED } from '../refusals.ts';
 
 export interface ViewOptions {
   readonly display: Display;
@@ -176,37 +178,6 @@ function verboseRows(view: ParticipantView): string[][] {
     ['refused', refused.join('; ') || 'no message'],
   ];
 }
-
-/** What a refused message was, in words. */
-const REFUSED: Readonly<Record<Refusal, string>> = {
-  malformed: 'not of this protocol, or cut',
-  oversized: 'larger than any of this run',
-  'wrong-version': 'of another version of lorikeet',
-  'wrong-run': 'of another run',
-  'bad-hash': 'damaged on the way',
-  'wrong-shape': 'with an adapter of another shape',
-  'not-finite': 'with numbers that are not finite',
-  'huge-norm': 'with an adapter too large to believe',
-  'stale-round': 'about a round that is over',
-  'stale-sequence': 'heard before',
-  'beyond-the-run': 'about a round the run does not have',
-  'inbox-full': 'more than is kept at once',
-  unasked: 'that nobody asked for',
-  'far-ahead': 'from rounds ahead',
-  'too-many-members': 'of members beyond the limit',
-  'too-fast': 'faster than they are taken in',
-  repeated: 'said a moment before',
-  'unknown-protocol': 'over streams of an unknown protocol',
-  silent: 'connections that said nothing of this run',
-  'crowded-address': 'connections beyond what one address may have',
-  'no-slot': 'connections beyond what there is room for',
-  'slow-reader': 'not sent, since the other does not read',
-  'unfit-address': 'with addresses nobody should dial',
-  'not-admitted': 'of who does not belong to the run',
-  'invite-expired': 'of who came after its invite had expired',
-  'place-taken': 'of who takes the place of another',
-  banned: 'of who is banned',
-};
 
 /** What the peer is doing, and whom it waits for, how long still. */
 function waitText(view: ParticipantView, nowMs: number): string {

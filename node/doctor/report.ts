@@ -1,5 +1,6 @@
 /** @file What the doctor found, in words: a line a finding, the verdict, and the command to go on with. */
-import { bytesText, counted, table } from '../display.ts';
+import { table } from '../display.ts';
+import { bytesText, counted } from '../figures.ts';
 import type { Machine } from './machine.ts';
 import type { Try } from './tries.ts';
 

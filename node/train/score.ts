@@ -31,6 +31,11 @@ export interface TokenLoss {
 /** What held-out texts say of an adapter. */
 export type Score = Accuracy | TokenLoss;
 
+/** The one number a score stands for: the share that is right, or loss a token; null where there was nothing to score. */
+export function figureOf(score: Score): number | null {
+  return score.type === 'accuracy' ? score.share : score.loss;
+}
+
 export function tokenLossOf(logProbabilities: readonly ArrayLike<number>[]): TokenLoss {
   let [tokens, total] = [0, 0];
   for (const list of logProbabilities) {

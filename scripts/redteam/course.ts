@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readAdapter } from '../../node/adapter.ts';
-import { percent } from '../../node/display.ts';
 import { createTrainer, type Trainer } from '../../node/engine/trainer.ts';
+import { percent } from '../../node/figures.ts';
 import { type EncodedExample, encodeExamples, evaluate } from '../../node/train/learner.ts';
 import type { ClassRun } from '../../node/train/run.ts';
 import { norm } from '../../protocol/vector.ts';

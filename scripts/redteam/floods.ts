@@ -1,7 +1,7 @@
 /** @file Strangers that send more than anybody can want: connections, streams, frames, gossip, addresses. */
 import { createConnection, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { counted } from '../../node/display.ts';
+import { counted } from '../../node/figures.ts';
 import { frameProtocol, runProtocol } from '../../node/questions.ts';
 import { sha256 } from '../../node/train/run.ts';
 import { encodeFrame, type Message, maxFrameBytes } from '../../protocol/frame.ts';

@@ -2,7 +2,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createPeerView, viewLines } from '../../node/commands/view.ts';
-import { counted, type Display } from '../../node/display.ts';
+import type { Display } from '../../node/display.ts';
+import { counted } from '../../node/figures.ts';
 import type { ParticipantView } from '../../node/participant.ts';
 
 const ANNA = '12D3KooWAAAAAAAAAAAAAAAAAAAAanna11';
