@@ -16,6 +16,8 @@ export interface Places {
   readonly all: readonly Place[];
   /** More hosts of who attacks. */
   readonly decoys: readonly string[];
+  /** Pulls the cable of the place of that number out, or puts it in again; false where there is none to pull. */
+  cut(place: number, isCut: boolean): boolean;
   close(): void;
 }
 
@@ -47,7 +49,12 @@ export async function enterNamespace(): Promise<number> {
 export async function openPlaces(count: number): Promise<Places> {
   if (!isInside) {
     const decoys = Array.from({ length: DECOYS }, (_, i) => `127.1.${Math.floor(i / 250)}.${(i % 250) + 1}`);
-    return { all: Array.from({ length: count }, () => ({ host: '127.0.0.1', by: [] })), decoys, close: () => {} };
+    return {
+      all: Array.from({ length: count }, () => ({ host: '127.0.0.1', by: [] })),
+      decoys,
+      cut: () => false,
+      close: () => {},
+    };
   }
   const keepers: ChildProcess[] = [];
   sh('ip link set lo up; ip link add name hub type bridge; ip link set hub up');
@@ -69,6 +76,10 @@ export async function openPlaces(count: number): Promise<Places> {
   return {
     all: keepers.map(({ pid }, i) => ({ host: `10.77.0.${i + 1}`, by: ['nsenter', '-t', String(pid), '-n'] })),
     decoys,
+    cut: (place, isCut) => {
+      sh(`ip link set cable${place + 1} ${isCut ? 'down' : 'up'}`);
+      return true;
+    },
     close: () => {
       for (const keeper of keepers) keeper.kill('SIGKILL');
     },

@@ -23,6 +23,9 @@ interface Entered {
 /** A process of the command line that takes part, as its lines of JSON show it. */
 export interface Honest {
   readonly folder: string;
+  readonly place: Place;
+  /** Of `lorikeet`, less those about the machine. */
+  readonly args: readonly string[];
   readonly child: ChildProcess;
   readonly startedAt: number;
   /** Once it has told. */
@@ -99,6 +102,11 @@ export function startNewcomer(
   return start(folder, place, ['join', swarm.invite(1), '--data', 'texts.tsv', '--host', place.host]);
 }
 
+/** Starts somebody who has ended once more, as it was started before. */
+export function startAgain({ folder, place, args }: Honest): Honest {
+  return start(folder, place, args);
+}
+
 export async function stopOne({ child, ended }: Honest): Promise<void> {
   if (ended !== null) return;
   const over = new Promise((resolve) => child.once('exit', resolve));
@@ -130,11 +138,13 @@ export function writeTexts(folder: string, texts: readonly Example[]): void {
   writeFileSync(join(folder, 'texts.tsv'), `text\tlabel\n${rows.join('')}`);
 }
 
-function start(folder: string, { by }: Place, args: readonly string[]): Honest {
-  const [command, ...words] = [...by, process.execPath, MAIN, ...args, ...MACHINE];
+function start(folder: string, place: Place, args: readonly string[]): Honest {
+  const [command, ...words] = [...place.by, process.execPath, MAIN, ...args, ...MACHINE];
   const child = spawn(command!, words, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   const peer: Honest = {
     folder,
+    place,
+    args,
     child,
     startedAt: performance.now(),
     invite: '',
