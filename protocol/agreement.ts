@@ -6,8 +6,9 @@
 import { type Edge, type Exchange, edgeOf, isHeld, isUndecided } from './exchange.ts';
 import { isGoneForGood } from './membership.ts';
 import { type Outbox, save } from './outbox.ts';
-import { isOverdue } from './patience.ts';
+import { isGivenUp } from './patience.ts';
 import type { Peer } from './peer.ts';
+import { isUnproven } from './unproven.ts';
 
 /** Peers whose rounds to come were called off and are remembered as such. */
 const MAX_DECLINED = 1024;
@@ -84,11 +85,18 @@ export function remindOf(peer: Peer, round: number, id: string, edge: Edge, out:
 }
 
 /** Rounds open with nobody but those nobody waits for take up room of their own, as much again. */
-export function hasRoom({ exchanges, settings, members }: Peer): boolean {
-  const { maxOpenRounds } = settings;
+export function hasRoom(peer: Peer): boolean {
+  const { exchanges } = peer;
+  const { maxOpenRounds } = peer.settings;
   if (exchanges.length < maxOpenRounds) return true;
-  const awaited = exchanges.filter(({ edges }) => Object.keys(edges).some((id) => !isOverdue(members, id)));
+  const awaited = exchanges.filter(({ edges }) => Object.keys(edges).some((id) => !isGivenUp(peer, id)));
   return awaited.length < maxOpenRounds && exchanges.length < 2 * maxOpenRounds;
+}
+
+/** Whether as many rounds are open with the unproven as there is room for: no more are opened with any of them. */
+export function isShy(peer: Peer): boolean {
+  const open = peer.exchanges.filter(({ edges }) => Object.keys(edges).some((id) => isUnproven(peer, id)));
+  return open.length >= peer.settings.maxOpenRounds;
 }
 
 /** For want of room, gives up on neighbours that are gone for good, and says so. */
@@ -105,7 +113,7 @@ export function forgetGone(peer: Peer, out: Outbox): void {
 /** Whether an answer that would help to open a round with these may be had soon: from one that is connected. */
 export function isAnswerNear(peer: Peer, drawn: readonly string[]): boolean {
   const isNear = ({ edges }: Exchange, id: string): boolean =>
-    id in edges && peer.members.get(id)?.connected === true && !isOverdue(peer.members, id);
+    id in edges && peer.members.get(id)?.connected === true && !isGivenUp(peer, id);
   // Mixed here, so the other end is at that round, or nearly: an acknowledgement away.
   const owed = peer.exchanges.some((e) => drawn.some((id) => e.edges[id]?.received === true && isNear(e, id)));
   return owed || (!hasRoom(peer) && peer.exchanges.some((e) => Object.keys(e.edges).some((id) => isNear(e, id))));

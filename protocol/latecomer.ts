@@ -7,10 +7,11 @@
  * which moves by that much and no more; its open exchanges stay as they are.
  */
 import { CODECS, type CodecName, decode } from './codec.ts';
-import type { Member } from './membership.ts';
+import { type Member, memberOf } from './membership.ts';
 import { type Outbox, save } from './outbox.ts';
 import { normLimit, type Peer, type Question } from './peer.ts';
 import { hash32 } from './prng.ts';
+import { proved } from './unproven.ts';
 import { distance, norm } from './vector.ts';
 
 /** Asked at most: of so many, three that agree with each other and nobody else are no majority. */
@@ -157,6 +158,7 @@ export function settle(peer: Peer, out: Outbox): Found | null | undefined {
   // An invite names others too, which its giver has only met: the giver comes first.
   const invited = peer.inviters.map((id) => answers.find((a) => a.from === id)).find((a) => a !== undefined);
   const believed = agreed ?? (invited ? [invited] : []);
+  for (const { from } of believed) proved(peer, memberOf(peer, from, out.now)!);
   // Where they are by now; the answers may have been waited for.
   const rounds = believed.map(({ from, round }) => Math.max(round, peer.members.get(from)?.round ?? 0));
   const middle = rounds.sort((a, b) => a - b)[(rounds.length - 1) >> 1];

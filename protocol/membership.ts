@@ -34,6 +34,8 @@ export interface Member {
   toldBy: string;
   /** Whether an adapter of it was mixed here, in this run: kept across restarts. */
   mixed: boolean;
+  /** Whether an adapter of it has come, whatever became of it. */
+  delivers: boolean;
   /** How long it takes to deliver; null: it has not yet. */
   habit: Habit | null;
   /** Rounds in a row for which it was drawn and did not deliver, and the round it is then tried again in. */
@@ -79,6 +81,7 @@ export function memberOf(
     dialled: false,
     met: roster !== null,
     mixed: roster !== null,
+    delivers: roster !== null,
     failedAt: null,
     toldBy: '',
     habit: null,

@@ -8,6 +8,7 @@ import { isHeld } from './exchange.ts';
 import type { Habit, Member, Members } from './membership.ts';
 import type { Outbox } from './outbox.ts';
 import type { Peer } from './peer.ts';
+import { disappointed, isUnproven, isWorthWaiting, proved } from './unproven.ts';
 
 /** Rounds missed in a row after which somebody is left out. */
 const MISSED = 2;
@@ -25,7 +26,7 @@ const SPREADS = 3;
 /** While the ways of fewer are known, who is new may take twice as long as this peer. */
 const FEW = 3;
 
-type Waiting = Pick<Peer, 'settings' | 'members' | 'trainingMs' | 'swarmMs'>;
+type Waiting = Pick<Peer, 'settings' | 'members' | 'trainingMs' | 'swarmMs' | 'faith'>;
 
 /** From now on this round's neighbours are waited for. */
 export function awaitNeighbours(peer: Peer, out: Outbox): void {
@@ -79,6 +80,7 @@ function learn(habit: Habit | null, tookMs: number): Habit {
 
 /** Its adapter is here, so long after this peer's own was ready; null where that round is not known here (yet). */
 export function delivered(peer: Peer, member: Member, tookMs: number | null): void {
+  proved(peer, member);
   member.missed = 0;
   if (tookMs === null) return;
   member.habit = learn(member.habit, Math.min(Math.max(0, tookMs), peer.settings.roundDeadlineMs));
@@ -86,21 +88,26 @@ export function delivered(peer: Peer, member: Member, tookMs: number | null): vo
 }
 
 /** Somebody was drawn for this round and nothing of it was there in time. */
-export function missedRound({ members, round }: Peer, id: string): void {
+export function missedRound(peer: Peer, id: string): void {
+  const { members, round } = peer;
   const member = members.get(id);
   if (!member) return;
+  disappointed(peer, member);
   member.missed += 1;
   member.retryRound = round + Math.min(2 ** member.missed, MAX_PAUSE_ROUNDS);
 }
 
 /** It is at work, but behind: it is drawn in the next round, though not waited for, so that what it then sends has an edge. */
-export function outOfStep({ exchanged }: Peer, member: Member, round: number): void {
-  if (round > exchanged - NEAR) member.retryRound = Math.min(member.retryRound, exchanged + 1);
+export function outOfStep(peer: Peer, member: Member, round: number): void {
+  const { exchanged } = peer;
+  if (round <= exchanged - NEAR) return;
+  proved(peer, member);
+  member.retryRound = Math.min(member.retryRound, exchanged + 1);
 }
 
-/** Whether it has missed so many rounds that nobody waits for it. */
-export function isOverdue(members: Members, id: string): boolean {
-  return (members.get(id)?.missed ?? 0) >= MISSED;
+/** Whether nobody waits for it: it has missed rounds, or is one of those that hardly ever deliver. */
+export function isGivenUp(peer: Pick<Peer, 'members' | 'faith'>, id: string): boolean {
+  return (peer.members.get(id)?.missed ?? 0) >= MISSED || (isUnproven(peer, id) && !isWorthWaiting(peer));
 }
 
 /** The members of a round without those that are left out of it; the very list where none is. */
@@ -114,9 +121,10 @@ export function withoutOverdue(members: Members, ids: readonly string[], round: 
 function patienceWith(peer: Waiting, id: string): number {
   const { members, swarmMs, trainingMs } = peer;
   const limit = peer.settings.roundDeadlineMs;
-  if (isOverdue(members, id)) return 0;
+  if (isGivenUp(peer, id)) return 0;
   const habit = members.get(id)?.habit ?? null;
-  if (!habit) return habitsOf(members).length < FEW ? Math.min(limit, Math.max(swarmMs, trainingMs ?? limit)) : swarmMs;
+  if (!habit && habitsOf(members).length < FEW) return Math.min(limit, Math.max(swarmMs, trainingMs ?? limit));
+  if (!habit) return Math.max(0, swarmMs - graceOf(peer));
   return habit.mean > swarmMs ? 0 : Math.min(swarmMs, Math.ceil(expected(habit) + graceOf(peer)));
 }
 

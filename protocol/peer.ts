@@ -49,6 +49,8 @@ export interface Peer {
   members: Members;
   /** Members dialled in vain of late, less those met: how far those it has only heard of are doubted. */
   doubt: number;
+  /** Of the members of which no adapter had ever come, about the share that has delivered one of late, and not been waited for in vain. */
+  faith: number;
   /** When it will announce itself again (ms). */
   announceAt: number;
   addresses: readonly string[];
@@ -129,8 +131,10 @@ export function restorePeer(options: {
   const { runId, boot, round, exchanged, phase, adapter, residual, exchanges, reach } = options.snapshot;
   const { roster = null } = options;
   const members: Members = new Map();
-  for (const { id, addresses, mixed } of options.snapshot.acquaintances)
-    Object.assign(memberOf({ members, roster }, id, 0)!, { addresses, mixed: mixed || roster !== null });
+  for (const { id, addresses, mixed } of options.snapshot.acquaintances) {
+    const isKnown = mixed || roster !== null;
+    Object.assign(memberOf({ members, roster }, id, 0)!, { addresses, mixed: isKnown, delivers: isKnown });
+  }
   for (const { edges } of exchanges) for (const id of Object.keys(edges)) memberOf({ members, roster }, id, 0);
   return {
     id: options.id,
@@ -152,6 +156,7 @@ export function restorePeer(options: {
     inbox: new Map(),
     members,
     doubt: 0,
+    faith: 1,
     announceAt: 0,
     addresses: [],
     deadlineAt: 0,

@@ -1,6 +1,6 @@
 /** @file The rounds: train, exchange with this round's neighbours, mix, go on; and when to stop waiting. */
 
-import { askOut, forgetGone, hasRoom, isAnswerNear } from './agreement.ts';
+import { askOut, forgetGone, hasRoom, isAnswerNear, isShy } from './agreement.ts';
 import { CODECS, type CodecName } from './codec.ts';
 import type { TrainStats } from './events.ts';
 import { closeFinished, dropUnsent, edgeOf, hold, isHeld, isPartner, openExchange, takeUpTo } from './exchange.ts';
@@ -12,6 +12,7 @@ import { crossTermOf, exchangedOf, mixParcels } from './parcels.ts';
 import { awaitNeighbours, delivered, isWaiting, missedRound, trainedAt, withoutOverdue } from './patience.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
 import { radiusOf } from './reach.ts';
+import { isUnproven, withoutMostUnproven } from './unproven.ts';
 import { distance, isFiniteVector } from './vector.ts';
 
 /** Goes on, round after round, until something must be waited for: members, neighbours, the trainer or the deadline. */
@@ -200,9 +201,12 @@ function opened(peer: Peer, out: Outbox): boolean {
   save(peer);
   for (const id of drawn) if (isPartner(peer.exchanges, id)) missedRound(peer, id);
   if (hasRoom(peer)) {
+    const isLeftOut = (id: string): boolean =>
+      isPartner(peer.exchanges, id) || (peer.declined.get(id) ?? -1) >= round || (isShyNow && isUnproven(peer, id));
+    const isShyNow = isShy(peer);
     send(
       peer,
-      drawn.filter((id) => !isPartner(peer.exchanges, id) && (peer.declined.get(id) ?? -1) < round),
+      drawn.filter((id) => !isLeftOut(id)),
       out,
     );
   } else {
@@ -220,7 +224,7 @@ function neighboursOf(peer: Peer, now: number): readonly string[] {
   const { settings, runId, round } = peer;
   const all = view(peer, now);
   const closesUp = settings.schedule === 'random-regular';
-  const members = closesUp ? withoutOverdue(peer.members, all, round) : all;
+  const members = closesUp ? withoutMostUnproven(peer, withoutOverdue(peer.members, all, round), round) : all;
   const drawn = drawNeighbours(drawOf(settings, { runId, round, members }), peer.id);
   return closesUp ? drawn : withoutOverdue(peer.members, drawn, round);
 }

@@ -26,6 +26,8 @@ interface Kind {
   readonly isThere: boolean;
   /** The round they say that they are at, of so many. */
   readonly round: (rounds: number) => number;
+  /** Whether one comes as the one before it goes. */
+  readonly isInTurn?: true;
 }
 
 export const STRANGERS: Readonly<Record<string, Kind>> = {
@@ -37,6 +39,12 @@ export const STRANGERS: Readonly<Record<string, Kind>> = {
   },
   crowd: { about: 'said over one connection to be there, at the first round', isThere: false, round: () => 0 },
   idle: { about: 'connected to everybody, at the first round, sending nothing', isThere: true, round: () => 0 },
+  names: {
+    about: 'the same, under name after name, one at a time',
+    isThere: true,
+    round: () => 0,
+    isInTurn: true,
+  },
 };
 
 /** Who told of them. */
@@ -62,7 +70,7 @@ export function invade(
   { kind, count, fromMs, untilMs, invites }: Strangers,
   { runId, settings, size, world }: { runId: string; settings: RunSettings; size: number; world: () => World },
 ): Invasion {
-  const { isThere, round } = STRANGERS[kind]!;
+  const { isThere, round, isInTurn = false } = STRANGERS[kind]!;
   const codec = settings.codec as CodecName;
   const last = round(settings.rounds + settings.closingRounds);
   const ids = Array.from({ length: count }, (_, i) => `${CARRIER}-${String(i).padStart(5, '0')}`);
@@ -72,8 +80,14 @@ export function invade(
     const bytes = encodeFrame({ message, sequence: sequence++ }, runId, quickHash);
     return { type: 'frame', from, bytes, via: isThere ? from : CARRIER };
   };
+  /** When the one of that place comes, and goes. */
+  const stayOf = (i: number): readonly [number, number] => {
+    const turnMs = (untilMs - fromMs) / count;
+    return isInTurn ? [Math.round(fromMs + i * turnMs), Math.round(fromMs + (i + 1) * turnMs)] : [fromMs, untilMs];
+  };
+  const isPresent = (i: number, now: number): boolean => i >= 0 && now >= stayOf(i)[0] && now < stayOf(i)[1];
   return {
-    isThere: (id, now) => isThere && now >= fromMs && now < untilMs && ids.includes(id),
+    isThere: (id, now) => isThere && isPresent(ids.indexOf(id), now),
     hear: (from, to, bytes) => {
       if (!isThere) return;
       const decoded = decodeFrame(bytes, { runId, count: size, codec }, quickHash);
@@ -87,8 +101,9 @@ export function invade(
     begin: () => {
       const { seats, tell } = world();
       const announced: Message = { type: 'announce', round: last, state: 'joined', addresses: ADDRESSES };
-      for (let at = fromMs; at < untilMs; at += settings.announceMs) {
-        for (const [i, id] of ids.entries()) {
+      for (const [i, id] of ids.entries()) {
+        const [comesMs, goesMs] = stayOf(i);
+        for (let at = comesMs; at < goesMs; at += settings.announceMs) {
           const said = framed(id, announced);
           for (const to of seats.keys()) {
             if (invites > 0) tell(at, to, { type: 'admitted', id, invite: `by stranger ${i % invites}` });
@@ -97,8 +112,9 @@ export function invade(
           }
         }
       }
-      if (isThere)
-        for (const id of ids) for (const to of seats.keys()) tell(untilMs, to, { type: 'peer', id, up: false });
+      if (!isThere) return;
+      for (const [i, id] of ids.entries())
+        for (const to of seats.keys()) tell(stayOf(i)[1], to, { type: 'peer', id, up: false });
     },
   };
 }

@@ -1,6 +1,7 @@
 /** @file Whom one peer waits for, event by event, and for how long. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { withoutMostUnproven } from '../../protocol/unproven.ts';
 import { bench, data, sent } from './bench.ts';
 
 test('a dial is waited for where the two have met, not where all that is known is an address', () => {
@@ -63,6 +64,64 @@ test('who was left out and is a little behind is drawn in the next round, not wa
     b.frame('c', data(round, [4, 0, 2]));
     assert.is(b.peer.members.get('c')!.missed, 0);
   }
+});
+
+/** A peer with three that it has exchanged with, and then so many that have only connected. */
+function beset(names: number) {
+  const b = bench({ rounds: 90, schedule: 'full', roundDeadlineMs: 60_000 });
+  b.effects({ type: 'start', addresses: [] });
+  const known = ['b', 'c', 'd'];
+  for (const id of known) b.meet(id);
+  const answer = (ids: readonly string[]): void => {
+    const { round } = b.peer;
+    b.train([2, 0, 0]);
+    for (const id of ids) {
+      b.frame(id, data(round, [2, 0, 0], 3));
+      b.frame(id, { type: 'ack', round });
+    }
+  };
+  for (let round = 0; round < 8; round++) answer(known);
+  for (let i = 0; i < names; i++) b.meet(`x${i}`, b.peer.round);
+  /** How long the round takes beyond the answers of those that are known (ms). */
+  const waited = (): number => {
+    const { round } = b.peer;
+    answer(known);
+    if (b.peer.round > round) return 0;
+    const wait = b.peer.deadlineAt - b.peer.waitingSince;
+    b.wait(wait);
+    b.effects({ type: 'timer', name: 'round' });
+    assert.is(b.peer.round, round + 1);
+    return wait;
+  };
+  return { ...b, waited };
+}
+
+test('who has never delivered is waited for as long as is usual, without the grace of those that have', () => {
+  const { peer, waited, frame } = beset(1);
+  const grace = 2000;
+  assert.ok(peer.swarmMs >= grace);
+  assert.ok(waited() <= peer.swarmMs - grace + 1);
+  frame('x0', data(peer.round - 1, [2, 0, 0], 4));
+  assert.is(peer.members.get('x0')!.delivers, true);
+});
+
+test('after many that were waited for in vain the next are not, until some deliver; a few of them are drawn, in turn', () => {
+  const b = beset(12);
+  b.waited();
+  assert.ok(b.peer.faith < 0.1, String(b.peer.faith));
+  assert.is(b.waited(), 0);
+  for (let i = 0; i < 12; i++) b.meet(`y${i}`, b.peer.round);
+  const all = [...b.peer.members.keys(), 'a'].sort();
+  const drawn = new Set<string>();
+  for (let round = 0; round < 200; round++) {
+    const some = withoutMostUnproven(b.peer, all, round);
+    assert.is(some.length, 1 + 3 + 1);
+    for (const id of some) drawn.add(id);
+  }
+  assert.is(drawn.size, all.length, 'in turn');
+  // It comes by itself, for a round in which it was not drawn: it is at work.
+  b.frame('y3', data(b.peer.round - 1, [2, 0, 0], 4));
+  assert.ok(withoutMostUnproven(b.peer, all, 7).includes('y3'));
 });
 
 test.run();

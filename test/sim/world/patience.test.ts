@@ -19,7 +19,7 @@ function play(honest: number, more: Partial<WorldOptions> = {}) {
   const world = createWorld({
     runId: RUN_ID,
     seed: 'patience',
-    settings: settingsWith({ codec: 'f32', rounds: 16, minPeers: peers, roundDeadlineMs: DEADLINE_MS }),
+    settings: settingsWith({ codec: 'f32', rounds: 24, minPeers: peers, roundDeadlineMs: DEADLINE_MS }),
     peers,
     start: (i) => new Float32Array(SIZE).fill(i),
     trainMs: () => [900, 1100],

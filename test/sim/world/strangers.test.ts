@@ -15,7 +15,8 @@ async function attacked(strangers: Record<string, unknown>, more: Record<string,
   const world = { peers: 5, joiners: 1, joinMs: 12_000, size: 20, trainMs: [900, 1100], seeds: [SEED] };
   const settings = { rounds: ROUNDS, minPeers: 4, rejoinMs: 3000, ...(more.settings ?? {}) };
   const given = { name: 'x', ...world, ...more, settings, strangers: { ...times, ...strangers } };
-  const [trained, poisoned, mixings] = [[0, 0, 0, 0, 0], new Set<string>(), [] as { at: number; mixed: number }[]];
+  const [trained, poisoned] = [[0, 0, 0, 0, 0], new Set<string>()];
+  const mixings: { peer: string; at: number; mixed: number }[] = [];
   let [furthest, firstMs] = [0, Number.POSITIVE_INFINITY];
   const { result } = await simulate(readScenario(given, 'x').runs[0]!, {
     watch: true,
@@ -24,7 +25,7 @@ async function attacked(strangers: Record<string, unknown>, more: Record<string,
         if (effect.type !== 'report') continue;
         const { metric } = effect;
         if (metric.type === 'trained') trained[Number(peer.id.slice(-1))]! += 1;
-        if (metric.type === 'mixed') mixings.push({ at: now, mixed: metric.with.length });
+        if (metric.type === 'mixed') mixings.push({ peer: peer.id, at: now, mixed: metric.with.length });
         if (metric.type === 'skipped') furthest = Math.max(furthest, metric.to - metric.from);
         if (metric.type !== 'adopted' || !metric.from.startsWith('stranger')) continue;
         poisoned.add(peer.id);
@@ -39,7 +40,14 @@ async function attacked(strangers: Record<string, unknown>, more: Record<string,
     const some = mixings.filter(({ at }) => at >= fromMs && at < untilMs);
     return some.reduce((sum, { mixed }) => sum + mixed, 0) / some.length;
   };
-  return { trained, furthest, poisoned: [...poisoned].sort(), firstMs, neighbours };
+  /** What rounds that ended within a time took (virtual ms), sorted. */
+  const lengths = (fromMs: number, untilMs: number): number[] =>
+    mixings
+      .map(({ peer, at }, i) => ({ at, took: at - (mixings.findLast((m, j) => j < i && m.peer === peer)?.at ?? at) }))
+      .filter(({ at, took }) => took > 0 && at >= fromMs && at < untilMs)
+      .map(({ took }) => took)
+      .sort((a, b) => a - b);
+  return { trained, furthest, poisoned: [...poisoned].sort(), firstMs, neighbours, lengths };
 }
 
 test('nine made-up ids at the last round, told over one connection, make nobody skip', async () => {
@@ -59,22 +67,32 @@ test('three that answer alike replace no adapter of an honest peer, in an open r
   }
 });
 
+for (const invites of [0, 1])
+  test(`name after name that takes part and sends nothing holds up few rounds, ${invites} invites`, async () => {
+    const { lengths } = await attacked({ kind: 'names', count: 40, invites });
+    const [before, under] = [lengths(2000, FROM_MS), lengths(FROM_MS, 30_000)];
+    const of = (some: readonly number[], share: number): number => some[Math.floor(share * some.length)]!;
+    console.log(`forty names: median ${of(under, 0.5)} ms (${of(before, 0.5)} before), p95 ${of(under, 0.95)} ms`);
+    assert.ok(of(under, 0.5) < 1.3 * of(before, 0.5), REPLAY);
+    assert.ok(of(under, 0.95) < 2 * of(before, 0.95), REPLAY);
+  });
+
 for (const { name, kind, count, soon } of [
   { name: 'five hundred told over one connection', kind: 'crowd', count: 500, soon: 0.5 },
   { name: 'a hundred and twenty-eight that were connected', kind: 'idle', count: 128, soon: 1 },
 ]) {
-  test(`${name} are no neighbours any more soon after they have gone`, async () => {
-    const settings = { rounds: 1200, announceMs: 5000, retryMs: 3000, memberTimeoutMs: 30_000 };
+  test(`${name} leave the honest most of their neighbours, and are none any more soon after they have gone`, async () => {
+    const settings = { rounds: 1200, announceMs: 5000, retryMs: 3000, memberTimeoutMs: 30_000, degree: 0 };
     const { neighbours } = await attacked({ kind, count }, { settings, untilMs: 2_000_000 });
     const found = [0, 0.5, 1, 2, 5, 15].map((minutes) => {
       const from = 30_000 + 60_000 * minutes;
       return { minutes, mixed: neighbours(from, from + 30_000) };
     });
-    console.log(
-      `${name}: ${neighbours(FROM_MS, 30_000).toFixed(3)} honest neighbours a round while they are there, then`,
-    );
+    const meanwhile = neighbours(FROM_MS, 30_000);
+    console.log(`${name}: ${meanwhile.toFixed(3)} honest neighbours a round while they are there, then`);
     console.log(found.map(({ minutes, mixed }) => `  ${mixed.toFixed(3)} from ${minutes} min on`).join('\n'));
     const after = found.filter(({ minutes }) => minutes >= soon).map(({ mixed }) => mixed);
+    assert.ok(meanwhile > 2, `${meanwhile}; ${REPLAY}`);
     assert.ok(Math.min(...after) > 3.9, `${after}; ${REPLAY}`);
   });
 }
