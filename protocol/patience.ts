@@ -22,6 +22,8 @@ const NEAR = 8;
 const [MEAN_GAIN, DEVIATION_GAIN, DEVIATIONS] = [1 / 8, 1 / 4, 4];
 /** Median deviations beyond the median that all are waited for: about two standard deviations of a normal distribution. */
 const SPREADS = 3;
+/** The same for somebody new: what comes later is mixed later. */
+const USUAL_DEVIATIONS = 2;
 
 /** While the ways of fewer are known, who is new may take twice as long as this peer. */
 const FEW = 3;
@@ -124,7 +126,7 @@ function patienceWith(peer: Waiting, id: string): number {
   if (isGivenUp(peer, id)) return 0;
   const habit = members.get(id)?.habit ?? null;
   if (!habit && habitsOf(members).length < FEW) return Math.min(limit, Math.max(swarmMs, trainingMs ?? limit));
-  if (!habit) return Math.max(0, swarmMs - graceOf(peer));
+  if (!habit) return Math.min(swarmMs, usualPatience(peer));
   return habit.mean > swarmMs ? 0 : Math.min(swarmMs, Math.ceil(expected(habit) + graceOf(peer)));
 }
 
@@ -136,6 +138,11 @@ function swarmPatience(peer: Waiting): number {
   const middle = median(usual);
   const spread = median(usual.map((ms) => Math.abs(ms - middle)));
   return Math.min(limit, Math.ceil(middle + SPREADS * spread + graceOf(peer)));
+}
+
+/** How long somebody of whom nothing is known is waited for (ms): as long as most of the others take. */
+function usualPatience({ members }: Waiting): number {
+  return Math.ceil(median(habitsOf(members).map(({ mean, deviation }) => mean + USUAL_DEVIATIONS * deviation)));
 }
 
 function habitsOf(members: Members): Habit[] {
