@@ -54,6 +54,8 @@ export interface ParticipantView {
   round: number;
   rounds: number;
   phase: Peer['phase'];
+  /** Whether its user has paused it: it begins no further training. */
+  isHeld: boolean;
   /** Mean loss of the last local round. */
   loss: number | null;
   /** On development texts, of the last mixed adapter. */
@@ -109,6 +111,13 @@ export interface Participant {
   readonly chronicle: Chronicle;
   /** Resolves when the run is over; rejects when it cannot go on. */
   readonly finished: Promise<void>;
+  /**
+   * Begins no further training, and so no further exchange, while it stays connected and answers; what is under way ends. The
+   * others wait for it as for any that is slow, twice, and then go on without it. Rounds that only mix go on.
+   */
+  hold(): void;
+  /** Trains again; where the others are further on by now, it goes on with them as one that comes late. */
+  release(): void;
   stop(): Promise<void>;
 }
 
@@ -159,6 +168,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   };
   let shownAt = Number.NEGATIVE_INFINITY;
   let stopped = false;
+  let held: PromiseWithResolvers<void> | null = null;
   const watch = createWatch(
     { ...options, onNotice },
     (score) => {
@@ -195,6 +205,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
       else if (event.type === 'peer') scribe.changed();
     },
     train: async (round, adapter, steps) => {
+      while (held) await held.promise;
       scribe.training(round);
       const result = await options.learner.train({
         peer: options.name ?? id,
@@ -249,6 +260,17 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     chronicle,
     ticket: membership.ticket,
     finished,
+    hold: () => {
+      held ??= Promise.withResolvers();
+      view.isHeld = true;
+      changed();
+    },
+    release: () => {
+      held?.resolve();
+      held = null;
+      view.isHeld = false;
+      changed();
+    },
     stop: async () => {
       stopped = true;
       stopBootstrap();
@@ -265,6 +287,7 @@ function createView(peer: Peer, { learner }: ParticipantOptions): ParticipantVie
     round: peer.round,
     rounds: peer.settings.rounds + peer.settings.closingRounds,
     phase: peer.phase,
+    isHeld: false,
     loss: null,
     score: null,
     distance: null,

@@ -16,6 +16,7 @@ import type { Run } from '../train/run.ts';
 import { announce, type Crier } from './announce.ts';
 import type { Beginning } from './begin.ts';
 import { inspectStart } from './check.ts';
+import { type Desk, openDesk } from './desk.ts';
 import { deviceFlags, type Flags, interruptSignal, throwIfCrashed } from './flags.ts';
 import { createPatience } from './patience.ts';
 import { listenAddress, type PeerTexts, type Prepared } from './prepare.ts';
@@ -77,6 +78,9 @@ interface Opened extends Beginning, Entry {
   readonly signal: AbortSignal;
 }
 
+/** Why a peer has ended its part. */
+type End = 'over' | 'stopped' | 'lonely' | 'left';
+
 async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promise<void> {
   const { display, path, saved, folder } = prepared;
   const { run, store, trainer, texts, ticket, bootstrap, inviters, signal, isBack, follows, earlierRounds } = opened;
@@ -90,12 +94,23 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   if (learner.labelled === 0) {
     display.note(`${path}: no row has a label; this peer learns from the swarm's labels for its texts`);
   }
-  const follow = flags.follow ? (event: object) => console.log(JSON.stringify(event)) : null;
+  let desk: Desk | null = null;
+  const tell = (event: Record<string, unknown>): void => {
+    if (flags.follow) console.log(JSON.stringify(event));
+  };
+  const follow = ({ event, ...facts }: Readonly<Record<string, unknown>>): void => {
+    tell({ event, ...facts });
+    desk?.log.write(String(event), facts);
+  };
+  const note = (line: string): void => {
+    display.note(line);
+    desk?.log.write('notice', { text: line });
+  };
   const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow });
   const wait = flags.wait === undefined ? (isBack || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
   const patience = createPatience(wait);
   const whenThereIsRoom = (write: () => Promise<void>): Promise<void> =>
-    untilThereIsRoom(write, { signal, onFull: (reason) => display.note(reason ? waitingForRoom(reason) : ROOM_AGAIN) });
+    untilThereIsRoom(write, { signal, onFull: (reason) => note(reason ? waitingForRoom(reason) : ROOM_AGAIN) });
   let invited: readonly string[] = [];
   let crier: Crier | null = null;
   let isStopping = false;
@@ -115,8 +130,8 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       if (crier && !isStopping) shown.show(view);
       crier?.look();
     },
-    onNotice: display.note,
-    onUnreachable: patience.tell((reason) => display.note(`${reason}; trying again${patience.left()}`)),
+    onNotice: note,
+    onUnreachable: patience.tell((reason) => note(`${reason}; trying again${patience.left()}`)),
   });
   try {
     const port = portIn(participant.addresses()[0] ?? ''); // a host that has stopped has none
@@ -127,6 +142,8 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     };
     await keep();
     await store.writeTexts(digestRows(texts.own.file.rows));
+    desk = await openDesk(participant, { folder, runId: run.runId, display, invite: () => crier?.invite() ?? null });
+    desk.log.write('started', { id: participant.id, runId: run.runId, round: participant.view.round });
     crier = announce(display, participant, {
       runId: run.runId,
       ticket: participant.ticket,
@@ -134,22 +151,27 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       bootstrap,
       onInvite: (invite, addresses) => {
         invited = addresses;
-        follow?.({ event: 'invite', invite, id: participant.id, runId: run.runId });
+        tell({ event: 'invite', invite, id: participant.id, runId: run.runId });
         keep().catch((error) => display.note(messageOf(error)));
       },
     });
     shown.show(participant.view);
-    const over = await Promise.race([participant.finished.then(() => true), aborted(signal), patience.end]);
+    const end = await Promise.race([
+      participant.finished.then((): End => 'over'),
+      aborted(signal).then((): End => 'stopped'),
+      patience.end.then((): End => 'lonely'),
+      aborted(desk.leaving).then((): End => 'left'),
+    ]);
     crier.stop();
-    isStopping = !over;
-    if (!over) await participant.stop();
+    isStopping = end !== 'over';
+    if (end !== 'over') await participant.stop();
     await keep();
     shown.stop();
     display.close();
-    if (!over) {
-      follow?.({ event: 'stopped', round: participant.view.round });
+    if (end === 'stopped' || end === 'lonely') {
+      follow({ event: 'stopped', round: participant.view.round });
       throwIfCrashed(signal);
-      if (!signal.aborted)
+      if (end === 'lonely')
         throw new UserError(
           'unreachable',
           `nobody came in ${wait} s: ${participant.view.members} of ${counted(participant.view.wanted, 'peer')} here; the state is kept in ${folder}, --wait waits longer`,
@@ -164,6 +186,15 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       await keepEarlier(adapter, run.runId);
       await writeAdapter(adapter, { run, vector });
     });
+    if (end === 'left') {
+      const { round } = participant.view;
+      desk.log.write('left', { round });
+      if (flags.json)
+        tellLeft(flags, { id: participant.id, runId: run.runId, round, adapter });
+      display.note(`left the run at round ${round}; the adapter is in ${adapter}; the same command comes back`);
+      return;
+    }
+    desk.stage('scoring');
     const compared = exam && (await compare(display, { run, learner, exam, signal }, participant));
     const known = resultOf(learner, compared, exam?.count ?? 0);
     const { rounds, mixedWith: company } = participant.view;
@@ -172,20 +203,29 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       await writeResult(folder, run.runId, known);
       await writeAdapter(adapter, { run, vector, facts });
     });
+    desk.log.write('over', { rounds, sentBytes: participant.traffic.sentBytes, mixedWith: company });
     printResult(flags, { run, participant, adapter, compared, tested: exam?.count ?? 0 });
     const { mixedWith, adoptedFrom } = participant.view;
     // Alone on purpose is another matter.
     if (Object.keys(mixedWith).length === 0 && !adoptedFrom && run.settings.minPeers > 1)
       process.exitCode = EXIT.unreachable;
-    if (flags.serve) await serve(display, crier.invite(), signal);
+    if (flags.serve) {
+      desk.stage('serving');
+      await serve(display, crier.invite(), AbortSignal.any([signal, desk.leaving]));
+    }
   } finally {
     shown.stop();
     crier?.stop();
+    desk?.stop();
     await participant.stop();
   }
 }
 
-/** Answers those who come late until Ctrl-C. */
+function tellLeft(flags: Flags, facts: Readonly<Record<string, unknown>>): void {
+  console.log(JSON.stringify({ ...(flags.follow ? { event: 'left' } : {}), ...facts }));
+}
+
+/** Answers those who come late until Ctrl-C, or until it is to leave. */
 async function serve(display: Display, invite: string, signal: AbortSignal): Promise<void> {
   display.note('serving the result to those who come late, until Ctrl-C:');
   display.note(`  lorikeet join ${invite} --data FILE`);

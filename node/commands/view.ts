@@ -197,7 +197,7 @@ function waitText(view: ParticipantView, nowMs: number): string {
     case 'asking':
       return `asking for the adapter of this round${whom}`;
     case 'training':
-      return 'training';
+      return view.isHeld ? 'paused: answers the others and does not train; "lorikeet resume" goes on' : 'training';
     case 'opening':
       return `waiting until an earlier exchange has ended${whom && ` with${whom}`}`;
     case 'exchanging':

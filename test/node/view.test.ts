@@ -14,6 +14,7 @@ const viewOf = (changed: Partial<ParticipantView>): ParticipantView => ({
   round: 3,
   rounds: 14,
   phase: 'exchanging',
+  isHeld: false,
   loss: 0.5,
   score: null,
   distance: 0.02,

@@ -1,0 +1,90 @@
+/** @file What a peer at work tells and does for who asks over its control socket, and what it writes into its log. */
+import type { Acquaintance } from '../../protocol/frame.ts';
+import { type Log, openLog } from '../control/log.ts';
+import type { Request } from '../control/messages.ts';
+import { type Control, openControl } from '../control/server.ts';
+import type { Display } from '../display.ts';
+import { messageOf } from '../errors.ts';
+import { packageVersion } from '../package.ts';
+import type { Participant, ParticipantView } from '../participant.ts';
+
+/** What a process is at, for its peer. */
+export type Stage = 'taking part' | 'scoring' | 'serving';
+
+/** What `lorikeet status` is told. */
+export interface Status {
+  readonly version: string;
+  readonly pid: number;
+  /** When the process began, as ISO 8601 has it. */
+  readonly since: string;
+  readonly stage: Stage;
+  readonly runId: string;
+  readonly addresses: readonly string[];
+  readonly connected: readonly Acquaintance[];
+  readonly receivedBytes: number;
+  readonly view: ParticipantView;
+}
+
+export interface Desk {
+  readonly log: Log;
+  /** Aborts when somebody asks the peer to leave. */
+  readonly leaving: AbortSignal;
+  stage(now: Stage): void;
+  stop(): void;
+}
+
+/** Opens the desk of a peer. Where no socket can be had the peer goes on without, and says so. */
+export async function openDesk(
+  participant: Participant,
+  { folder, runId, display, invite }: { folder: string; runId: string; display: Display; invite: () => string | null },
+): Promise<Desk> {
+  const leaving = new AbortController();
+  const log = openLog(folder, display.note);
+  let stage: Stage = 'taking part';
+  const since = new Date(performance.timeOrigin).toISOString();
+  const status = (): Status => {
+    const { view, traffic } = participant;
+    return {
+      ...{ version: packageVersion(), pid: process.pid, since, stage, runId },
+      ...{ addresses: participant.addresses(), connected: participant.connected() },
+      ...{ receivedBytes: traffic.receivedBytes, view: { ...view, sentBytes: traffic.sentBytes } },
+    };
+  };
+  const say = (event: string, line: string): void => {
+    log.write(event);
+    display.note(line);
+  };
+  const answer = (request: Request): unknown => {
+    switch (request) {
+      case 'status':
+        return status();
+      case 'invite':
+        return invite();
+      case 'pause':
+        if (!participant.view.isHeld) say('paused', 'paused: "lorikeet resume" goes on');
+        participant.hold();
+        return status();
+      case 'resume':
+        if (participant.view.isHeld) say('resumed', 'resumed');
+        participant.release();
+        return status();
+      case 'leave':
+        leaving.abort();
+        return status();
+    }
+  };
+  let control: Control | null = null;
+  try {
+    control = await openControl(folder, answer);
+  } catch (error) {
+    display.note(`no control socket (${messageOf(error)}): status, pause, resume and leave do not reach this peer`);
+  }
+  return {
+    log,
+    leaving: leaving.signal,
+    stage: (now) => {
+      stage = now;
+    },
+    stop: () => control?.stop(),
+  };
+}
