@@ -61,6 +61,12 @@ export function takeLock(path: string): Lock | Busy {
   };
 }
 
+/** Who holds a lock, without taking it; null: nobody that is still there. */
+export function peekLock(path: string): Holder | null {
+  const found = read(path);
+  return found === null || isGone(path, found) ? null : holderFrom(found);
+}
+
 /**
  * Null once the file at `path` is ours. That of a dead process is replaced by whoever holds the lock on its text, and only while
  * it is still there: no text comes twice, so whoever looked too long ago replaces nothing.

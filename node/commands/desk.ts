@@ -1,6 +1,6 @@
 /** @file What a peer at work tells and does for who asks over its control socket, and what it writes into its log. */
 import type { Acquaintance } from '../../protocol/frame.ts';
-import { type Log, openLog } from '../control/log.ts';
+import { openLog } from '../control/log.ts';
 import type { Request } from '../control/messages.ts';
 import { type Control, openControl } from '../control/server.ts';
 import type { Display } from '../display.ts';
@@ -25,8 +25,12 @@ export interface Status {
   readonly view: ParticipantView;
 }
 
+/** Refusals change with every message of a flood: between two lines on them. */
+const REFUSED_PAUSE_MS = 60_000;
+
 export interface Desk {
-  readonly log: Log;
+  /** Writes down what has happened. */
+  record(event: string, facts?: Readonly<Record<string, unknown>>): void;
   /** Aborts when somebody asks the peer to leave. */
   readonly leaving: AbortSignal;
   stage(now: Stage): void;
@@ -40,6 +44,7 @@ export async function openDesk(
 ): Promise<Desk> {
   const leaving = new AbortController();
   const log = openLog(folder, display.note);
+  let refusedAt = Number.NEGATIVE_INFINITY;
   let stage: Stage = 'taking part';
   const since = new Date(performance.timeOrigin).toISOString();
   const status = (): Status => {
@@ -80,7 +85,11 @@ export async function openDesk(
     display.note(`no control socket (${messageOf(error)}): status, pause, resume and leave do not reach this peer`);
   }
   return {
-    log,
+    record: (event, facts) => {
+      if (event === 'refused' && performance.now() - refusedAt < REFUSED_PAUSE_MS) return;
+      if (event === 'refused') refusedAt = performance.now();
+      log.write(event, facts);
+    },
     leaving: leaving.signal,
     stage: (now) => {
       stage = now;

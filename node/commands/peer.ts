@@ -100,11 +100,11 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   };
   const follow = ({ event, ...facts }: Readonly<Record<string, unknown>>): void => {
     tell({ event, ...facts });
-    desk?.log.write(String(event), facts);
+    desk?.record(String(event), facts);
   };
   const note = (line: string): void => {
     display.note(line);
-    desk?.log.write('notice', { text: line });
+    desk?.record('notice', { text: line });
   };
   const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow });
   const wait = flags.wait === undefined ? (isBack || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
@@ -143,7 +143,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     await keep();
     await store.writeTexts(digestRows(texts.own.file.rows));
     desk = await openDesk(participant, { folder, runId: run.runId, display, invite: () => crier?.invite() ?? null });
-    desk.log.write('started', { id: participant.id, runId: run.runId, round: participant.view.round });
+    desk.record('started', { id: participant.id, runId: run.runId, round: participant.view.round });
     crier = announce(display, participant, {
       runId: run.runId,
       ticket: participant.ticket,
@@ -188,9 +188,8 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     });
     if (end === 'left') {
       const { round } = participant.view;
-      desk.log.write('left', { round });
-      if (flags.json)
-        tellLeft(flags, { id: participant.id, runId: run.runId, round, adapter });
+      desk.record('left', { round });
+      if (flags.json) tellLeft(flags, { id: participant.id, runId: run.runId, round, adapter });
       display.note(`left the run at round ${round}; the adapter is in ${adapter}; the same command comes back`);
       return;
     }
@@ -203,7 +202,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       await writeResult(folder, run.runId, known);
       await writeAdapter(adapter, { run, vector, facts });
     });
-    desk.log.write('over', { rounds, sentBytes: participant.traffic.sentBytes, mixedWith: company });
+    desk.record('over', { rounds, sentBytes: participant.traffic.sentBytes, mixedWith: company });
     printResult(flags, { run, participant, adapter, compared, tested: exam?.count ?? 0 });
     const { mixedWith, adoptedFrom } = participant.view;
     // Alone on purpose is another matter.

@@ -2,10 +2,12 @@
 import { readVerdicts, refuserOf, type Verdict, writeVerdicts } from '../admission/bans.ts';
 import { chainInText, idsOf } from '../admission/chain.ts';
 import { publicKeyOf } from '../admission/identity.ts';
+import { askPeer } from '../control/client.ts';
 import { table } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { peekMembers, peekStore } from '../store.ts';
 import { runIdOf } from '../train/run.ts';
+import type { Status } from './desk.ts';
 import { type Flags, stateFolder } from './flags.ts';
 
 /** What is known of a peer. */
@@ -17,14 +19,19 @@ interface Row {
   readonly rounds: number;
   /** Who refuses it: 'you', or an id; null: nobody. */
   readonly refusedBy: string | null;
+  /** Null where no peer is at work here that could say. */
+  readonly isConnected: boolean | null;
 }
 
-export function peers(flags: Flags): void {
-  const rows = rowsOf(stateFolder(flags.state));
+export async function peers(flags: Flags): Promise<void> {
+  const folder = stateFolder(flags.state);
+  const told = (await askPeer(folder, 'status')) as Status | null;
+  const rows = rowsOf(folder, told);
   if (flags.json) return console.log(JSON.stringify({ peers: rows }));
-  const head = ['peer', 'invited by', 'place', 'rounds mixed', 'refused'];
-  const cells = rows.map(({ id, invitedBy, place, rounds, refusedBy }) => [
+  const head = ['peer', 'connected', 'invited by', 'place', 'rounds mixed', 'refused'];
+  const cells = rows.map(({ id, isConnected, invitedBy, place, rounds, refusedBy }) => [
     id,
+    isConnected === null ? '-' : isConnected ? 'yes' : 'no',
     invitedBy ?? '-',
     place === null ? '-' : String(place),
     String(rounds),
@@ -33,26 +40,36 @@ export function peers(flags: Flags): void {
   console.log(rows.length === 0 ? 'nobody has been met yet' : table([head, ...cells], 'left').join('\n'));
 }
 
-function rowsOf(folder: string): Row[] {
+/** `told`: by the peer at work, if one is. */
+function rowsOf(folder: string, told: Status | null = null): Row[] {
   const { saved } = peekStore(folder);
-  const { mixedWith, settings } = saved;
+  const { settings } = saved;
+  const mixedWith = told?.view.mixedWith ?? saved.mixedWith;
+  const connected = told?.connected.map(({ id }) => id) ?? [];
   const kept = peekMembers(folder);
   const isOfRun = kept?.runId === runIdOf(settings);
   const proofs = isOfRun ? kept.proofs : {};
-  const told = new Map(isOfRun ? Object.entries(kept.told) : []);
+  const bans = new Map(isOfRun ? Object.entries(kept.told) : []);
   const verdicts = readVerdicts(folder);
-  const ids = new Set([...Object.keys(proofs), ...Object.keys(mixedWith), ...Object.keys(verdicts), ...told.keys()]);
+  const ids = new Set([
+    ...Object.keys(proofs),
+    ...Object.keys(mixedWith),
+    ...Object.keys(verdicts),
+    ...bans.keys(),
+    ...connected,
+  ]);
   return [...ids].sort().map((id) => {
     const chain = chainInText(proofs[id] ?? '') ?? [];
     const last = chain.at(-1);
     const lineage = idsOf(settings.founder, chain);
-    const refusers = [...lineage, id].flatMap((one) => refuserOf(one, verdicts, told) ?? []);
+    const refusers = [...lineage, id].flatMap((one) => refuserOf(one, verdicts, bans) ?? []);
     return {
       id,
       invitedBy: last ? lineage.at(-2)! : null,
       place: last?.place ?? null,
       rounds: mixedWith[id] ?? 0,
       refusedBy: refusers.includes('you') ? 'you' : (refusers[0] ?? null),
+      isConnected: told && connected.includes(id),
     };
   });
 }

@@ -56,7 +56,8 @@ export function followLog(folder: string): () => Entry[] {
     const now = look();
     if (now.ino === ino && now.size === at) return [];
     const isRenamed = now.ino !== ino;
-    const missed = isRenamed && existsSync(older) && statSync(older).ino === ino ? readFileSync(older).subarray(at) : '';
+    const missed =
+      isRenamed && existsSync(older) && statSync(older).ino === ino ? readFileSync(older).subarray(at) : '';
     const bytes = now.ino === 0 ? Buffer.alloc(0) : readFileSync(newer);
     const fresh = bytes.subarray(isRenamed ? 0 : at);
     const end = fresh.lastIndexOf(10) + 1; // the last line may be half-written

@@ -35,7 +35,11 @@ export function readRequest(line: string): { readonly ask: Request } | string {
 }
 
 /** Takes pieces and gives lines to `onLine`; a line longer than `max` characters is not kept: `onTooLong` is told once. */
-export function createLines(max: number, onLine: (line: string) => void, onTooLong: () => void): (piece: Buffer) => void {
+export function createLines(
+  max: number,
+  onLine: (line: string) => void,
+  onTooLong: () => void,
+): (piece: Buffer) => void {
   const decoder = new StringDecoder('utf8');
   let rest = '';
   let isOver = false;

@@ -2,7 +2,16 @@
 import { chmodSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { messageOf } from '../errors.ts';
-import { type Answer, createLines, lineOf, MAX_ANSWER, MAX_REQUEST, type Request, readRequest, VERSION } from './messages.ts';
+import {
+  type Answer,
+  createLines,
+  lineOf,
+  MAX_ANSWER,
+  MAX_REQUEST,
+  type Request,
+  readRequest,
+  VERSION,
+} from './messages.ts';
 import { placeSocket } from './place.ts';
 
 /** Connections at once, and how long one may be silent. */

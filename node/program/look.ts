@@ -3,6 +3,25 @@ import type { Command } from 'commander';
 import { type Flags, isTaskSetting, settingsOf, withData, withSettings, withState } from './shared.ts';
 
 export function addLooking(program: Command): void {
+  withState(
+    program
+      .command('status')
+      .summary('how your peer stands, now or when it stopped')
+      .description('Say how the peer of a state folder stands: at work, or what is kept of it.')
+      .option('--json', 'print it as one JSON object on stdout')
+      .option('--watch', 'again every second, until Ctrl-C'),
+  ).action(async (flags: Flags) => (await import('../commands/status.ts')).status(flags));
+
+  withState(
+    program
+      .command('logs')
+      .summary('what your peer has done, line by line')
+      .description('Print what the peer of a state folder has done: rounds, notices, how it ended; never a text.')
+      .option('-f, --follow', 'go on with what is to come, until Ctrl-C')
+      .option('--lines <count>', 'how many of the last lines; 0: only what is to come', '100')
+      .option('--json', 'each as a JSON object'),
+  ).action(async (flags: Flags) => (await import('../commands/logs.ts')).logs(flags));
+
   const peers = withState(
     program
       .command('peers')

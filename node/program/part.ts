@@ -72,4 +72,13 @@ export function addTakingPart(program: Command): void {
       .option('--uses <count>', 'how many peers it admits', '16')
       .option('--expires <duration>', 'until when: such as 30m, 12h or 7d, or never', '7d'),
   ).action(async (flags: Flags) => (await import('../commands/invite.ts')).invite(flags));
+
+  for (const [name, about] of [
+    ['pause', 'Hold a peer at work back from new rounds; it stays connected and answers the others.'],
+    ['resume', 'Let a paused peer go on.'],
+    ['leave', 'Let a peer at work say goodbye and end with 0; its state and adapter are kept.'],
+  ] as const)
+    withState(program.command(name).description(about))
+      .option('--json', 'print how the peer stands as one JSON object on stdout')
+      .action(async (flags: Flags) => (await import('../commands/control.ts')).control(name, flags));
 }
