@@ -1,6 +1,6 @@
 /**
  * @file Which addresses of a peer to dial now. Addresses come from others, so few are dialled at once, strangers' at a bounded
- * rate, and after a failure the peer and each place wait, twice as long each time.
+ * rate, and after a failure the peer waits, and each place for strangers, twice as long each time.
  */
 import { createBuckets } from './buckets.ts';
 import { MAX_DIALLED, STRANGE_DIALS } from './limits.ts';
@@ -11,7 +11,7 @@ const LAST_PAUSE_MS = 60_000;
 const MAX_KEPT = 4096;
 
 export interface Dials {
-  /** Those of its addresses to dial now: none while it has to wait, null while all strangers have to. */
+  /** Those of its addresses to dial now: none while all these places have to wait, null while it has to itself, or all strangers. */
   choose(id: string, addresses: readonly string[]): string[] | null;
   failed(id: string, addresses: readonly string[]): void;
   /** Connected, whoever dialled. */
@@ -31,9 +31,11 @@ export function createDials(now: () => number = () => performance.now()): Dials 
   };
   return {
     choose: (id, addresses) => {
-      if (!mayDial(id)) return [];
+      if (!mayDial(id)) return null;
+      // That others are said to be where one lives that was reached before says nothing of it.
+      if (met.has(id)) return addresses.slice(0, MAX_DIALLED);
       const open = addresses.filter((address) => mayDial(placeIn(address))).slice(0, MAX_DIALLED);
-      if (met.has(id) || open.length === 0) return open;
+      if (open.length === 0) return open;
       const allowed = open.filter(() => strangers.take(''));
       return allowed.length > 0 ? allowed : null;
     },

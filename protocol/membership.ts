@@ -98,7 +98,7 @@ export function hearsayOf(members: Members, { id, addresses }: Acquaintance, now
   const known = members.get(id);
   if (!known && [...members.values()].filter((m) => m.hearsay).length >= MAX_HEARSAY) return null;
   const member = known ?? memberOf({ members, roster: null }, id, now);
-  if (!member || (known && !known.hearsay)) return member;
+  if (!member || (known && (!known.hearsay || known.connected))) return member;
   member.hearsay = true;
   member.addresses = addresses;
   return member;
@@ -107,6 +107,12 @@ export function hearsayOf(members: Members, { id, addresses }: Acquaintance, now
 /** Whether it was dialled in vain since it was last connected. */
 export function isUnreached({ connected, failedAt }: Member): boolean {
   return !connected && failedAt !== null;
+}
+
+/** It has been heard, of what it says itself. What others told of it, and what came of that, says nothing of it. */
+export function hearItself(member: Member, now: number): void {
+  if (member.hearsay) Object.assign(member, { hearsay: false, dialled: false, failedAt: null });
+  hear(member, now);
 }
 
 /** It has been heard. */

@@ -5,7 +5,7 @@ import { CODECS, type CodecName } from './codec.ts';
 import { edgeOf, hold, isHeld } from './exchange.ts';
 import { type Acquaintance, decodeFrame, type Message, type Of, type Refusal } from './frame.ts';
 import { answer } from './latecomer.ts';
-import { hear, hearsayOf, type Member, memberOf } from './membership.ts';
+import { hearItself, hearsayOf, type Member, memberOf } from './membership.ts';
 import { type Outbox, sendData } from './outbox.ts';
 import { delivered, outOfStep } from './patience.ts';
 import { normLimit, type Peer, totalRounds } from './peer.ts';
@@ -51,8 +51,7 @@ export function receive(peer: Peer, from: string, via: string, bytes: Uint8Array
   const member = isRoomFor(peer, from, via) ? memberOf(peer, from, out.now) : null;
   if (!member) return refuse(peer, from, 'too-many-members', out);
   if (isNew && via !== from) member.toldBy = via;
-  hear(member, out.now);
-  member.hearsay = false;
+  hearItself(member, out.now);
   if (REMINDERS.includes(message.type) && isRepeated(peer, member, message, out.now))
     return refuse(peer, from, 'repeated', out);
   if (SETTLES.includes(message.type)) member.unsettled = 0;

@@ -139,6 +139,7 @@ function connection(peer: Peer, { id, up, untried }: Of<'peer'>, out: Outbox): v
   const member = memberOf(peer, id, out.now);
   if (!member) return;
   if (!up && member.dialled && !untried) dialledInVain(peer, member, out.now);
+  if (!up && untried && member.failedAt !== null) member.failedAt = out.now; // others have their turn
   member.connected = up;
   member.dialled = false;
   delete member.reminder; // the answer may be lost

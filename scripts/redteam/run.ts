@@ -43,7 +43,7 @@ export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }:
     held = null;
   };
   const folderOf = (): string => join(root, String(++count));
-  /** Where times are measured who attacks goes gently; where it has to keep up it cannot. */
+  /** Where times are measured who attacks goes gently; where it has to keep up, or to be there first, it cannot. */
   const sceneOf = async (gently: boolean) => {
     if (attacker?.gently !== gently) {
       attacker?.kill();
@@ -73,7 +73,7 @@ export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }:
     }
     const { swarm } = held;
     const outcome = await judge(name, attack, {
-      ...(await sceneOf(!isShort)),
+      ...(await sceneOf(!isShort && !attack.isOfNewcomers)),
       swarm,
       newcomer: { place: newcomer, texts: texts[PEERS]! },
     });

@@ -126,15 +126,18 @@ test('few addresses are dialled of whatever a peer names, and those that fail wa
     Array.from({ length: count }, (_, i) => `/ip4/198.51.100.${i}/tcp/1/p2p/${id}`);
   assert.is(dials.choose('a', places('a', 16))?.length, 4);
   dials.failed('a', places('a', 4));
-  assert.equal(dials.choose('a', places('a', 16)), [], 'the peer waits');
+  assert.is(dials.choose('a', places('a', 16)), null, 'the peer waits');
   assert.equal(dials.choose('b', places('b', 4)), [], 'and so do the places, whoever is said to be there');
   now = 500;
   assert.is(dials.choose('a', places('a', 4))?.length, 4);
   dials.failed('a', places('a', 4));
   now = 1000;
-  assert.equal(dials.choose('a', places('a', 4)), [], 'for longer each time');
+  assert.is(dials.choose('a', places('a', 4)), null, 'for longer each time');
   dials.reached('a');
   assert.is(dials.choose('a', ['/ip4/203.0.113.1/tcp/1/p2p/a'])?.length, 1, 'who was reached need not wait');
+  dials.failed('e', ['/ip4/203.0.113.1/tcp/1/p2p/e']);
+  assert.is(dials.choose('a', ['/ip4/203.0.113.1/tcp/1/p2p/a'])?.length, 1, 'whoever else is said to be where it is');
+  assert.equal(dials.choose('b', ['/ip4/203.0.113.1/tcp/1/p2p/b']), [], 'as one never met does');
   // What one peer could make another do: 300 connections to distinct hosts within 8 s.
   let dialled = 0;
   for (let i = 0; i < 300; i++) {

@@ -31,6 +31,10 @@ function bench(more: Record<string, unknown> = {}) {
     const message: Message = { type: 'announce', round, state, addresses: ['x'] };
     return at({ type: 'frame', from, via, bytes: encodeFrame({ message, sequence: sequence++ }, RUN, quickHash) });
   };
+  const tell = (from: string, id: string, address: string): Effect[] => {
+    const message: Message = { type: 'peers', round: 0, peers: [{ id, addresses: [address] }] };
+    return at({ type: 'frame', from, via: from, bytes: encodeFrame({ message, sequence: sequence++ }, RUN, quickHash) });
+  };
   const meet = (id: string): void => {
     at({ type: 'peer', id, up: true });
     announce(id, id);
@@ -46,7 +50,7 @@ function bench(more: Record<string, unknown> = {}) {
   const live = (): string[] =>
     liveMembers(peer.members, now, { timeoutMs: settings.memberTimeoutMs, pauseMs: settings.announceMs });
   at({ type: 'start', addresses: [] });
-  return { peer, at, tick, announce, meet, answerDials, live, now };
+  return { peer, at, tick, tell, announce, meet, answerDials, live, now };
 }
 
 test('a member keeps the invite it was let in by, whether it is known already or not', () => {
@@ -119,6 +123,24 @@ test('of those that were connected, one dialled in vain since is given the plain
   assert.is(after(TIMEOUT_MS).length, 40);
   assert.is(after(TIMEOUT_MS + 1).length, 39);
   assert.not.ok(after(TIMEOUT_MS + 1).includes('m7'));
+});
+
+test('what others tell of where somebody is does not keep it out once it says so itself, nor while it is connected', () => {
+  const { peer, at, tell, announce, meet, answerDials, live } = bench();
+  meet('b');
+  tell('b', 'c', '/false');
+  assert.equal(answerDials('failed'), ['c']);
+  assert.is(peer.members.get('c')!.failedAt, 1000);
+  tell('b', 'd', '/false');
+  announce('c', 'b');
+  announce('d', 'b'); // while it is dialled where it is not
+  assert.equal(live(), ['b', 'c', 'd']);
+  assert.equal(answerDials('reached'), ['d', 'c', 'd'], 'dialled where they say');
+  for (const id of ['c', 'd']) tell('b', id, '/false');
+  for (const id of ['c', 'd']) assert.equal(peer.members.get(id)!.addresses, ['x']);
+  at({ type: 'peer', id: 'e', up: true });
+  tell('b', 'e', '/false');
+  assert.equal(peer.members.get('e')!.addresses, []);
 });
 
 test('nobody is dialled without need while those that are dialled are there', () => {
