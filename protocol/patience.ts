@@ -125,7 +125,11 @@ function patienceWith(peer: Waiting, id: string): number {
   const limit = peer.settings.roundDeadlineMs;
   if (isGivenUp(peer, id)) return 0;
   const habit = members.get(id)?.habit ?? null;
-  if (!habit && habitsOf(members).length < FEW) return Math.min(limit, Math.max(swarmMs, trainingMs ?? limit));
+  if (!habit && habitsOf(members).length < FEW) {
+    // Where somebody has delivered, nobody waits for the others as if all had just begun.
+    const isLate = isUnproven(peer, id) && [...members.values()].some(({ delivers }) => delivers);
+    return Math.min(limit, Math.max(isLate ? graceOf(peer) : swarmMs, trainingMs ?? limit));
+  }
   if (!habit) return Math.min(swarmMs, usualPatience(peer));
   return habit.mean > swarmMs ? 0 : Math.min(swarmMs, Math.ceil(expected(habit) + graceOf(peer)));
 }

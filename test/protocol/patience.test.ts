@@ -1,6 +1,7 @@
 /** @file Whom one peer waits for, event by event, and for how long. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { CODECS } from '../../protocol/codec.ts';
 import { withoutMostUnproven } from '../../protocol/unproven.ts';
 import { bench, data, sent } from './bench.ts';
 
@@ -64,6 +65,23 @@ test('who was left out and is a little behind is drawn in the next round, not wa
     b.frame('c', data(round, [4, 0, 2]));
     assert.is(b.peer.members.get('c')!.missed, 0);
   }
+});
+
+test('who has come late and gone on with an adapter waits for no silent one until the deadline', () => {
+  const b = bench({ rounds: 90, minPeers: 2, schedule: 'full', roundDeadlineMs: 60_000 });
+  b.effects({ type: 'start', addresses: [] });
+  for (const id of ['b', 'c', 'x']) b.effects({ type: 'peer', id, up: true });
+  for (const id of ['b', 'c', 'x']) b.peer.members.get(id)!.round = 9;
+  for (const id of ['b', 'c', 'x']) b.frame(id, { type: 'announce', round: 9, state: 'joined', addresses: [] });
+  for (const id of ['b', 'c'])
+    b.frame(id, { type: 'adapter', round: 9, codec: 'f32', count: 3, payload: CODECS.f32.encode(b.peer.adapter) });
+  b.wait(b.peer.deadlineAt);
+  b.effects({ type: 'timer', name: 'round' });
+  assert.is(b.peer.phase, 'training');
+  b.wait(3000);
+  b.train([2, 0, 0]);
+  for (const id of ['b', 'c']) b.frame(id, { type: 'nack', round: b.peer.round }); // they are past it
+  assert.is(b.peer.deadlineAt - b.peer.waitingSince, 3000, 'as long again as the training took');
 });
 
 /** A peer with three that it has exchanged with, and then so many that have only connected. */

@@ -33,7 +33,12 @@ function bench(more: Record<string, unknown> = {}) {
   };
   const tell = (from: string, id: string, address: string): Effect[] => {
     const message: Message = { type: 'peers', round: 0, peers: [{ id, addresses: [address] }] };
-    return at({ type: 'frame', from, via: from, bytes: encodeFrame({ message, sequence: sequence++ }, RUN, quickHash) });
+    return at({
+      type: 'frame',
+      from,
+      via: from,
+      bytes: encodeFrame({ message, sequence: sequence++ }, RUN, quickHash),
+    });
   };
   const meet = (id: string): void => {
     at({ type: 'peer', id, up: true });
