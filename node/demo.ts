@@ -40,6 +40,8 @@ export interface DemoOptions {
   readonly onPeers: (peers: readonly DemoPeer[], disagreement: number) => void;
   readonly onProgress: (label: string, done: number, total: number) => void;
   readonly onNotice: (line: string) => void;
+  /** Told of each peer as it begins. */
+  readonly onParticipant?: (participant: Participant) => void;
 }
 
 export interface DemoPeer {
@@ -222,6 +224,7 @@ async function runSwarm(
         onNotice: (line) => options.onNotice(`peer ${i + 1}: ${line}`),
       });
       participants.push(participant);
+      options.onParticipant?.(participant);
       peers.push({ name: `peer ${i + 1}`, kind: share.kind, view: participant.view });
     }
     await abortable(Promise.all(participants.map((p) => p.finished)), options.signal);

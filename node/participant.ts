@@ -103,6 +103,8 @@ export interface Participant {
   isReachableFrom(id: string): Promise<boolean | null>;
   /** What invites to the run carry; null where it is open. */
   readonly ticket: Ticket | null;
+  /** How many of those known here have come by that ticket's invite. */
+  placesTaken(): number;
   /** The adapter as last mixed or trained. */
   adapter(): Float32Array;
   /** The adapter as this peer last trained it, before anything was mixed into it; the run's start where it has not yet. */
@@ -153,7 +155,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const view = { ...createView(peer, options), mixedWith: { ...options.mixedWith } };
   const { scribe, ...chronicle } = createChronicle({
     subject: subjectOf(run, id, options.name ?? ''),
-    head: () => ({ ...view, ...view.standing, receivedBytes: runtime.traffic.receivedBytes }),
+    head: () => ({ ...view, ...view.standing, ...runtime.traffic }),
     members: () => peer.members.values(),
     isBanned: membership.book.isBanned,
   });
@@ -259,6 +261,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     own: () => own ?? startOf(run),
     chronicle,
     ticket: membership.ticket,
+    placesTaken: () => (membership.ticket ? membership.book.placesTaken(membership.ticket.pass) : 0),
     finished,
     hold: () => {
       held ??= Promise.withResolvers();

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const rooms = ['protocol', 'node', 'sim', 'scripts', 'test'];
 const files = rooms.flatMap((room) =>
   readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => /\.tsx?$/.test(name))
     .map((name) => join(room, name)),
 );
 const source = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -79,7 +79,21 @@ const RULES: readonly [room: string, allowed: readonly string[]][] = [
       'node:',
     ],
   ],
-  ['node/', ['protocol/', 'node/', 'sim/', 'node:', '@', 'it-', 'libp2p', 'commander', 'yaml', 'zod']],
+  // What runs in a browser: of the rest only what is pure, and types.
+  [
+    'node/page/',
+    [
+      'protocol/frame.ts',
+      'node/chronicle/record.ts',
+      'node/figures.ts',
+      'node/refusals.ts',
+      'preact',
+      'uplot',
+      'd3-force',
+      'uqr',
+    ],
+  ],
+  ['node/', ['protocol/', 'node/', 'sim/', 'node:', '@', 'it-', 'libp2p', 'commander', 'yaml', 'zod', 'fastify']],
   [
     'sim/',
     [
@@ -167,6 +181,10 @@ test('each library comes in through one door', () => {
   assert.equal(importers(/^ml-matrix/), ['sim/world/graph.ts']);
   assert.equal(importers(/^zod/), ['node/schema.ts']);
   assert.equal(importers(/^@huggingface\/tokenizers/), ['node/formats/tokenizer.ts']);
+  assert.equal(importers(/^fastify/), ['node/ui/server.ts']);
+  assert.equal(importers(/^uplot/), ['node/page/parts/plot.ts']);
+  assert.equal(importers(/^d3-/), ['node/page/parts/layout.ts']);
+  assert.equal(importers(/^uqr/), ['node/page/parts/qr.tsx']);
   assert.equal(importers(/^yaml/), ['node/yaml.ts']);
   assert.equal(importers(/jinja$/), ['node/formats/chat-template.ts']);
 });

@@ -50,7 +50,7 @@ function isEmpty(file: string): boolean {
 test('the package holds what is built, its bundled base, examples and documents, and no other kind', () => {
   const kinds = [
     /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|sim\/README\.md)$/,
-    /^dist\/(node|protocol|sim)\/.*\.js$/,
+    /^dist\/(node|protocol|sim)\/.*\.(js|css)$/,
     /^dist\/(node|protocol)\/.*\.d\.ts$/,
     /^node\/base\/[^/]+\/(config|reference|tokenizer|tokenizer_config)\.json$/,
     /^node\/base\/[^/]+\/(model\.safetensors|README\.md)$/,

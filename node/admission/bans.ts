@@ -52,6 +52,16 @@ export function writeVerdicts(folder: string, verdicts: Verdicts): Promise<void>
   return writeFileAtomic(join(folder, FILE), `${JSON.stringify(verdicts, null, 2)}\n`);
 }
 
+/** Adds one. Throws a UserError where that is no id of a peer, or the file cannot be read. */
+export async function addVerdict(folder: string, id: string, verdict: Verdict): Promise<void> {
+  if (!publicKeyOf(id))
+    throw new UserError(
+      'usage',
+      `peers ${verdict.verdict}: got ${JSON.stringify(id)}; wanted the id of a peer, 12D3KooW...`,
+    );
+  await writeVerdicts(folder, { ...readVerdicts(folder), [id]: verdict });
+}
+
 /** Tells `onChange` what the file says now and whenever it changes; `onTrouble` where it cannot be read. Gives what ends it. */
 export function watchVerdicts(
   folder: string,

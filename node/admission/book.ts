@@ -68,6 +68,8 @@ export interface Book {
   isBanned(id: string): boolean;
   /** By which invite somebody came; '' for the first peer, and in an open run. */
   inviteOf(id: string): string;
+  /** How many of those known here have come by an invite. */
+  placesTaken(pass: Pass): number;
   /** Signed by this peer: somebody admitted was here before its invite expired; null where that never does. */
   witnessFor(id: string): Uint8Array | null;
   /** Takes in what another has signed of this peer. */
@@ -211,6 +213,9 @@ export function createBook(options: BookOptions): Book {
       const pass = admitted.get(id)?.chain.at(-1)?.pass;
       return pass ? nameOf(pass) : '';
     },
+    placesTaken: (pass) =>
+      [...admitted.values()].filter(({ chain }) => chain.length > 0 && nameOf(chain.at(-1)!.pass) === nameOf(pass))
+        .length,
     witnessFor: (id) => {
       const link = admitted.get(id)?.chain.at(-1);
       if (!link || link.pass.expires === 0) return null;

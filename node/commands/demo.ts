@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import { graphMistake, readEdges } from '../../protocol/edges.ts';
 import { SETTINGS } from '../../protocol/settings.ts';
 import { prepareFolder } from '../adapter.ts';
+import type { Chronicle } from '../chronicle/chronicle.ts';
 import type { DemoPeer, DemoResult } from '../demo.ts';
 import { createDisplay, table } from '../display.ts';
 import { UserError } from '../errors.ts';
@@ -10,6 +11,7 @@ import { bytesText, percent } from '../figures.ts';
 import { DEMO_SETTINGS } from '../program/demo.ts';
 import { checkSettings } from '../train/run.ts';
 import { classCounts, isUneven } from '../train/score.ts';
+import { openPage, pagePlace } from '../ui/start.ts';
 import { deviceFlags, type Flags, integerFlag, interruptSignal } from './flags.ts';
 import { confusionLines, majorityRow } from './scores.ts';
 
@@ -20,12 +22,15 @@ export async function demo(flags: Flags, given: Readonly<Record<string, unknown>
   if (graph) throw new UserError('usage', `--edges: ${graph.problem}`);
   const goldPerClass = integerFlag(flags, 'gold', 1, 100);
   const machine = deviceFlags(flags);
+  const place = pagePlace(flags.ui);
   const display = createDisplay();
   const tidy = await prepareFolder(String(flags.out));
   const interrupt = interruptSignal(() => display.note('stopping (Ctrl-C again to stop at once)'));
   display.note(
     `${peers} peers, each with its own key and its own TCP host on 127.0.0.1, ${2 * goldPerClass} labelled reviews each; base ${settings.base}`,
   );
+  const page = await openPage(place, { note: display.note });
+  const chronicles: Chronicle[] = [];
   try {
     const { runDemo } = await import('../demo.ts'); // the network and onnxruntime, once all is checked
     let reported = -1;
@@ -38,6 +43,10 @@ export async function demo(flags: Flags, given: Readonly<Record<string, unknown>
       signal: interrupt.signal,
       onNotice: display.note,
       onProgress: display.progress,
+      onParticipant: ({ chronicle }) => {
+        chronicles.push(chronicle);
+        page?.add({ chronicle, actions: {} });
+      },
       onPeers: (all, apart) => {
         display.live(peerTable(all, apart));
         const round = Math.min(...all.map((p) => p.view.round));
@@ -46,9 +55,14 @@ export async function demo(flags: Flags, given: Readonly<Record<string, unknown>
         display.note(roundLine(all, apart));
       },
     });
+    const { testExamples: texts, accuracy } = result;
+    const { base, baseCalibrated, alone, swarm } = accuracy;
+    for (const chronicle of chronicles)
+      chronicle.compared({ texts, base: baseCalibrated ?? base, alone: alone.mean, swarm: swarm.mean });
     display.close();
     console.log(flags.json ? JSON.stringify(result) : resultText(result, settings.codec));
   } finally {
+    await page?.stop();
     tidy();
     interrupt.dispose();
   }

@@ -13,6 +13,9 @@ import { ROOM_AGAIN, untilThereIsRoom, waitingForRoom } from '../full.ts';
 import { startParticipant } from '../participant.ts';
 import { digestRows, openStore, type Saved, type Store } from '../store.ts';
 import type { Run } from '../train/run.ts';
+import { peerActions } from '../ui/actions.ts';
+import type { PageServer } from '../ui/server.ts';
+import { openPage, pagePlace } from '../ui/start.ts';
 import { announce, type Crier } from './announce.ts';
 import type { Beginning } from './begin.ts';
 import { inspectStart } from './check.ts';
@@ -20,7 +23,7 @@ import { type Desk, openDesk } from './desk.ts';
 import { deviceFlags, type Flags, interruptSignal, throwIfCrashed } from './flags.ts';
 import { createPatience } from './patience.ts';
 import { listenAddress, type PeerTexts, type Prepared } from './prepare.ts';
-import { compare, printResult } from './result.ts';
+import { compare, comparisonOf, printResult } from './result.ts';
 import { createPeerView } from './view.ts';
 
 /** How long a joiner, or one that comes back, waits for others unless told otherwise (s); who starts a run waits for ever. */
@@ -113,6 +116,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     untilThereIsRoom(write, { signal, onFull: (reason) => note(reason ? waitingForRoom(reason) : ROOM_AGAIN) });
   let invited: readonly string[] = [];
   let crier: Crier | null = null;
+  let page: PageServer | null = null;
   let isStopping = false;
   if (opened.key) await store.key(async () => opened.key!);
   const participant = await startParticipant({
@@ -156,6 +160,12 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       },
     });
     shown.show(participant.view);
+    page = await openPage(pagePlace(flags.ui), {
+      note,
+      onUrl: (url) => tell({ event: 'page', url }),
+    });
+    const { chronicle } = participant;
+    page?.add({ chronicle, actions: peerActions({ participant, folder, invite: crier.invite }) });
     const end = await Promise.race([
       participant.finished.then((): End => 'over'),
       aborted(signal).then((): End => 'stopped'),
@@ -195,6 +205,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     }
     desk.stage('scoring');
     const compared = exam && (await compare(display, { run, learner, exam, signal }, participant));
+    if (compared) chronicle.compared(comparisonOf(compared, exam?.count ?? 0));
     const known = resultOf(learner, compared, exam?.count ?? 0);
     const { rounds, mixedWith: company } = participant.view;
     const facts = { ...known, rounds: rounds + earlierRounds, peers: Object.keys(company).length };
@@ -215,6 +226,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   } finally {
     shown.stop();
     crier?.stop();
+    await page?.stop();
     desk?.stop();
     await participant.stop();
   }

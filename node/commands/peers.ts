@@ -1,10 +1,8 @@
 /** @file `lorikeet peers`: who belongs to a closed run, as a state folder knows it; and whom its peer refuses. */
-import { readVerdicts, refuserOf, type Verdict, writeVerdicts } from '../admission/bans.ts';
+import { addVerdict, readVerdicts, refuserOf, type Verdict } from '../admission/bans.ts';
 import { chainInText, idsOf } from '../admission/chain.ts';
-import { publicKeyOf } from '../admission/identity.ts';
 import { askPeer } from '../control/client.ts';
 import { table } from '../display.ts';
-import { UserError } from '../errors.ts';
 import { peekMembers, peekStore } from '../store.ts';
 import { runIdOf } from '../train/run.ts';
 import type { Status } from './desk.ts';
@@ -76,12 +74,9 @@ function rowsOf(folder: string, told: Status | null = null): Row[] {
 
 /** Refuses an id and whomever it has invited, or lets it in again; a peer that is at work hears of it within a second. */
 export async function judge(verdict: Verdict['verdict'], id: string, flags: Flags): Promise<void> {
-  if (!publicKeyOf(id))
-    throw new UserError('usage', `peers ${verdict}: got ${JSON.stringify(id)}; wanted the id of a peer, 12D3KooW...`);
   const folder = stateFolder(flags.state);
   peekStore(folder);
-  const before = readVerdicts(folder);
-  await writeVerdicts(folder, { ...before, [id]: { verdict, tell: flags.tell === true } });
+  await addVerdict(folder, id, { verdict, tell: flags.tell === true });
   const guests = rowsOf(folder).filter((row) => row.id !== id && row.refusedBy !== null && row.invitedBy === id).length;
   const others = flags.tell ? '; the others are told, and those it was invited by or with decide for themselves' : '';
   console.log(

@@ -9,6 +9,7 @@ import { type DataFile, openData } from '../texts/data.ts';
 import type { Texts } from '../train/objective.ts';
 import { type Run, runIdOf } from '../train/run.ts';
 import { readTexts } from '../train/texts.ts';
+import { pagePlace } from '../ui/start.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, integerFlag } from './flags.ts';
 
@@ -42,6 +43,7 @@ export function preparePeer(flags: Flags, asked?: unknown): Prepared {
   deviceFlags(flags);
   if (flags.follow && !flags.json) throw new UserError('usage', '--follow: wanted with --json, whose events it prints');
   listenAddress(flags, 0);
+  pagePlace(flags.ui);
   if (flags.wait !== undefined) integerFlag(flags, 'wait', 0, 1_000_000);
   const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
   const display = createDisplay();

@@ -1,11 +1,12 @@
 /** @file How a peer's run has ended: whom it mixed with, whether joining helped, where the adapter is. */
+import type { Comparison as Told } from '../chronicle/record.ts';
 import { type Display, table } from '../display.ts';
 import { bytesText, counted } from '../figures.ts';
 import type { Participant, ParticipantView } from '../participant.ts';
 import { trainAlone } from '../train/alone.ts';
 import type { Exam, Learner } from '../train/objective.ts';
 import type { ClassRun, Run } from '../train/run.ts';
-import { classCounts, majorityShare, type Score } from '../train/score.ts';
+import { classCounts, figureOf, majorityShare, type Score } from '../train/score.ts';
 import type { Flags } from './flags.ts';
 import { asAccuracy, baseRows, classesOf, figuresOf, lossFields, scoreLines } from './scores.ts';
 
@@ -43,6 +44,11 @@ export async function compare(
   };
   display.close();
   return result;
+}
+
+/** The same for the page; base and swarm have always been scored. */
+export function comparisonOf({ base, alone, swarm }: Comparison, texts: number): Told {
+  return { texts, base: figureOf(base) ?? 0, alone: alone && figureOf(alone), swarm: figureOf(swarm) };
 }
 
 /** Prints how a run has ended: as lines, or as one JSON object. */

@@ -3,8 +3,14 @@ import type { Command } from 'commander';
 import { DEMO_SETTINGS } from './demo.ts';
 import { type Flags, settingsOf, withData, withMachine, withSettings, withState } from './shared.ts';
 
+function withPage(command: Command): Command {
+  return command
+    .option('--ui [address]', 'where the page of this peer is: PORT or ADDRESS:PORT (default: 127.0.0.1, a free port)')
+    .option('--no-ui', 'no page');
+}
+
 function withPeer(command: Command): Command {
-  return withData(withMachine(command))
+  return withPage(withData(withMachine(command)))
     .requiredOption(
       '--data <file>',
       'your texts with optional labels: .tsv, .csv or .jsonl with a header naming text and label; to write like them also prompt and completion, messages, or .txt',
@@ -36,7 +42,7 @@ export function addTakingPart(program: Command): void {
     .summary('six peers on this machine learn together')
     .description('Six peers on this machine learn together from reviews each keeps to itself.');
   withSettings(
-    withMachine(demo)
+    withPage(withMachine(demo))
       .option('--peers <count>', 'how many peers', '6')
       .option('--gold <count>', 'labelled examples of each class and peer', '8')
       .option('--out <dir>', 'where the shared adapter is left', 'lorikeet-demo'),

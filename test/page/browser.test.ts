@@ -1,0 +1,104 @@
+/** @file The page in a headless Chromium, with the data of a real swarm of two on this machine: every view, by mouse and by keyboard. */
+import type { Browser, Page } from 'playwright-core';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildPage } from '../../scripts/page.ts';
+import { MACHINE, type Running, said, startIn, writeTexts } from '../processes.ts';
+import { temporaryFolder } from '../support.ts';
+import { CHROMIUM, launch, open, overflow, seriousFaults, withoutBrowser } from './parts/browser.ts';
+
+const folder = temporaryFolder();
+const texts = Array.from({ length: 12 }, (_, i) => `${i % 2 ? 'a fine film, lovely' : 'an awful mess, dull'} ${i}`);
+writeTexts(folder, 'first.tsv', texts);
+writeTexts(folder, 'second.tsv', [...texts].reverse());
+
+interface Swarm {
+  readonly browser: Browser;
+  readonly url: string;
+  readonly first: Running;
+}
+
+/** Two peers at work for as long as the tests take, and a browser; null where there is none. */
+const swarm: Promise<Swarm | null> = CHROMIUM === null ? Promise.resolve(null) : begin();
+
+async function begin(): Promise<Swarm> {
+  await buildPage();
+  const rounds = ['--rounds', '400', '--local-steps', '1', '--min-peers', '2'];
+  const first = startIn(folder, ['up', '--data', 'first.tsv', ...rounds, ...MACHINE]);
+  const [, url] = await said(first, /the page of this peer: (http\S+)/);
+  const [, invite] = await said(first, /lorikeet join (\S+) --data/);
+  startIn(folder, ['join', invite!, '--data', 'second.tsv', '--no-ui', ...MACHINE]);
+  return { browser: await launch(), url: url!, first };
+}
+
+/** A test that needs the browser. */
+function see(name: string, run: (swarm: Swarm) => Promise<void>): void {
+  test(name, async () => {
+    const begun = await swarm;
+    if (begun) await run(begun);
+    else console.log(withoutBrowser());
+  });
+}
+
+const VIEWS = ['overview', 'topology', 'peers', 'rounds', 'invite', 'privacy'];
+
+async function show(page: Page, view: string): Promise<void> {
+  await page.click(`nav a[href="#${view}"]`);
+  await page.waitForSelector(`h1:text-is("${view[0]!.toUpperCase()}${view.slice(1)}")`);
+}
+
+see(
+  'every view shows the swarm, light and dark, at a desk and on a phone, with no serious fault, error or stranger',
+  async ({ browser, url }) => {
+    for (const [width, colorScheme] of [
+      [1280, 'light'],
+      [360, 'dark'],
+    ] as const) {
+      const { page, strangers, errors } = await open(browser, url, { viewport: { width, height: 800 }, colorScheme });
+      await page.waitForSelector('.plot canvas');
+      assert.is(new URL(page.url()).search, '', 'the token does not stay in the address');
+      for (const view of VIEWS) {
+        await show(page, view);
+        assert.equal(await seriousFaults(page), [], `${view} at ${width}`);
+        assert.ok((await overflow(page)) <= 0, `${view} at ${width} scrolls sideways by ${await overflow(page)}`);
+      }
+      assert.equal([strangers, errors], [[], []]);
+      await page.context().close();
+    }
+  },
+);
+
+see('curves move as rounds go by, and the slider goes back in time', async ({ browser, url }) => {
+  const { page, errors } = await open(browser, url);
+  const round = async (): Promise<number> => Number.parseInt(await page.innerText('.fact dd'), 10);
+  await page.waitForSelector('.plot canvas');
+  const before = await round();
+  const drawn = await page.evaluate(() => document.querySelector<HTMLCanvasElement>('.plot canvas')!.toDataURL());
+  await page.waitForFunction((n) => Number.parseInt(document.querySelector('.fact dd')!.textContent!, 10) > n, before);
+  assert.ok((await round()) > before);
+  await page.waitForFunction(
+    (was) => document.querySelector<HTMLCanvasElement>('.plot canvas')!.toDataURL() !== was,
+    drawn,
+  );
+  await show(page, 'topology');
+  await page.waitForSelector('.graph line.mixed', { state: 'attached' });
+  const slider = page.locator('#round');
+  await slider.focus();
+  await page.keyboard.press('Home');
+  await page.waitForSelector('label[for="round"]:text-is("Round 1")');
+  await page.keyboard.press('ArrowRight');
+  await page.waitForSelector('label[for="round"]:text-is("Round 2")');
+  await page.locator('.node').last().focus();
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.card h4:text-is("Round 2")');
+  assert.match(await page.innerText('.columns > .card:last-child'), /Round 2\s+with .*(mixed|open|late)/s);
+  assert.equal(errors, []);
+  await page.context().close();
+});
+
+test.after(async () => {
+  const begun = await swarm;
+  await begun?.browser.close();
+});
+
+test.run();
