@@ -6,6 +6,7 @@ import { EXIT, messageOf, UserError } from './errors.ts';
 import { shapeHelp } from './help.ts';
 import { nearest } from './nearest.ts';
 import { watchPipes } from './pipes.ts';
+import { placed } from './program/layers.ts';
 import { createProgram } from './program/program.ts';
 
 /** Throws a UserError where the current folder is gone: paths, and threads, begin there. */
@@ -31,7 +32,8 @@ async function main(): Promise<void> {
 /** Prints what went wrong in one line and gives the exit code. */
 function report(error: unknown, program: Command): number {
   if (error instanceof UserError) {
-    console.error(`lorikeet: ${error.message}`);
+    const command = program.commands.find((known) => known.name() === process.argv[2]);
+    console.error(`lorikeet: ${placed(error, command).message}`);
     return EXIT[error.mistake];
   }
   if (error instanceof CommanderError) {

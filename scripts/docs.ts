@@ -52,7 +52,7 @@ function settingsPage(): string {
   return [
     '# Settings of a run',
     '',
-    'Made by `npm run docs` from `protocol/settings.ts`, the one table that also gives the flags of the command line (`roundDeadlineMs` is `--round-deadline-ms`), their help and their checks. A file for `lorikeet up --config` is YAML of these names, which editors know by [schema/settings.json](schema/settings.json) (see [fields.md](fields.md)). Settings marked "run id" alter what is computed: peers that differ in one cannot meet.',
+    'Made by `npm run docs` from `protocol/settings.ts`, the one table that also gives the flags of the command line (`roundDeadlineMs` is `--round-deadline-ms`), their help and their checks. A file for `lorikeet up --config`, a `lorikeet.yaml` and your own `config.yaml` ([commands.md](commands.md)) are YAML of these names, which editors know by [schema/settings.json](schema/settings.json) (see [fields.md](fields.md)). Settings marked "run id" alter what is computed: peers that differ in one cannot meet.',
     '',
     '| setting | default | accepts | what | why this default | run id |',
     '|---|---|---|---|---|---|',

@@ -13,7 +13,7 @@ import { BUNDLED } from '../checkpoint/places.ts';
 import type { Display } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { askingBy, formatInvite, type Invite, parseInvite } from '../invite.ts';
-import { checkSettings, openRun, type Run, runIdOf, startFrom } from '../train/run.ts';
+import { checkSettings, isOfRun, openRun, type Run, runIdOf, startFrom } from '../train/run.ts';
 import { type Beginning, openSaved } from './begin.ts';
 import type { Flags } from './flags.ts';
 import { type Prepared, preparePeer, readPeerTexts } from './prepare.ts';
@@ -135,20 +135,13 @@ function refuseOdd(words: readonly string[], invite: Invite): void {
     );
 }
 
-/** What the run id covers, and the name of the base, that its hash holds to; all else is each peer's own. */
-function isCovered(name: string): boolean {
-  return name === 'base' || SETTINGS[name as keyof typeof SETTINGS].arithmetic;
-}
-
 /** Asks so that an invite that leads nowhere leaves nothing behind. */
 async function fetchSettings(invite: Invite): Promise<Record<string, unknown>> {
   const { fetchRun } = await import('../host.ts');
   const described = await fetchRun(askingBy(invite));
   try {
     const told = JSON.parse(described) as Record<string, unknown>;
-    return Object.fromEntries(
-      Object.entries(told).filter(([name]) => !Object.hasOwn(SETTINGS, name) || isCovered(name)),
-    );
+    return Object.fromEntries(Object.entries(told).filter(([name]) => !Object.hasOwn(SETTINGS, name) || isOfRun(name)));
   } catch {
     throw new UserError(
       'incompatible',

@@ -35,10 +35,10 @@ export interface PeerTexts {
 }
 
 /**
- * Reads data and flags; `asked` is the objective that the command line names. Throws a UserError on the first that is wrong, or
+ * Reads data and flags; `asked` is the objective that the command line names, `otherwise` the one of a new run. Throws a UserError on the first that is wrong, or
  * where the state is of other texts.
  */
-export function preparePeer(flags: Flags, asked?: unknown): Prepared {
+export function preparePeer(flags: Flags, asked?: unknown, otherwise: unknown = null): Prepared {
   const path = String(flags.data);
   deviceFlags(flags);
   if (flags.follow && !flags.json) throw new UserError('usage', '--follow: wanted with --json, whose events it prints');
@@ -48,7 +48,8 @@ export function preparePeer(flags: Flags, asked?: unknown): Prepared {
   const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
   const display = createDisplay();
   const saved = readRun(join(folder, 'run.json'));
-  const objective = asked === undefined ? (saved?.settings.objective ?? null) : String(asked);
+  const wanted = asked ?? saved?.settings.objective ?? otherwise;
+  const objective = wanted === null ? null : String(wanted);
   const data = openData(path, { ...dataOptions(flags), objective });
   const isOver = saved !== null && peekStore(folder).snapshot(runIdOf(saved.settings))?.phase === 'finished';
   const prepared = { data, objective, path, folder, display, saved, isOver };

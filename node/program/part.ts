@@ -1,6 +1,7 @@
 /** @file Commands by which one takes part in a run, and those it needs before and while it goes on. */
 import type { Command } from 'commander';
 import { DEMO_SETTINGS } from './demo.ts';
+import { standingSettings } from './layers.ts';
 import { type Flags, settingsOf, withData, withMachine, withSettings, withState } from './shared.ts';
 
 function withPage(command: Command): Command {
@@ -56,9 +57,11 @@ export function addTakingPart(program: Command): void {
     .description('Start a run and its first peer; prints the invite for the others.');
   withSettings(withPeer(up))
     .option('--open', 'let in whoever comes, without an invite: for demonstrations and research')
-    .option('--config <file>', 'settings from a YAML file; flags win')
+    .option('--config <file>', 'options from a YAML file, such as rounds: 12; flags and LORIKEET_* win')
     .option('--from <dir>', 'start from this PEFT adapter, whose task is taken along, instead of a fresh one')
-    .action(async (flags: Flags) => (await import('../commands/up.ts')).up(flags, settingsOf(flags)));
+    .action(async (flags: Flags, command: Command) =>
+      (await import('../commands/up.ts')).up(flags, settingsOf(flags), standingSettings(command)),
+    );
 
   const join = program
     .command('join')

@@ -14,6 +14,20 @@ export function addSettingUp(program: Command): void {
     .action(async (flags: Flags) => (await import('../commands/doctor.ts')).doctor(flags));
 
   program
+    .command('config')
+    .summary('which options hold here, by flags, files or defaults')
+    .description('Print the options that hold here: of flags, LORIKEET_*, lorikeet.yaml, your config.yaml, defaults.')
+    .command('show')
+    .description('Print the options that a command would go by here; without --origins those that are no defaults.')
+    .argument('[command]', 'up | join | demo', 'up')
+    .option('--origins', 'all of them, each with the place it comes from: a variable, a line, default')
+    .option('--config <file>', 'as up would be given it')
+    .option('--json', 'print all as one JSON object on stdout')
+    .action(async (name: string, flags: Flags) =>
+      (await import('../commands/config.ts')).showConfig(name, flags, program),
+    );
+
+  program
     .command('models')
     .summary('the models on this disk')
     .description('List the models of the Hugging Face cache on this disk.')

@@ -6,6 +6,7 @@ import { canonicalSettings, parseSettings, type RunSettings } from '../../protoc
 import { edgeMistake, readEdges } from '../../protocol/edges.ts';
 import { HASH_BYTES, type Hash, RUN_ID_DIGITS } from '../../protocol/frame.ts';
 import { createPrng } from '../../protocol/prng.ts';
+import { SETTINGS } from '../../protocol/settings.ts';
 import { type Base, baseVector, openBase } from '../checkpoint/base.ts';
 import type { LabelWords } from '../engine/batch.ts';
 import type { Trainer } from '../engine/trainer.ts';
@@ -65,6 +66,11 @@ export function checkSettings(given: Readonly<Record<string, unknown>>, where: s
   const parsed = parseSettings(given);
   if (!parsed.ok) throw new UserError('usage', `${where}: ${parsed.problem}`);
   return parsed.settings;
+}
+
+/** Whether a setting is the run's: what its id covers, and the name of the base, that its hash holds to. All else is each peer's own. */
+export function isOfRun(name: string): boolean {
+  return name === 'base' || SETTINGS[name as keyof typeof SETTINGS].arithmetic;
 }
 
 /** Names an adapter by its content: sha256 of its numbers, as little-endian float32, in hex digits. */

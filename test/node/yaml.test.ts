@@ -1,12 +1,10 @@
 /** @file YAML files: every field is found by its line, and what is no YAML is refused by its line. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { demo } from '../../node/commands/demo.ts';
 import { readSpecFile } from '../../node/commands/specfile.ts';
-import { up } from '../../node/commands/up.ts';
 import { UserError } from '../../node/errors.ts';
 import { fieldsOf, listOf, numberFrom, oneOf, wholeFrom } from '../../node/schema.ts';
 import { checkSource } from '../../node/source.ts';
@@ -152,24 +150,6 @@ test('a nested name nobody knows is refused by its line, in scenarios, experimen
   );
   assert.match(told('sim', scenario, { seeds: '1..x' }), /^--seeds: got "1\.\.x"; wanted first\.\.last/);
   assert.match(told('sim', scenario, { seeds: '4,4' }), /^x\.yaml, --seeds 4,4: seeds\[1\]: 4 stands twice/);
-});
-
-test('a file of settings for up is refused by line, and so is what does not go together in it', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'lorikeet-config-'));
-  const [config, data] = [join(folder, 'run.yaml'), join(folder, 'a.tsv')];
-  writeFileSync(data, 'label\ttext\npositive\tgood\nnegative\tbad\n');
-  const told = async (lines: readonly string[]): Promise<string> => {
-    writeFileSync(config, lines.join('\n'));
-    const flags = { config, data, device: 'auto', threads: '1', port: '0', host: '127.0.0.1' };
-    return up(flags, {}).then(
-      () => 'none',
-      (error: Error) => (error instanceof UserError ? error.message.replace(`${folder}/`, '') : String(error)),
-    );
-  };
-  assert.match(await told(['rounds: 3', 'seeds: [1]']), /^run\.yaml:2: seeds: no such setting; did you mean seed\?$/);
-  assert.match(await told(['rounds: 3', '', 'degree: 5']), /^run\.yaml:3: degree: got 5; wanted an even number/);
-  assert.match(await told(['rounds: many']), /^run\.yaml:1: rounds: got "many"; wanted an integer from 1/);
-  assert.match(await told(['schedule: edges', 'edges: 0-1,1-1']), /edges: edge 1-1: joins a peer to itself/);
 });
 
 test('a file that is too long, too deep, or within itself is refused in one short line, at once', () => {
