@@ -8,7 +8,7 @@ import { isHeld } from './exchange.ts';
 import type { Habit, Member, Members } from './membership.ts';
 import type { Outbox } from './outbox.ts';
 import type { Peer } from './peer.ts';
-import { disappointed, isUnproven, isWorthWaiting, proved } from './unproven.ts';
+import { disappointed, graceShare, isUnproven, isWorthWaiting, proved } from './unproven.ts';
 
 /** Rounds missed in a row after which somebody is left out. */
 const MISSED = 2;
@@ -130,7 +130,10 @@ function patienceWith(peer: Waiting, id: string): number {
     const isLate = isUnproven(peer, id) && [...members.values()].some(({ delivers }) => delivers);
     return Math.min(limit, Math.max(isLate ? graceOf(peer) : swarmMs, trainingMs ?? limit));
   }
-  if (!habit) return Math.min(swarmMs, usualPatience(peer));
+  if (!habit) {
+    const usual = Math.min(swarmMs, usualPatience(peer));
+    return Math.ceil(usual + graceShare(peer) * (swarmMs - usual));
+  }
   return habit.mean > swarmMs ? 0 : Math.min(swarmMs, Math.ceil(expected(habit) + graceOf(peer)));
 }
 

@@ -24,9 +24,17 @@ export function isWorthWaiting({ faith }: Pick<Peer, 'faith'>): boolean {
   return faith >= WAITED_FOR;
 }
 
-/** An adapter of it has come, asked for or not. */
+/** The share of what others are granted beyond the usual that they are granted too: none, where they are hardly worth it. */
+export function graceShare({ faith }: Pick<Peer, 'faith'>): number {
+  return Math.max(0, faith - WAITED_FOR) / (1 - WAITED_FOR);
+}
+
+/** An adapter of it has come, asked for or not; if late, it has disappointed nobody. */
 export function proved(peer: Peer, member: Member): void {
-  if (!member.delivers) peer.faith += GAIN * (1 - peer.faith);
+  if (!member.delivers) {
+    const before = Math.min(1, peer.faith / (1 - LOSS) ** member.missed);
+    peer.faith = before + GAIN * (1 - before);
+  }
   member.delivers = true;
 }
 

@@ -114,17 +114,23 @@ function beset(names: number) {
   return { ...b, waited };
 }
 
-test('who has never delivered is waited for as long as is usual, without the grace of those that have', () => {
-  const { peer, waited, frame } = beset(1);
-  assert.ok(peer.swarmMs >= 2000);
-  for (const id of ['b', 'c', 'd']) peer.members.get(id)!.habit = { mean: 100, deviation: 20 };
-  assert.is(
-    waited(),
-    168,
-    'what they take in this round, nothing, brings that to a mean of 87.5 and a deviation of 40',
-  );
-  frame('x0', data(peer.round - 1, [2, 0, 0], 4));
-  assert.is(peer.members.get('x0')!.delivers, true);
+test('who has never delivered is waited for as long as is usual, and with the more grace the more of them deliver', () => {
+  for (const [faith, share] of [
+    [1, 1],
+    [0.75, 0.5],
+    [0.5, 0],
+  ] as const) {
+    const { peer, waited, frame } = beset(1);
+    for (const id of ['b', 'c', 'd']) peer.members.get(id)!.habit = { mean: 100, deviation: 20 };
+    peer.faith = faith;
+    const usual = 168; // after answers in no time that round: a mean of 87.5, a deviation of 40
+    const took = waited();
+    assert.is(took, Math.ceil(usual + share * (peer.swarmMs - usual)));
+    assert.is(peer.faith, 0.75 * faith);
+    frame('x0', data(peer.round - 1, [2, 0, 0], 4));
+    assert.is(peer.members.get('x0')!.delivers, true);
+    assert.is(peer.faith, faith + (1 - faith) / 8, 'it was only late');
+  }
 });
 
 test('after many that were waited for in vain the next are not, until some deliver; a few of them are drawn, in turn', () => {
