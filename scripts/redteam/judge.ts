@@ -35,15 +35,23 @@ export interface Outcome {
 export interface Pace {
   readonly beforeMs: number;
   readonly underMs: number;
-  /** The same, where it takes rounds. */
+  /** The same, where it takes rounds, and where it is over as soon as somebody is refused. */
   readonly longMs: number;
+  readonly refusedMs: number;
   readonly afterMs: number;
   /** Whether times are judged; else only that everybody goes on, and that what is refused is. */
   readonly isTimed: boolean;
 }
 
-export const FULL: Pace = { beforeMs: 10_000, underMs: 12_000, longMs: 36_000, afterMs: 5000, isTimed: true };
-export const SHORT: Pace = { beforeMs: 100, underMs: 600, longMs: 600, afterMs: 100, isTimed: false };
+export const FULL: Pace = {
+  beforeMs: 10_000,
+  underMs: 12_000,
+  longMs: 36_000,
+  refusedMs: 12_000,
+  afterMs: 5000,
+  isTimed: true,
+};
+export const SHORT: Pace = { beforeMs: 100, underMs: 600, longMs: 600, refusedMs: 250, afterMs: 100, isTimed: false };
 
 /** Memory is given a minute to come back. */
 const BACK_MS = 60_000;
@@ -79,14 +87,16 @@ export async function judge(name: string, attack: Attack, scene: Scene): Promise
   try {
     await attacker.start(name, targetOf(scene, before.p50 ?? 100));
     const from = performance.now();
-    await sleep(attack.isLong ? pace.longMs : pace.underMs, undefined, { signal });
     const { codes } = bars;
+    const wantsNewcomer = bars.newcomerMs !== undefined && (pace.isTimed || attack.isOfNewcomers);
+    const comeIn = (): Honest => startNewcomer(swarm, { folder: join(scene.folder, 'newcomer'), ...scene.newcomer });
+    if (wantsNewcomer && !pace.isTimed) newcomer = comeIn();
+    await sleep(attack.isLong ? pace.longMs : codes ? pace.refusedMs : pace.underMs, undefined, { signal });
     const isRefused = (): boolean => !codes || firstRefusal(peers, codes) !== null;
     await until(isRefused, pace.isTimed ? (bars.refusedMs ?? 0) - pace.underMs : UNTIMED_MS, signal);
     const to = performance.now();
-    const wantsNewcomer = bars.newcomerMs !== undefined && (pace.isTimed || attack.isOfNewcomers);
     if (wantsNewcomer) {
-      newcomer = startNewcomer(swarm, { folder: join(scene.folder, 'newcomer'), ...scene.newcomer });
+      newcomer ??= comeIn();
       await until(
         () => mixedAt(newcomer!) !== null || newcomer!.ended !== null,
         (pace.isTimed ? 4 : 0.4) * bars.newcomerMs!,

@@ -25,7 +25,7 @@ const LOCAL_STEPS = 3;
 /** How long a swarm is let alone before its memory is looked at: at first it grows by itself (ms). */
 const WARM_MS = 20_000;
 
-/** The names in the order they are attacked in. */
+/** The names in the order they are attacked in; where times do not matter, those on a swarm beside those on one that starts. */
 export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }: RedteamOptions): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'lorikeet-redteam-'));
   const places = await openPlaces(PEERS + 2);
@@ -83,24 +83,32 @@ export async function runRedteam({ names, isShort, signal, onBegin, onOutcome }:
   const carryOut = async (name: string): Promise<Outcome> => {
     const [attack, local] = [ATTACKS[name], LOCALS[name]];
     if (attack) return (attack.course ? takeCourse : onSwarm)(name, attack);
-    await drop();
+    if (!isShort) await drop();
     const { text, problems } = await local!.run(folderOf(), isShort);
     return { name, did: text, held: problems.length === 0, problems };
   };
-  try {
-    for (const name of names) {
+  const isLocal = (name: string): boolean => name in LOCALS;
+  const startAfresh = async (): Promise<void> => {
+    attacker?.kill();
+    attacker = null;
+    await drop();
+  };
+  const carryOutAll = async (some: readonly string[]): Promise<void> => {
+    for (const name of some) {
       signal.throwIfAborted();
       onBegin(name);
       const began = performance.now();
       const outcome = await carryOut(name).catch(async (error: Error) => {
         signal.throwIfAborted();
-        attacker?.kill();
-        attacker = null;
-        await drop();
+        if (!isLocal(name)) await startAfresh();
         return { name, did: 'nothing', held: false, problems: [error.message] };
       });
       onOutcome({ ...outcome, seconds: (performance.now() - began) / 1000 });
     }
+  };
+  try {
+    const chains = isShort ? [names.filter((name) => !isLocal(name)), names.filter(isLocal)] : [names];
+    await Promise.all(chains.map(carryOutAll));
   } finally {
     (attacker as Attacker | null)?.kill();
     await drop();

@@ -28,11 +28,7 @@ test('whoever is silent, slow, floods or is made up is refused where there is a 
     [],
     stderr,
   );
-  assert.equal(
-    outcomes.map(({ name }) => name),
-    names,
-    stderr,
-  );
+  assert.equal(outcomes.map(({ name }) => name).sort(), [...names].sort(), stderr);
   assert.is(status, 0, stderr);
   for (const { name, refused } of outcomes) {
     const codes = ATTACKS[name]?.bars.codes ?? [];
