@@ -8,7 +8,7 @@ const GROUPS: readonly [heading: string, names: string][] = [
   ['Words', 'top-p system'],
   ['Run', 'peers rounds min-peers seed nonce config serve closing-rounds set shard seeds'],
   ['Network', 'open uses expires tell host port download announce schedule redraw edges degree codec latecomers'],
-  ['Output', 'ui no-ui state out format dtype report json origins follow watch lines verbose run until trace'],
+  ['Output', 'metrics ui no-ui state out format dtype report json origins follow watch lines verbose run until trace'],
   ['Machine', 'fast device threads base-precision compute'],
   ['Training', 'local-steps tokens batch batch-size learning-rate weight-decay clip-norm auxiliary'],
   ['Adapter', 'rank alpha targets averaging rule rule-radius rule-share local-rank alternate-rounds max-norm'],

@@ -10,6 +10,7 @@ import { EXIT, messageOf, UserError } from '../errors.ts';
 import { resultOf, writeResult } from '../export/result.ts';
 import { counted } from '../figures.ts';
 import { ROOM_AGAIN, untilThereIsRoom, waitingForRoom } from '../full.ts';
+import type { MetricsServer } from '../metrics.ts';
 import { startParticipant } from '../participant.ts';
 import { digestRows, openStore, type Saved, type Store } from '../store.ts';
 import type { Run } from '../train/run.ts';
@@ -137,7 +138,13 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     onNotice: note,
     onUnreachable: patience.tell((reason) => note(`${reason}; trying again${patience.left()}`)),
   });
+  let metrics: MetricsServer | null = null;
   try {
+    if (typeof flags.metrics === 'string') {
+      const { serveMetrics } = await import('../metrics.ts');
+      metrics = await serveMetrics(flags.metrics, participant.chronicle);
+      display.note(`metrics for Prometheus: ${metrics.url}`);
+    }
     const port = portIn(participant.addresses()[0] ?? ''); // a host that has stopped has none
     const keep = (): Promise<void> => {
       const known = mergeAddresses(crier?.others() ?? [], bootstrap);
@@ -228,6 +235,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     crier?.stop();
     await page?.stop();
     desk?.stop();
+    await metrics?.stop();
     await participant.stop();
   }
 }

@@ -24,6 +24,7 @@ function withPeer(command: Command): Command {
     .option('--follow', 'with --json: one object an event, as it happens; the invite first, the result last')
     .option('--verbose', 'also distances, refused messages and a line every round, in words')
     .option('--state <dir>', 'where key, settings and snapshots are kept; default: DATA.lorikeet, beside the data')
+    .option('--metrics <address>', 'answer Prometheus at this HOST:PORT, under /metrics; a port alone: of 127.0.0.1')
     .option('--continue', 'go on with a state although the data have changed since')
     .option('--serve', 'when the run is over, go on answering those who come late')
     .option(
