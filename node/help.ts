@@ -7,7 +7,10 @@ const GROUPS: readonly [heading: string, names: string][] = [
   ['Task', 'objective labels prompt base label-prior patterns max-tokens'],
   ['Words', 'top-p system'],
   ['Run', 'peers rounds min-peers seed nonce config serve closing-rounds set shard seeds'],
-  ['Network', 'open uses expires tell host port download announce schedule redraw edges degree codec latecomers'],
+  [
+    'Network',
+    'open invite-file uses expires tell host port download announce schedule redraw edges degree codec latecomers',
+  ],
   ['Output', 'metrics ui no-ui state out format dtype report json origins follow watch lines verbose run until trace'],
   ['Machine', 'fast device threads base-precision compute'],
   ['Training', 'local-steps tokens batch batch-size learning-rate weight-decay clip-norm auxiliary'],

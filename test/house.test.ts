@@ -93,7 +93,10 @@ const RULES: readonly [room: string, allowed: readonly string[]][] = [
       'uqr',
     ],
   ],
-  ['node/', ['protocol/', 'node/', 'sim/', 'node:', '@', 'it-', 'libp2p', 'commander', 'yaml', 'zod', 'fastify']],
+  [
+    'node/',
+    ['protocol/', 'node/', 'sim/', 'node:', '@', 'it-', 'libp2p', 'commander', 'prom-client', 'yaml', 'zod', 'fastify'],
+  ],
   [
     'sim/',
     [

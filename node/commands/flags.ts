@@ -10,6 +10,9 @@ import { onPipeClosed } from '../pipes.ts';
 
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
+/** How long a joiner, or one that comes back, waits for others unless told otherwise (s); who starts a run waits for ever. */
+export const WAIT_SECONDS = 300;
+
 /** An integer flag. Throws a UserError outside its bounds. */
 export function integerFlag(flags: Flags, name: string, min: number, max: number): number {
   const value = Number(flags[name]);

@@ -15,7 +15,7 @@ import { UserError } from '../errors.ts';
 import { askingBy, formatInvite, type Invite, parseInvite } from '../invite.ts';
 import { checkSettings, isOfRun, openRun, type Run, runIdOf, startFrom } from '../train/run.ts';
 import { type Beginning, openSaved } from './begin.ts';
-import type { Flags } from './flags.ts';
+import { type Flags, integerFlag, WAIT_SECONDS } from './flags.ts';
 import { type Prepared, preparePeer, readPeerTexts } from './prepare.ts';
 import { provideBase } from './provide.ts';
 
@@ -24,8 +24,7 @@ export async function join(
   options: Flags,
   given: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const invite = parseInvite(words.join(' '));
-  refuseOdd(words, invite);
+  const invite = await givenInvite(words, options);
   const flags: Flags = { host: hostBeside(invite.addresses), ...options };
   const prepared = preparePeer(flags);
   const beginning = await joinRun(invite, prepared, { flags, given });
@@ -40,6 +39,17 @@ export async function join(
     // Whoever else it names has only been seen to answer.
     inviters: invite.addresses.slice(0, 1).flatMap((address) => idIn(address) ?? []),
   });
+}
+
+/** The invite of the command line, or of the file where somebody leaves it. */
+async function givenInvite(words: readonly string[], { inviteFile, wait }: Flags): Promise<Invite> {
+  if (typeof inviteFile === 'string' && words.length === 0) {
+    const { waitForInvite } = await import('../invite-file.ts');
+    return waitForInvite(inviteFile, integerFlag({ wait: wait ?? String(WAIT_SECONDS) }, 'wait', 0, 1_000_000));
+  }
+  const invite = parseInvite(words.join(' '));
+  refuseOdd(words, invite);
+  return invite;
 }
 
 /** The run of an invite: as the state holds it, else as the inviter describes it. A state whose run is over may go on as another. */

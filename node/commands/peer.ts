@@ -10,6 +10,7 @@ import { EXIT, messageOf, UserError } from '../errors.ts';
 import { resultOf, writeResult } from '../export/result.ts';
 import { counted } from '../figures.ts';
 import { ROOM_AGAIN, untilThereIsRoom, waitingForRoom } from '../full.ts';
+import { leaveInvite } from '../invite-file.ts';
 import type { MetricsServer } from '../metrics.ts';
 import { startParticipant } from '../participant.ts';
 import { digestRows, openStore, type Saved, type Store } from '../store.ts';
@@ -21,14 +22,11 @@ import { announce, type Crier } from './announce.ts';
 import type { Beginning } from './begin.ts';
 import { inspectStart } from './check.ts';
 import { type Desk, openDesk } from './desk.ts';
-import { deviceFlags, type Flags, interruptSignal, throwIfCrashed } from './flags.ts';
+import { deviceFlags, type Flags, interruptSignal, throwIfCrashed, WAIT_SECONDS } from './flags.ts';
 import { createPatience } from './patience.ts';
 import { listenAddress, type PeerTexts, type Prepared } from './prepare.ts';
 import { compare, comparisonOf, printResult } from './result.ts';
 import { createPeerView } from './view.ts';
-
-/** How long a joiner, or one that comes back, waits for others unless told otherwise (s); who starts a run waits for ever. */
-const WAIT_SECONDS = 300;
 
 /** A run that is over is not begun again under the same name. */
 function refuseFinished({ folder, saved }: Prepared, { runId, settings }: Run): void {
@@ -143,7 +141,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     if (typeof flags.metrics === 'string') {
       const { serveMetrics } = await import('../metrics.ts');
       metrics = await serveMetrics(flags.metrics, participant.chronicle);
-      display.note(`metrics for Prometheus: ${metrics.url}`);
+      note(`metrics for Prometheus: ${metrics.url}`);
     }
     const port = portIn(participant.addresses()[0] ?? ''); // a host that has stopped has none
     const keep = (): Promise<void> => {
@@ -163,6 +161,8 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       onInvite: (invite, addresses) => {
         invited = addresses;
         tell({ event: 'invite', invite, id: participant.id, runId: run.runId });
+        if (typeof flags.inviteFile === 'string' && opened.key !== null)
+          leaveInvite(flags.inviteFile, invite).catch((error) => note(messageOf(error)));
         keep().catch((error) => display.note(messageOf(error)));
       },
     });

@@ -26,6 +26,7 @@ function withPeer(command: Command): Command {
     .option('--state <dir>', 'where key, settings and snapshots are kept; default: DATA.lorikeet, beside the data')
     .option('--metrics <address>', 'answer Prometheus at this HOST:PORT, under /metrics; a port alone: of 127.0.0.1')
     .option('--continue', 'go on with a state although the data have changed since')
+    .option('--invite-file <file>', 'for programs: up writes the invite there, join waits for it there')
     .option('--serve', 'when the run is over, go on answering those who come late')
     .option(
       '--wait <seconds>',
@@ -68,7 +69,7 @@ export function addTakingPart(program: Command): void {
     .command('join')
     .summary('join a run by its invite, or come back to it')
     .description('Join a run by its invite, or come back to it.')
-    .argument('<invite...>', 'what "lorikeet up" printed; the whole line will do');
+    .argument('[invite...]', 'what "lorikeet up" printed; the whole line will do');
   withSettings(withPeer(join), (_name, setting) => !setting.arithmetic)
     .option('--download', "bring the run's base from the Hub where it is not here, without asking")
     .action(async (words: string[], flags: Flags) =>

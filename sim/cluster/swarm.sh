@@ -15,18 +15,11 @@ shared=${2:?a folder that all nodes share}
 shift 2
 task=${SLURM_ARRAY_TASK_ID:?run with sbatch --array=1-N}
 files=("$data/$task".*)
-own=(--data "${files[0]}" --state "$shared/peer-$task" --host "${LORIKEET_HOST:-0.0.0.0}" --threads "${SLURM_CPUS_PER_TASK:-1}")
-invite="$shared/invite-${SLURM_ARRAY_JOB_ID:?}"
+own=(--data "${files[0]}" --state "$shared/peer-$task" --host "${LORIKEET_HOST:-0.0.0.0}" --threads "${SLURM_CPUS_PER_TASK:-1}"
+  --invite-file "$shared/invite-${SLURM_ARRAY_JOB_ID:?}" --wait 3600 --json)
 mkdir -p "$shared"
 if [ "$task" = 1 ]; then
-  ${LORIKEET:-npx lorikeet} up "${own[@]}" --min-peers "${SLURM_ARRAY_TASK_COUNT:?}" --json --follow "$@" | while IFS= read -r line; do
-    printf '%s\n' "$line"
-    if [[ $line =~ \"event\":\"invite\",\"invite\":\"([^\"]+)\" ]]; then
-      printf '%s\n' "${BASH_REMATCH[1]}" >"$invite.tmp"
-      mv "$invite.tmp" "$invite"
-    fi
-  done
+  exec ${LORIKEET:-npx lorikeet} up "${own[@]}" --min-peers "${SLURM_ARRAY_TASK_COUNT:?}" "$@"
 else
-  until [ -s "$invite" ]; do sleep 1; done
-  exec ${LORIKEET:-npx lorikeet} join "$(cat "$invite")" "${own[@]}" --json
+  exec ${LORIKEET:-npx lorikeet} join "${own[@]}"
 fi
