@@ -52,7 +52,10 @@ test('an invite for one lets in one, a guest invites in its turn, a ban is of bo
   const byGuest = await start('invite', '--expires', '1h', '--state', 'b.tsv.lorikeet').done;
   const third = peer('join', byGuest.out.trim(), '--data', 'c.tsv');
   const [, thirdId] = await said(third, /peer (12D3KooW\w+), run/);
-  const known = await until('a.tsv.lorikeet', (peers) => peers.length === 2);
+  const known = await until(
+    'a.tsv.lorikeet',
+    (peers) => peers.length === 2 && peers.every(({ invitedBy }) => invitedBy !== null),
+  );
   assert.equal(
     new Map(known.map((one) => [one.id, one.invitedBy])),
     new Map([guestId!, thirdId!].sort().map((one) => [one, one === guestId ? id! : guestId!])),
