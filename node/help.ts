@@ -4,7 +4,7 @@ import { type Command, Help, type Option } from 'commander';
 /** Options by what they are about, in the order help shows them; those in no group come last. */
 const GROUPS: readonly [heading: string, names: string][] = [
   ['Data', 'data calibrate test gold label-map text-column label-column skip-bad-rows anyway adapter from continue'],
-  ['Task', 'objective labels prompt base label-prior patterns max-tokens'],
+  ['Task', 'objective labels prompt base label-prior patterns max-tokens yes'],
   ['Words', 'top-p system'],
   ['Run', 'peers rounds min-peers seed nonce config serve closing-rounds set shard seeds'],
   [
@@ -72,6 +72,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     'lorikeet inspect model.gguf --tokens 512 --rank 16 --targets all',
   ],
   doctor: ['lorikeet doctor', 'lorikeet doctor --base path/to/model --json'],
+  init: ['lorikeet init', "lorikeet init --yes --data mails.csv --labels 'billing=money,outage=network'"],
   status: ['lorikeet status', 'lorikeet status --state mine.tsv.lorikeet --json'],
   logs: ['lorikeet logs -f', 'lorikeet logs --lines 20 --json'],
   pause: ['lorikeet pause', 'lorikeet pause --state mine.tsv.lorikeet'],

@@ -38,6 +38,19 @@ interface Layer {
 
 const known = new WeakMap<Command, Origins>();
 
+/** A peer of a file that holds several: options by name. */
+export type Entry = Readonly<Record<string, string | number | boolean>>;
+
+const swarms = new WeakMap<Command, readonly Entry[]>();
+
+/** The peers of the file that `--config` names; null where it is of one. */
+export function swarmOf(command: Command): readonly Entry[] | null {
+  return swarms.get(command) ?? null;
+}
+
+/** The most of one file: each is a process. */
+const MAX_PEERS = 64;
+
 /** Where the options of a command come from that no flag has given. */
 export function originsOf(command: Command): Origins {
   const origins = [...(known.get(command) ?? [])].filter(([name]) => command.getOptionValueSource(name) === 'layer');
@@ -68,6 +81,11 @@ export async function applyLayers(command: Command, words: readonly string[]): P
   ];
   const layers: Layer[] = [environment(options)];
   for (const { layer, path } of files) layers.push(await readLayer(layer, path, siblings));
+  const peers = layers.find(({ layer }) => layer === 'config')?.values.peers;
+  if (Array.isArray(peers)) {
+    swarms.set(command, peers as Entry[]);
+    for (const option of options) option.mandatory = false; // each says its own
+  }
   const origins = new Map<string, Origin>();
   for (const option of options) {
     const name = nameOf(option);
@@ -78,6 +96,17 @@ export async function applyLayers(command: Command, words: readonly string[]): P
     origins.set(name, { layer: found.layer, place: found.placeOf(name) });
   }
   known.set(command, origins);
+}
+
+/** What somebody has asked for here and now, by flags or in the file they name: options of another process. */
+export function askedOptions(command: Command): Map<Option, string | boolean> {
+  const origins = originsOf(command);
+  const isAsked = (name: string): boolean =>
+    command.getOptionValueSource(name) === 'cli' || origins.get(name)?.layer === 'config';
+  const asked = command.options.filter(
+    (option) => !option.negate && nameOf(option) !== 'config' && isAsked(nameOf(option)),
+  );
+  return new Map(asked.map((option) => [option, command.getOptionValue(nameOf(option)) as string | boolean]));
 }
 
 /** Names of settings that stand in the environment or in a file that no flag names. */
@@ -137,14 +166,14 @@ async function readLayer(layer: Origin['layer'], path: string, commands: readonl
   const { readYaml } = await import('../yaml.ts');
   const { checkSource } = await import('../source.ts');
   const { given, source } = readYaml(path, WANTED);
-  checkSource(await schemaOf(commands), given, source);
+  checkSource(await schemaOf(commands, layer === 'config'), given, source);
   return { layer, values: given, placeOf: (name) => source.placeOf([name]).text };
 }
 
 /** What a file may say: every option of these commands, by its name as settings have it. */
-async function schemaOf(commands: readonly Command[]): Promise<Schema> {
+async function schemaOf(commands: readonly Command[], isNamed: boolean): Promise<Schema> {
   const { SETTING_FIELDS } = await import('../settings.ts');
-  const { either, fieldsOf, numberFrom, textLike, truth } = await import('../schema.ts');
+  const { either, fieldsOf, listOf, numberFrom, textLike, truth } = await import('../schema.ts');
   const word = either<string | number>(
     [textLike(/^/, 'a text'), numberFrom(-Infinity, Infinity, 'a number')],
     'a text or a number',
@@ -154,6 +183,17 @@ async function schemaOf(commands: readonly Command[]): Promise<Schema> {
     .filter((option) => !option.negate && !NOT_IN_FILES.includes(nameOf(option)));
   const accepted = (option: Option): Schema =>
     option.isBoolean() ? truth() : option.optional ? either<unknown>([truth(), word], 'true, false or a text') : word;
-  const fields = options.map((option) => [nameOf(option), accepted(option)] as const);
-  return fieldsOf({ ...Object.fromEntries(fields), ...SETTING_FIELDS }, { kind: 'setting' });
+  const fields = Object.fromEntries(options.map((option) => [nameOf(option), accepted(option)]));
+  const known = { ...fields, ...SETTING_FIELDS };
+  if (!isNamed) return fieldsOf(known, { kind: 'setting' });
+  const own = Object.fromEntries(Object.entries(fields).filter(([name]) => isOwn(name)));
+  const entry = fieldsOf({ name: word, ...own }, { wanted: 'a peer, such as { data: a.tsv }', required: ['data'] });
+  const peers = listOf(entry, `a list of 1 to ${MAX_PEERS} peers, such as - data: a.tsv`, { least: 1 });
+  return fieldsOf({ ...known, peers }, { kind: 'setting' });
+}
+
+/** What each peer of a file says for itself: not what the run decides, nor how all of them are shown. */
+function isOwn(name: string): boolean {
+  const isOfRun = Object.hasOwn(SETTINGS, name) && SETTINGS[name as keyof typeof SETTINGS].arithmetic;
+  return !isOfRun && !'json follow open from peers gold out'.split(' ').includes(name);
 }

@@ -1,7 +1,7 @@
 /** @file Commands by which one takes part in a run, and those it needs before and while it goes on. */
 import type { Command } from 'commander';
 import { DEMO_SETTINGS } from './demo.ts';
-import { standingSettings } from './layers.ts';
+import { standingSettings, swarmOf } from './layers.ts';
 import { type Flags, settingsOf, withData, withMachine, withSettings, withState } from './shared.ts';
 
 function withPage(command: Command): Command {
@@ -61,9 +61,11 @@ export function addTakingPart(program: Command): void {
     .option('--open', 'let in whoever comes, without an invite: for demonstrations and research')
     .option('--config <file>', 'options from a YAML file, such as rounds: 12; flags and LORIKEET_* win')
     .option('--from <dir>', 'start from this PEFT adapter, whose task is taken along, instead of a fresh one')
-    .action(async (flags: Flags, command: Command) =>
-      (await import('../commands/up.ts')).up(flags, settingsOf(flags), standingSettings(command)),
-    );
+    .action(async (flags: Flags, command: Command) => {
+      const peers = swarmOf(command);
+      if (peers) return (await import('../commands/swarm.ts')).swarm(peers, command);
+      return (await import('../commands/up.ts')).up(flags, settingsOf(flags), standingSettings(command));
+    });
 
   const join = program
     .command('join')
@@ -75,6 +77,18 @@ export function addTakingPart(program: Command): void {
     .action(async (words: string[], flags: Flags) =>
       (await import('../commands/join.ts')).join(words, flags, settingsOf(flags)),
     );
+
+  const init = program
+    .command('init')
+    .description(
+      'Write run.yaml, which "lorikeet up --config" takes: asks on a terminal, or takes flags; overwrites nothing.',
+    );
+  withSettings(init, (name) => ['objective', 'base', 'labels', 'minPeers', 'rounds'].includes(name))
+    .option('--data <file>', 'your texts, with optional labels')
+    .option('--host <address>', 'address to listen on; 0.0.0.0 for other machines')
+    .option('--out <file>', 'what to write', 'run.yaml')
+    .option('--yes', 'ask nothing: flags and defaults')
+    .action(async (flags: Flags) => (await import('../commands/init.ts')).init(flags));
 
   withState(
     program
