@@ -1,5 +1,13 @@
 /** @file Figures as people read them, in a terminal as on the page. */
 
+/** A figure with as many digits as tell something. */
+export function figureText(value: number): string {
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  if (size >= 1e6 || size < 1e-3) return value.toExponential(1).replace('e+', 'e');
+  return String(Number(value.toPrecision(size >= 1000 ? 4 : 3)));
+}
+
 export function percent(share: number | null | undefined): string {
   return share === null || share === undefined ? '-' : `${(100 * share).toFixed(1)} %`;
 }

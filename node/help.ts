@@ -92,6 +92,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   show: ['lorikeet config show', 'lorikeet config show join --origins --json'],
   fetch: ['lorikeet fetch HuggingFaceTB/SmolLM2-135M-Instruct', 'lorikeet fetch org/name:model.Q4_1.gguf --json'],
   models: ['lorikeet models', 'lorikeet models --json'],
+  report: ['lorikeet report results --open', 'lorikeet report results/faults.jsonl --out faults.html'],
   merge: ['lorikeet merge machine-1 machine-2 --out all', 'lorikeet merge shard-* --out results'],
 };
 

@@ -14,8 +14,8 @@ import { createDisplay, type Display } from '../node/display.ts';
 import { EXIT, UserError } from '../node/errors.ts';
 import { percent } from '../node/figures.ts';
 import { openTokenizer } from '../node/formats/tokenizer.ts';
+import { chartSvg } from '../node/page/parts/chart-svg.ts';
 import { createPrng } from '../protocol/prng.ts';
-import { lineChart } from '../sim/report/chart.ts';
 import { type Arguments, readArguments, refuse, type Usage } from './arguments.ts';
 import { type Blocks, cutBlocks, readDocuments, type SpecialTokens, tokenise } from './pretraining/corpus.ts';
 import { exportModel, loadCheckpoint, saveCheckpoint } from './pretraining/files.ts';
@@ -278,11 +278,11 @@ function chartOf(out: string): string {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as LogLine);
-  return lineChart({
+  return chartSvg({
     title: 'masked language modelling',
     x: 'step',
     y: 'nats a word',
-    series: [
+    lines: [
       { name: 'held out', points: lines.map((l) => [l.step, l.heldOut.loss]) },
       { name: 'training', points: lines.flatMap((l) => (l.loss === null ? [] : [[l.step, l.loss] as const])) },
     ],

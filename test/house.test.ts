@@ -106,6 +106,7 @@ const RULES: readonly [room: string, allowed: readonly string[]][] = [
       'node/train/',
       'node/atomic.ts',
       'node/errors.ts',
+      'node/page/report.ts',
       'node/schema.ts',
       'node/settings.ts',
       'node/source.ts',

@@ -7,6 +7,7 @@ import { createDisplay } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
 import { percent } from '../figures.ts';
 import { packageVersion } from '../package.ts';
+import { writeReportFile } from '../ui/report-file.ts';
 import { integerFlag, interruptSignal } from './flags.ts';
 import { provideBase } from './provide.ts';
 import { readSpecFile, type SpecFlags, shardOf } from './specfile.ts';
@@ -16,7 +17,7 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
   const { readSpec } = await import('../../sim/learning/spec.ts');
   const { runExperiment } = await import('../../sim/learning/experiment.ts');
   const { finalsOf, readRecords, recordsOf } = await import('../../sim/learning/records.ts');
-  const { htmlReport, markdownReport } = await import('../../sim/report/experiment.ts');
+  const { experimentReport, markdownReport } = await import('../../sim/report/experiment.ts');
   const { given, source, command } = readSpecFile('experiment', path, flags);
   const spec = readSpec(given, source);
   const { base } = spec.settings;
@@ -59,8 +60,9 @@ export async function experiment(path: string, flags: SpecFlags): Promise<void> 
     const report = markdownReport(spec, records, command);
     await writeFileAtomic(fileOf('json'), `${JSON.stringify(manifest, null, 2)}\n`);
     await writeFileAtomic(fileOf('md'), report);
-    await writeFileAtomic(fileOf('html'), htmlReport(spec, records, command));
-    console.log(flags.json ? JSON.stringify(finals) : `${report}\nthe same with pictures: ${fileOf('html')}`);
+    const html = fileOf('html');
+    const isWritten = await writeReportFile(html, [experimentReport(spec, records, command)], display.note);
+    console.log(flags.json ? JSON.stringify(finals) : `${report}${isWritten ? `\nthe same with curves: ${html}` : ''}`);
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
     display.note(`stopped; the same command goes on from ${folder}`);

@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../atomic.ts';
 import { createDisplay } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
 import { packageVersion } from '../package.ts';
+import { writeReportFile } from '../ui/report-file.ts';
 import { interruptSignal } from './flags.ts';
 import { showState } from './replay.ts';
 import { readSpecFile, type SpecFlags, shardOf } from './specfile.ts';
@@ -79,22 +80,28 @@ export async function sim(path: string, flags: SpecFlags): Promise<void> {
 
 async function writeReport(options: {
   folder: string;
-  spec: { readonly name: string; readonly about: string; readonly runs: readonly unknown[] };
+  spec: { readonly name: string; readonly about: string; readonly runs: readonly ScenarioRun[] };
   all: readonly Simulated[];
   command: string;
   isJson: boolean;
 }): Promise<void> {
-  const { simulationHtml, simulationMarkdown } = await import('../../sim/report/scenario.ts');
+  const { simulationMarkdown, simulationReport } = await import('../../sim/report/scenario.ts');
   const { attackPicture, attackTable } = await import('../../sim/report/attacks.ts');
+  const { keyOf } = await import('../../sim/world/records.ts');
   const { folder, spec, all, command, isJson } = options;
+  const version = packageVersion();
   const pathOf = (kind: string): string => join(folder, `${spec.name}.${kind}`);
   const report = simulationMarkdown(spec, all, command);
   await writeFileAtomic(pathOf('md'), report);
-  await writeFileAtomic(pathOf('html'), simulationHtml(spec, all, command));
+  const { name, about, runs } = spec;
+  const manifest = { version, command, name, about, runs: runs.map((run) => keyOf(run, version)) };
+  await writeFileAtomic(pathOf('json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  const html = pathOf('html');
+  const isWritten = await writeReportFile(html, [simulationReport(spec, all, command)], console.error);
   const crossed = attackTable(all);
   if (crossed) await writeFileAtomic(pathOf('svg'), attackPicture(crossed));
   if (isJson) console.log(JSON.stringify(all.map(({ run, result }) => ({ ...run, result }))));
-  else console.log(`${report}\nthe same with pictures: ${pathOf('html')}`);
+  else console.log(`${report}${isWritten ? `\nthe same with curves: ${html}` : ''}`);
 }
 
 /** Says what did not hold, with the command that shows it again. */

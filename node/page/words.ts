@@ -1,15 +1,7 @@
 /** @file Names, figures and times as the page says them. */
 import type { Head, Kind, PeerRecord, Subject } from '../chronicle/record.ts';
-import { durationText } from '../figures.ts';
+import { durationText, figureText } from '../figures.ts';
 import type { Source } from './live.ts';
-
-/** A figure with as many digits as tell something. */
-export function figureText(value: number): string {
-  if (value === 0) return '0';
-  const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-3) return value.toExponential(1).replace('e+', 'e');
-  return String(Number(value.toPrecision(size >= 1000 ? 4 : 3)));
-}
 
 export function percentText(share: number): string {
   return `${(100 * share).toFixed(1)} %`;

@@ -41,7 +41,7 @@ export function addResearch(program: Command): void {
     .option('--report', 'run nothing: only the report, of the runs that are there')
     .option('--until <ms>', 'only the first run, until this virtual time: shows every peer as it then is')
     .option('--trace <file>', 'with --until: every event as a line, columns separated by tabs')
-    .option('--out <dir>', 'records and report (NAME.jsonl, .md, .html)', 'results')
+    .option('--out <dir>', 'records and report (NAME.jsonl, .md, .html, .json)', 'results')
     .option('--json', 'print the results as JSON')
     .action(async (file: string, flags: Flags & { set: string[] }) =>
       (await import('../commands/sim.ts')).sim(file, flags),
@@ -55,6 +55,18 @@ export function addResearch(program: Command): void {
     .option('--until <ms>', 'until this virtual time')
     .option('--trace <file>', 'every event as a line, columns separated by tabs')
     .action(async (file: string, flags: Flags) => (await import('../commands/replay.ts')).replay(file, flags));
+
+  program
+    .command('report')
+    .summary('what simulations and experiments found, as one HTML file')
+    .description(
+      'Show what simulations and experiments have left in a folder: one HTML file, with curves to zoom into.',
+    )
+    .argument('<path>', 'a folder that "sim" or "experiment" has written to, or its NAME.json or NAME.jsonl')
+    .option('--out <file>', 'the HTML file; default: NAME.html there, or report.html where there are several')
+    .option('--open', 'open it in the browser')
+    .option('--json', 'print where it is as one JSON object on stdout')
+    .action(async (path: string, flags: Flags) => (await import('../commands/report.ts')).report(path, flags));
 
   program
     .command('merge')

@@ -1,8 +1,9 @@
 /**
  * @file An experiment's records as a table with spread over seeds, learning curves, accuracy (of writing loss a token) against
- * bytes, and who held what: Markdown and one HTML page.
+ * bytes, and who held what: as Markdown, and for the page.
  */
 
+import type { BarsData, ChartData, Report, TableData } from '../../node/page/report.ts';
 import { classCounts } from '../../node/train/score.ts';
 import { METHODS } from '../learning/methods.ts';
 import {
@@ -16,8 +17,8 @@ import {
 import type { ExperimentSpec } from '../learning/spec.ts';
 import { type Cell, COLUMNS, cellOf, MAJORITY, type Row, type Summary, summarise } from '../learning/summary.ts';
 import { pointText } from '../points.ts';
-import { lineChart, type Series, stackedBars } from './chart.ts';
-import { escaped, htmlRow, markdownSection, markdownTable } from './markup.ts';
+import { markdownSection, markdownTable } from './markup.ts';
+import { overSeeds } from './spread.ts';
 
 /** A column of the table, left out where no row has it. */
 interface Column {
@@ -178,69 +179,88 @@ export function markdownReport(spec: ExperimentSpec, records: readonly Experimen
   return [section, ...legend, '', ...tables].join('\n');
 }
 
-/** The same with pictures, as one file that needs nothing else. */
-export function htmlReport(spec: ExperimentSpec, records: readonly ExperimentRecord[], command: string): string {
+/** The same with curves, as the page shows it. */
+export function experimentReport(spec: ExperimentSpec, records: readonly ExperimentRecord[], command: string): Report {
   const summary = summarise(spec, records);
   const columns = columnsOf(summary);
   const confusion = confusionRows(summary);
   const measure = MEASURES[summary.measure];
-  const body = summary.rows
-    .map((row) =>
-      htmlRow(
-        'td',
-        columns.map((c) => c.of(row)),
-      ),
-    )
-    .join('\n');
-  const used = [...new Set(summary.rows.map((row) => row.method))]
-    .flatMap((method) => (METHODS[method] ? htmlRow('td', [method, METHODS[method].about]) : []))
-    .join('\n');
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${escaped(spec.name)}</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; } th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; } code { background: #f3f3f3; padding: .1rem .3rem; } svg { max-width: 100%; }
-</style></head><body>
-<h1>${escaped(spec.name)}</h1><p>${escaped(spec.about)}</p><p><code>${escaped(command)}</code></p>
-<p>${escaped(footing(spec, records, summary))}</p>
-<table>${htmlRow(
-    'th',
-    columns.map((c) => c.title),
-  )}${body}</table>
-<ul>${legendOf(summary)
-    .map((line) => `<li>${escaped(line)}</li>`)
-    .join('')}</ul>
-${confusion ? `<h2>${CONFUSION_TITLE}</h2><table>${htmlRow('th', confusion.head)}${confusion.rows.map((row) => htmlRow('td', row)).join('\n')}</table>` : ''}
-<h2>Development ${measure.name}, round by round: of the average adapter, of peers alone the mean of their own</h2>
-${learningCurves(records, measure)}
-<h2>${measure.name[0]!.toUpperCase()}${measure.name.slice(1)} against bytes sent</h2>
-${againstBytes(records, measure)}
-<h2>Who holds what</h2>
-${partitions(records)}
-<h2>Methods</h2><table>${used}</table>
-</body></html>
-`;
+  const methods = [...new Set(summary.rows.map((row) => row.method))];
+  const results: TableData = {
+    title: 'Results',
+    head: columns.map((c) => c.title),
+    rows: summary.rows.map((row) => columns.map((c) => c.of(row))),
+    notes: legendOf(summary),
+  };
+  return {
+    name: spec.name,
+    about: spec.about,
+    command,
+    footing: footing(spec, records, summary),
+    sections: [
+      {
+        title: 'Results',
+        tables: [results, ...(confusion ? [{ title: CONFUSION_TITLE, ...confusion }] : [])],
+      },
+      {
+        title: `Development ${measure.name}, round by round`,
+        about: `of the average adapter, of peers alone the mean of their own; ${BAND}`,
+        charts: curvesOf(roundsOf(records), measure, {
+          x: 'round',
+          at: (round) => round.round + 1,
+        }),
+      },
+      {
+        title: `${measure.name[0]!.toUpperCase()}${measure.name.slice(1)} against bytes sent`,
+        about: `as far as rounds have gone; ${BAND}`,
+        charts: curvesOf(
+          roundsOf(records).filter((r) => r.bytes > 0),
+          measure,
+          { x: 'MB sent by all', at: (round) => round.bytes / 1e6, isLogX: true },
+        ),
+      },
+      { title: 'Who holds what', about: 'with the first seed', bars: partitions(records) },
+      {
+        title: 'Methods',
+        tables: [
+          {
+            title: 'Methods',
+            head: ['method', 'what it is'],
+            rows: methods.flatMap((name) => (METHODS[name] ? [[name, METHODS[name].about]] : [])),
+          },
+        ],
+      },
+    ],
+  };
 }
 
-function learningCurves(records: readonly ExperimentRecord[], { unit, scale }: Measure): string {
-  return seriesBy(roundsOf(records), (round) => [round.round + 1, scale * round.development])
-    .map(([point, series]) => lineChart({ title: point, x: 'round', y: unit, series }))
-    .join('\n');
-}
+const BAND = 'lines are means over seeds, bands where those are with 95 % confidence';
 
-function againstBytes(records: readonly ExperimentRecord[], { unit, scale }: Measure): string {
-  const rounds = roundsOf(records).filter((r) => r.bytes > 0);
-  return seriesBy(rounds, (round) => [Math.log10(round.bytes / 1e6), scale * round.development])
-    .map(([point, series]) => lineChart({ title: point, x: 'log10 of MB sent by all', y: unit, series }))
-    .join('\n');
+/** For each point a chart, in it a line a method. */
+function curvesOf(
+  rounds: readonly RoundRecord[],
+  { unit, scale }: Measure,
+  { at, ...axis }: Pick<ChartData, 'x' | 'isLogX'> & { at: (round: RoundRecord) => number },
+): ChartData[] {
+  const points = [...new Set(rounds.map((r) => pointText(r.point)))];
+  return points.map((point) => {
+    const here = rounds.filter((r) => pointText(r.point) === point);
+    const lines = [...new Set(here.map((r) => r.method))].map((method) => {
+      const mine = here.filter((r) => r.method === method);
+      const runs = [...new Set(mine.map((r) => r.key))].map((key) =>
+        mine.filter((r) => r.key === key).map((r) => [at(r), scale * r.development] as const),
+      );
+      return { name: method, ...overSeeds(runs) };
+    });
+    return { title: point || unit, ...axis, y: unit, lines };
+  });
 }
 
 /** How texts were dealt, with the first seed; a picture for each way that differs. */
-function partitions(records: readonly ExperimentRecord[]): string {
+function partitions(records: readonly ExperimentRecord[]): BarsData[] {
   const finals = finalsOf(records);
   const first = finals.filter((r) => r.seed === finals[0]?.seed);
-  const drawn = new Map<string, string>();
+  const drawn = new Map<string, BarsData>();
   for (const { point, peers, seed, classes } of first) {
     const names = classes.length > 0 ? [...classes, 'unknown'] : ['to write like'];
     const used = names.map((_, y) => peers.some((p) => p.gold[y]! + p.unlabelled[y]! > 0));
@@ -251,27 +271,9 @@ function partitions(records: readonly ExperimentRecord[]): string {
     const parts = names.flatMap((name, y) => (used[y] ? [`${name}, labelled`, `${name}, unlabelled`] : []));
     const key = JSON.stringify(bars);
     const title = [pointText(point), `seed ${seed}`].filter(Boolean).join(', ');
-    if (!drawn.has(key)) drawn.set(key, stackedBars({ title, x: 'texts', parts, bars }));
+    if (!drawn.has(key)) drawn.set(key, { title, unit: 'texts', parts, bars });
   }
-  return [...drawn.values()].join('\n');
-}
-
-/** For each point, a series a method: the mean over seeds of what `at` gives at each round. */
-function seriesBy(rounds: readonly RoundRecord[], at: (round: RoundRecord) => [number, number]): [string, Series[]][] {
-  const points = [...new Set(rounds.map((r) => pointText(r.point)))];
-  return points.map((point) => {
-    const here = rounds.filter((r) => pointText(r.point) === point);
-    const series = [...new Set(here.map((r) => r.method))].map((method): Series => {
-      const mine = here.filter((r) => r.method === method);
-      const numbers = [...new Set(mine.map((r) => r.round))].sort((a, b) => a - b);
-      const points_ = numbers.map((n): [number, number] => {
-        const each = mine.filter((r) => r.round === n).map(at);
-        return [each.reduce((s, [x]) => s + x, 0) / each.length, each.reduce((s, [, y]) => s + y, 0) / each.length];
-      });
-      return { name: method, points: points_ };
-    });
-    return [point, series];
-  });
+  return [...drawn.values()];
 }
 
 /** Of losses, which differ in the third place. */

@@ -1,4 +1,4 @@
-/** @file What both reports are written with: the head of a Markdown section, tables, and text made safe for HTML. */
+/** @file What both reports are written with: the head of a Markdown section, tables, and text made safe for SVG. */
 
 /** A section that says what it is about, the command that made it, what it rests on, and a table. */
 export function markdownSection(section: {
@@ -29,11 +29,6 @@ export function markdownSection(section: {
 export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)];
-}
-
-/** One row of an HTML table, of `th` or `td`. */
-export function htmlRow(tag: 'th' | 'td', items: readonly string[]): string {
-  return `<tr>${items.map((item) => `<${tag}>${escaped(item)}</${tag}>`).join('')}</tr>`;
 }
 
 export function escaped(text: string): string {

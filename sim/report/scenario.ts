@@ -1,13 +1,14 @@
-/** @file Scenarios' results as a table over seeds, disagreement by round beside the spectral bound, and the graphs: Markdown and one HTML page. */
+/** @file Scenarios' results as a table over seeds, disagreement by round beside the spectral bound, and the graphs: as Markdown, and for the page. */
+import type { ChartData, GraphData, Line, Report } from '../../node/page/report.ts';
 import { drawGraph, drawOf } from '../../protocol/neighbours.ts';
 import { pointText } from '../points.ts';
 import { boundOf } from '../world/graph.ts';
 import type { Simulated } from '../world/records.ts';
 import type { ScenarioRun } from '../world/run.ts';
 import { RUN_ID, type SimulationResult } from '../world/simulate.ts';
-import { attackPicture, attackTable } from './attacks.ts';
-import { circleGraph, lineChart } from './chart.ts';
-import { escaped, htmlRow, markdownSection } from './markup.ts';
+import { attackTable } from './attacks.ts';
+import { markdownSection } from './markup.ts';
+import { overSeeds } from './spread.ts';
 
 /** Rounds and peers whose graphs are drawn, at most. */
 const [DRAWN_ROUNDS, DRAWN_PEERS] = [12, 200];
@@ -93,123 +94,128 @@ function tracesOf(all: readonly Simulated[]): string {
   return sum.toString(16).padStart(8, '0');
 }
 
-export function simulationHtml(spec: Reported, all: readonly Simulated[], command: string): string {
+/** The same with curves and graphs, as the page shows it. */
+export function simulationReport(spec: Reported, all: readonly Simulated[], command: string): Report {
   const crossed = attackTable(all);
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${spec.name}</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; } th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; } td { white-space: nowrap; } .wide { overflow-x: auto; } code { background: #f3f3f3; padding: .1rem .3rem; } figure svg { display: none; } figure svg.shown { display: block; }
-</style></head><body>
-<h1>${spec.name}</h1><p>${escaped(spec.about)}</p><p><code>${escaped(command)}</code></p>
-<p>${footingOf(spec, all)}</p>
-${crossed ? attackPicture(crossed) : ''}
-<div class="wide"><table>${htmlRow('th', HEAD)}${rowsOf(all)
-    .map((row) => htmlRow('td', row))
-    .join('\n')}</table></div>
-<h2>Disagreement by round</h2><p>Dashed: what the graph's spectrum foretells, nothing lost, nothing learned.</p>
-${disagreementChart(all)}
-<h2>Loss by round</h2>
-${lossChart(all)}
-<h2>What it takes</h2>
-${bytesChart(all)}
-<h2>Who mixes with whom</h2>
-${graphs(all)}
-<script>
-for (const figure of document.querySelectorAll('figure')) {
-  const [input, ...pictures] = [figure.querySelector('input'), ...figure.querySelectorAll('svg')];
-  const show = () => pictures.forEach((picture, i) => picture.classList.toggle('shown', i === Number(input.value)));
-  input.addEventListener('input', show);
-  show();
-}
-</script>
-</body></html>
-`;
+  const isLearning = all.some(({ run }) => run.scenario.trainer !== 'none');
+  const charts = (chart: ChartData): ChartData[] =>
+    chart.lines.some(({ points }) => points.length > 0) ? [chart] : [];
+  return {
+    name: spec.name,
+    about: spec.about,
+    command,
+    footing: footingOf(spec, all),
+    sections: [
+      {
+        title: 'Results',
+        tables: [
+          ...(crossed ? [{ title: 'Attacks against rules', ...crossed, isShaded: true }] : []),
+          { title: 'Points', head: HEAD, rows: rowsOf(all) },
+        ],
+      },
+      {
+        title: 'Disagreement by round',
+        about: `in units of the first; dashed: what the graph's spectrum foretells, nothing lost, nothing learned; ${BAND}`,
+        charts: charts({
+          title: 'disagreement',
+          x: 'round',
+          y: 'disagreement',
+          isLogarithmic: true,
+          lines: groupsOf(all).flatMap((group, tone): Line[] => {
+            const foretold = foretoldOf(group[0]!);
+            const line = { name: nameOf(group[0]!.run), tone, ...curveOf(group, (r) => [r.round + 1, r.apart], true) };
+            return [line, ...(foretold.length > 0 ? [{ name: '', tone, isDashed: true, points: foretold }] : [])];
+          }),
+        }),
+      },
+      {
+        title: 'Loss by round',
+        ...(isLearning
+          ? { about: `of the peers on average, and of the worst of them; ${BAND}` }
+          : { about: 'Nothing is learned here.' }),
+        charts: charts({
+          title: 'loss',
+          x: 'round',
+          y: 'loss',
+          lines: groupsOf(all.filter(({ run }) => run.scenario.trainer !== 'none')).flatMap((group, tone): Line[] => [
+            { name: `${nameOf(group[0]!.run)}, mean`, tone, ...curveOf(group, (r) => [r.round + 1, r.lossOfPeers]) },
+            {
+              name: `${nameOf(group[0]!.run)}, worst peer`,
+              ...{ tone, isDashed: true, points: curveOf(group, (r) => [r.round + 1, r.lossOfWorst]).points },
+            },
+          ]),
+        }),
+      },
+      {
+        title: 'What it takes',
+        about: BAND,
+        charts: charts({
+          title: isLearning ? 'loss of the mean, by what a peer has sent' : 'disagreement, by what a peer has sent',
+          x: 'MB sent by a peer',
+          y: isLearning ? 'loss of the mean' : 'disagreement',
+          isLogarithmic: !isLearning,
+          lines: groupsOf(all).map((group, tone) => {
+            const { peers } = group[0]!.run.scenario;
+            const at = (r: Round): [number, number] => [r.bytes / peers / 1e6, isLearning ? r.loss : r.apart];
+            return { name: nameOf(group[0]!.run), tone, ...curveOf(group, at, !isLearning) };
+          }),
+        }),
+      },
+      { title: 'Who mixes with whom', graphs: graphs(all) },
+    ],
+  };
 }
 
-/** Points of a line, at most: more are thinned out. */
-const DRAWN_POINTS = 400;
+const BAND = 'lines are means over seeds, bands where those are with 95 % confidence';
 
-function firstSeed(all: readonly Simulated[]): Simulated[] {
-  return all.filter(({ run }) => run.seed === all[0]?.run.seed);
+type Round = SimulationResult['rounds'][number];
+
+/** The seeds of each point together. */
+function groupsOf(all: readonly Simulated[]): Simulated[][] {
+  const groups = new Map<string, Simulated[]>();
+  for (const one of all) groups.set(pointText(one.run.point), [...(groups.get(pointText(one.run.point)) ?? []), one]);
+  return [...groups.values()];
 }
 
-function nameOf({ point, seed }: ScenarioRun): string {
-  return pointText(point) || `seed ${seed}`;
+function nameOf({ point }: ScenarioRun): string {
+  return pointText(point) || 'peers';
 }
 
-function thinned<T>(items: readonly T[]): T[] {
-  const step = Math.ceil(items.length / DRAWN_POINTS);
-  return items.filter((_, i) => i % step === 0 || i === items.length - 1);
-}
-
-/** The first seed of every point, and the slope its spectrum foretells. */
-function disagreementChart(all: readonly Simulated[]): string {
-  const series = firstSeed(all).flatMap(({ run, result }) => {
-    const measured = thinned(result.rounds).map((r) => [r.round + 1, r.apart] as const);
-    const last = measured.at(-1)?.[0] ?? 0;
-    const bound = thinned(Array.from({ length: last + 1 }, (_, round) => round)).map(
-      (round) => [round, (result.contraction ?? 0) ** round] as const,
-    );
-    const shown = bound.filter(([, value]) => value > LEAST_SHOWN);
-    return [
-      { name: nameOf(run), points: measured },
-      { name: '', isForetold: true, points: result.contraction && run.scenario.trainer === 'none' ? shown : [] },
-    ];
-  });
-  return lineChart({ title: '', x: 'round', y: 'disagreement', series, isLogarithmic: true });
+function curveOf(
+  group: readonly Simulated[],
+  at: (round: Round) => readonly [number, number],
+  isLogarithmic = false,
+): Pick<Line, 'points' | 'band'> {
+  return overSeeds(
+    group.map(({ result }) => result.rounds.map(at)),
+    isLogarithmic,
+  );
 }
 
 /** Below it float32 rounds. */
 const LEAST_SHOWN = 1e-8;
 
-/** Disagreement where nothing is learned, else what the mean of the peers gets wrong, against what a peer has sent. */
-function bytesChart(all: readonly Simulated[]): string {
-  const isLearning = all.some(({ run }) => run.scenario.trainer !== 'none');
-  const series = firstSeed(all).map(({ run, result }) => ({
-    name: nameOf(run),
-    points: thinned(result.rounds).map(
-      (r) => [r.bytes / run.scenario.peers / 1e6, isLearning ? r.loss : r.apart] as const,
-    ),
-  }));
-  const y = isLearning ? 'loss of the mean' : 'disagreement';
-  return lineChart({ title: '', x: 'MB sent by a peer', y, series, isLogarithmic: !isLearning });
-}
-
-/** The first seed of every point where something is learned: the peers on average, and the worst of them. */
-function lossChart(all: readonly Simulated[]): string {
-  const learning = firstSeed(all).filter(({ run }) => run.scenario.trainer !== 'none');
-  const series = learning.flatMap(({ run, result }) => [
-    {
-      name: `${nameOf(run)}, mean`,
-      points: thinned(result.rounds).map((r) => [r.round + 1, r.lossOfPeers] as const),
-    },
-    {
-      name: `${nameOf(run)}, worst peer`,
-      points: thinned(result.rounds).map((r) => [r.round + 1, r.lossOfWorst] as const),
-    },
-  ]);
-  return series.length === 0
-    ? '<p>Nothing is learned here.</p>'
-    : lineChart({ title: '', x: 'round', y: 'loss', series });
+/** The slope that a graph's spectrum foretells, as far as it can be seen. */
+function foretoldOf({ run, result: { contraction, rounds } }: Simulated): [number, number][] {
+  if (!contraction || run.scenario.trainer !== 'none') return [];
+  return Array.from({ length: rounds.length + 1 }, (_, round): [number, number] => [
+    round,
+    contraction ** round,
+  ]).filter(([, value]) => value > LEAST_SHOWN);
 }
 
 /** The graphs of the first rounds, of each kind once. */
-function graphs(all: readonly Simulated[]): string {
+function graphs(all: readonly Simulated[]): GraphData[] {
   const kinds = new Map<string, ScenarioRun>();
-  for (const { run } of firstSeed(all)) {
+  for (const { run } of all.filter((one) => one.run.seed === all[0]?.run.seed))
     if (run.scenario.peers <= DRAWN_PEERS) kinds.set(graphName(run), kinds.get(graphName(run)) ?? run);
-  }
-  return [...kinds]
-    .map(([name, { scenario, settings }]) => {
-      const members = Array.from({ length: scenario.peers }, (_, i) => `peer-${String(i).padStart(5, '0')}`);
-      const pictures = Array.from({ length: Math.min(DRAWN_ROUNDS, settings.rounds) }, (_, round) =>
-        circleGraph(`round ${round}`, drawGraph(drawOf(settings, { runId: RUN_ID, round, members }))),
-      );
-      return `<figure><figcaption>${escaped(name)}</figcaption><input type="range" min="0" max="${pictures.length - 1}" value="0" aria-label="round">${pictures.join('')}</figure>`;
-    })
-    .join('\n');
+  return [...kinds].map(([title, { scenario, settings }]) => {
+    const members = Array.from({ length: scenario.peers }, (_, i) => `peer-${String(i).padStart(5, '0')}`);
+    const rounds = Array.from({ length: Math.min(DRAWN_ROUNDS, settings.rounds) }, (_, round) =>
+      drawGraph(drawOf(settings, { runId: RUN_ID, round, members })),
+    );
+    return { title, rounds };
+  });
 }
 
 function graphName({ scenario, settings: { schedule, degree, redraw } }: ScenarioRun): string {

@@ -1,8 +1,15 @@
 /** @file The page in a headless Chromium, with the data of a real swarm of two on this machine: every view, by mouse and by keyboard. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { writeReportFile } from '../../node/ui/report-file.ts';
 import { buildPage } from '../../scripts/page.ts';
+import { simulationReport } from '../../sim/report/scenario.ts';
+import { readScenario } from '../../sim/world/scenario.ts';
+import { simulate } from '../../sim/world/simulate.ts';
 import { MACHINE, type Running, said, startIn, writeTexts } from '../processes.ts';
 import { temporaryFolder } from '../support.ts';
 import { CHROMIUM, launch, open, overflow, seriousFaults, withoutBrowser } from './parts/browser.ts';
@@ -95,6 +102,39 @@ see('curves move as rounds go by, and the slider goes back in time', async ({ br
   assert.equal(errors, []);
   await page.context().close();
 });
+
+see(
+  'a report is one file: curves, a table that sorts, graphs by a slider, downloads; nothing else is asked for',
+  async ({ browser }) => {
+    const given = { name: 'small', peers: 6, size: 4, seeds: [1, 2], vary: { schedule: ['ring', 'full'] } };
+    const { runs } = readScenario({ ...given, settings: { rounds: 5 } }, 'small.yaml');
+    const all = await Promise.all(runs.map(async (run) => ({ run, result: (await simulate(run)).result })));
+    const report = simulationReport({ name: 'small', about: 'a < b', runs }, all, 'lorikeet sim small.yaml');
+    const file = join(folder, 'small.html');
+    assert.ok(await writeReportFile(file, [report], assert.unreachable));
+    const { page, strangers, errors } = await open(browser, pathToFileURL(file).href, { acceptDownloads: true });
+    await page.waitForSelector('.plot canvas');
+    assert.match(await page.innerText('main'), /a < b/);
+    const first = (): Promise<string> => page.innerText('tbody tr:first-child td:first-child');
+    assert.is(await first(), 'schedule ring');
+    await page.click('th button:text-is("point")');
+    assert.is(await first(), 'schedule full');
+    await page.click('th button:has-text("spectral gap")');
+    assert.is(await first(), 'schedule full', 'the largest first');
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('.chart button:text-is("SVG")')]);
+    assert.match(readFileSync(await download.path(), 'utf8'), /^<svg .*<polygon .*schedule ring/s);
+    await page.locator('.graph input').first().focus();
+    await page.keyboard.press('End');
+    await page.waitForSelector('.graph label:text-is("Round 5")');
+    await page.click('.chart summary');
+    assert.match(await page.innerText('.numbers thead'), /round\s+schedule ring\s+schedule ring, from/);
+    assert.equal(await seriousFaults(page), []);
+    await page.setViewportSize({ width: 360, height: 800 });
+    assert.ok((await overflow(page)) <= 0);
+    assert.equal([strangers, errors], [[], []]);
+    await page.context().close();
+  },
+);
 
 test.after(async () => {
   const begun = await swarm;

@@ -1,7 +1,9 @@
 /** @file A chart as an SVG of its own: axes, bands, lines and their names; nothing that moves. */
-import { figureText } from '../words.ts';
-import type { Axes } from './plot.ts';
-import { type Line, toneOf } from './series.ts';
+
+import { figureText } from '../../figures.ts';
+import type { ChartData } from '../report.ts';
+
+import { toneOf } from './series.ts';
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [900, 340, 64, 280, 34, 44];
 
@@ -9,8 +11,8 @@ type Scale = (value: number) => number;
 type Place = readonly [x: number, y: number];
 
 /** The whole of it, whatever part is zoomed into. */
-export function chartSvg(chart: Axes & { title: string; lines: readonly Line[]; isLog: boolean }): string {
-  const { title, x, y, lines, isLog, isLogX = false, format = figureText } = chart;
+export function chartSvg(chart: ChartData, format: (y: number) => string = figureText): string {
+  const { title, x, y, lines, isLogarithmic: isLog = false, isLogX = false } = chart;
   const isIn = (a: number, b: number): boolean => (!isLogX || a > 0) && (!isLog || b > 0);
   const drawn = lines.map((line) => ({
     ...line,
@@ -73,6 +75,7 @@ function axisOf(
   const f: Scale = isLogarithmic ? Math.log10 : (v) => v;
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const place of all) [low, high] = [Math.min(low, f(place[of])), Math.max(high, f(place[of]))];
+  if (all.length === 0) [low, high] = [0, 1];
   const room = high > low ? (high - low) * 0.04 : Math.max(1, Math.abs(high) * 0.05);
   const [first, last] = [low - room, high + room];
   const raw = (last - first) / 5;

@@ -1,11 +1,14 @@
 /** @file A chart of lines one can zoom into and read off, by eye, by keyboard or as numbers. */
+
 import { useId, useMemo, useState } from 'preact/hooks';
+import { figureText } from '../../figures.ts';
 import { useDark } from '../look.ts';
-import { figureText } from '../words.ts';
+import type { Line } from '../report.ts';
+
 import { chartSvg } from './chart-svg.ts';
 import { csvOf, download, fileName } from './download.ts';
 import { type Axes, usePlot } from './plot.ts';
-import { aligned, isPositive, type Line, toneOf } from './series.ts';
+import { aligned, isPositive, toneOf } from './series.ts';
 import { Wide } from './wide.tsx';
 
 export interface ChartProps extends Axes {
@@ -76,7 +79,11 @@ export function Chart(props: ChartProps) {
         <button
           type="button"
           onClick={() =>
-            download(`${fileName(title)}.svg`, 'image/svg+xml', chartSvg({ ...props, lines: shown, isLog }))
+            download(
+              `${fileName(title)}.svg`,
+              'image/svg+xml',
+              chartSvg({ ...props, lines: shown, isLogarithmic: isLog }, format),
+            )
           }
         >
           SVG

@@ -1,9 +1,12 @@
 /** @file A plot in an element, made anew where its looks change and fed where only its points do; the one door to uPlot. */
+
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
+import { figureText } from '../../figures.ts';
 import 'uplot/dist/uPlot.min.css';
-import { figureText } from '../words.ts';
-import { type aligned, type Line, toneOf } from './series.ts';
+import type { Line } from '../report.ts';
+
+import { type aligned, toneOf } from './series.ts';
 
 export interface Axes {
   /** What the axes are, with units. */

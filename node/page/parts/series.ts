@@ -1,15 +1,6 @@
 /** @file What a chart draws, and how several lines come to share one axis. */
 
-export interface Line {
-  readonly name: string;
-  readonly points: readonly (readonly [x: number, y: number | null])[];
-  /** Around it: from where to where, at the same x. */
-  readonly band?: readonly (readonly [x: number, low: number, high: number])[];
-  /** What is foretold, or another thing beside. */
-  readonly isDashed?: boolean;
-  /** Which colour, from 0; by default its place. */
-  readonly tone?: number;
-}
+import type { Line } from '../report.ts';
 
 /** Told apart by colour-blind eyes too, in the light and in the dark. */
 const TONES: readonly (readonly [light: string, dark: string])[] = [

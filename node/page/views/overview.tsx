@@ -1,11 +1,11 @@
 /** @file How it goes: the round, the time left, whether joining helps, how it learns and how far apart the peers are. */
 import type { Notice } from '../../chronicle/record.ts';
-import { bytesText, counted, durationText } from '../../figures.ts';
+import { bytesText, counted, durationText, figureText } from '../../figures.ts';
 import type { Source, ViewProps } from '../live.ts';
 import { Chart } from '../parts/chart.tsx';
 import { Card, Fact } from '../parts/mark.tsx';
-import type { Line } from '../parts/series.ts';
-import { figureText, leftOf, MEASURES, phaseText, shortId, timeText } from '../words.ts';
+import type { Line } from '../report.ts';
+import { leftOf, MEASURES, phaseText, shortId, timeText } from '../words.ts';
 
 export function Overview({ sources, nameOf }: ViewProps) {
   const { subject, head } = slowest(sources).whole;

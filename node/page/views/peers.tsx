@@ -1,11 +1,13 @@
 /** @file Who is there: how they deliver, how far they are, what was refused of them and why; and whom this peer refuses. */
+
 import { useState } from 'preact/hooks';
 import type { PeerRecord } from '../../chronicle/record.ts';
+import { figureText } from '../../figures.ts';
 import { REFUSED } from '../../refusals.ts';
 import { ask, type ViewProps } from '../live.ts';
 import { Dot } from '../parts/mark.tsx';
 import { type Column, Table } from '../parts/table.tsx';
-import { figureText, STANDINGS, spanText, standingOf } from '../words.ts';
+import { STANDINGS, spanText, standingOf } from '../words.ts';
 
 export function Peers({ source, nameOf }: ViewProps) {
   const { peers } = source.whole;

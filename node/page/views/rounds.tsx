@@ -2,12 +2,12 @@
 
 import { useState } from 'preact/hooks';
 import type { EdgeRecord, RoundRecord } from '../../chronicle/record.ts';
-import { bytesText } from '../../figures.ts';
+import { bytesText, figureText } from '../../figures.ts';
 import { REFUSED } from '../../refusals.ts';
 import type { ViewProps } from '../live.ts';
 import { Card } from '../parts/mark.tsx';
 import { Table } from '../parts/table.tsx';
-import { figureText, spanText } from '../words.ts';
+import { spanText } from '../words.ts';
 
 /** Rounds that are seen at once. */
 const SEEN = 8;

@@ -1,11 +1,11 @@
 /** @file Who mixes with whom: a graph whose colours are states and whose widths are bytes, round by round. */
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type { EdgeRecord, PeerRecord } from '../../chronicle/record.ts';
-import { bytesText } from '../../figures.ts';
+import { bytesText, figureText } from '../../figures.ts';
 import type { Source, ViewProps } from '../live.ts';
 import { type Placed, placesOf } from '../parts/layout.ts';
 import { Card, Dot } from '../parts/mark.tsx';
-import { figureText, STANDINGS, type Standing, spanText, standingOf } from '../words.ts';
+import { STANDINGS, type Standing, spanText, standingOf } from '../words.ts';
 
 interface Link {
   readonly a: string;

@@ -20,7 +20,7 @@ import {
 } from '../../../sim/learning/records.ts';
 import { readSpec } from '../../../sim/learning/spec.ts';
 import { MAJORITY, summarise } from '../../../sim/learning/summary.ts';
-import { htmlReport, markdownReport } from '../../../sim/report/experiment.ts';
+import { experimentReport, markdownReport } from '../../../sim/report/experiment.ts';
 import { checkLearning } from '../../../sim/world/lora.ts';
 import { readScenario } from '../../../sim/world/scenario.ts';
 import { temporaryFolder } from '../../support.ts';
@@ -216,7 +216,7 @@ test('a difference is of what each peer ends with, seed by seed, never of averag
 
 test('what the columns mean stands beside them, and - where there is nothing', () => {
   const records = finals([50, 50]);
-  const [markdown, page] = [markdownReport(compared, records, 'cmd'), htmlReport(compared, records, 'cmd')];
+  const [markdown, page] = [markdownReport(compared, records, 'cmd'), pageText(records)];
   for (const report of [markdown, page]) {
     assert.match(report, /best round: looking back, the round that scored best on development texts/);
     assert.match(report, /minus lp-fl: of "peers, mean", seed by seed/);
@@ -228,9 +228,13 @@ test('what the columns mean stands beside them, and - where there is nothing', (
   assert.match(markdownReport(compared, records.slice(0, 3), 'cmd'), /Only 3 of 4 runs are here/);
 });
 
+function pageText(records: Parameters<typeof experimentReport>[1]): string {
+  return JSON.stringify(experimentReport(compared, records, 'cmd').sections[0]).replaceAll('\\"', '"');
+}
+
 test('where classes are uneven, balanced accuracy and what each class was called stand beside', () => {
   const records = finals([10, 90]);
-  for (const report of [markdownReport(compared, records, 'cmd'), htmlReport(compared, records, 'cmd')]) {
+  for (const report of [markdownReport(compared, records, 'cmd'), pageText(records)]) {
     assert.match(report, /balanced: the mean over classes/);
     assert.match(report, /called negative/);
   }

@@ -7,7 +7,7 @@ import { runExperiment } from '../../../sim/learning/experiment.ts';
 import { planRuns } from '../../../sim/learning/plan.ts';
 import { figuresOf, finalsOf } from '../../../sim/learning/records.ts';
 import { readSpec } from '../../../sim/learning/spec.ts';
-import { htmlReport, markdownReport } from '../../../sim/report/experiment.ts';
+import { experimentReport, markdownReport } from '../../../sim/report/experiment.ts';
 import { temporaryFolder } from '../../support.ts';
 import { tinyCausal } from '../../train/parts/causal.ts';
 
@@ -58,7 +58,7 @@ test('peers learn to write: less loss than the base, and less together than alon
   assert.match(report, /loss a token/);
   assert.match(report, /\| lp-fl-gold \| \d\.\d{3} \|/);
   assert.not.match(report, /majority|% right/);
-  assert.match(htmlReport(spec, records, 'cmd'), /Development loss a token, round by round/);
+  assert.match(experimentReport(spec, records, 'cmd').sections[1]!.title, /^Development loss a token, round by round/);
 });
 
 test('what goes by classes is refused where there are none', async () => {

@@ -1,7 +1,7 @@
 /** @file What a report of scenarios says of runs that never came together, of graphs in parts, and of runs that are not there. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { simulationHtml, simulationMarkdown } from '../../../sim/report/scenario.ts';
+import { simulationMarkdown, simulationReport } from '../../../sim/report/scenario.ts';
 import type { Simulated } from '../../../sim/world/records.ts';
 import { readScenario } from '../../../sim/world/scenario.ts';
 import { type SimulationResult, simulate } from '../../../sim/world/simulate.ts';
@@ -53,7 +53,7 @@ test('a report of some of the runs says of how many', () => {
   assert.match(simulationMarkdown(spec, whole, 'cmd'), /3 seeds; medians, counts summed\. Trace/);
   for (const report of [
     simulationMarkdown(spec, whole.slice(1, 2), 'cmd'),
-    simulationHtml(spec, whole.slice(1, 2), 'cmd'),
+    simulationReport(spec, whole.slice(1, 2), 'cmd').footing,
   ])
     assert.match(report, /1 seed; medians, counts summed\. Only 1 of 3 runs are here\./);
 });
