@@ -88,6 +88,10 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     'lorikeet peers allow 12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo',
     'lorikeet peers allow 12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo --state mine.tsv.lorikeet',
   ],
+  completion: [
+    'lorikeet completion bash > ~/.local/share/bash-completion/completions/lorikeet',
+    'lorikeet completion fish > ~/.config/fish/completions/lorikeet.fish',
+  ],
   config: ['lorikeet config show', 'lorikeet config show join --origins'],
   show: ['lorikeet config show', 'lorikeet config show join --origins --json'],
   fetch: ['lorikeet fetch HuggingFaceTB/SmolLM2-135M-Instruct', 'lorikeet fetch org/name:model.Q4_1.gguf --json'],

@@ -28,6 +28,12 @@ export function addSettingUp(program: Command): void {
     );
 
   program
+    .command('completion')
+    .description('Print what a shell reads to complete commands, options and their values.')
+    .argument('<shell>', 'bash | zsh | fish')
+    .action(async (shell: string) => (await import('../commands/completion.ts')).completion(shell, program));
+
+  program
     .command('models')
     .summary('the models on this disk')
     .description('List the models of the Hugging Face cache on this disk.')
