@@ -11,6 +11,21 @@ export function idIn(address: string): string | null {
   return /\/p2p\/([^/]+)$/.exec(address)?.[1] ?? null;
 }
 
+/** The address of a peer by way of a member: where that can be reached whoever is told of it knows. */
+export function relayedAt(relay: string, id: string): string {
+  return `/p2p/${relay}/p2p-circuit/p2p/${id}`;
+}
+
+/** Whether an address leads by way of another peer. */
+export function isRelayed(address: string): boolean {
+  return address.includes('/p2p-circuit');
+}
+
+/** Whose way a relayed address leads by; null where it is none. */
+export function relayIn(address: string): string | null {
+  return /^\/p2p\/([^/]+)\/p2p-circuit\/p2p\/[^/]+$/.exec(address)?.[1] ?? null;
+}
+
 /** The port of an address, or 0. */
 export function portIn(address: string): number {
   return Number(/\/tcp\/(\d+)/.exec(address)?.[1] ?? 0);
@@ -53,15 +68,22 @@ function reachOf(host: string): 0 | 1 | 2 | null {
   return isPrivate ? 1 : 2;
 }
 
+/** Whether a host is of a private network. */
+export function isPrivate(host: string): boolean {
+  return reachOf(host) === 1;
+}
+
 /**
- * Those of a peer's addresses that are worth dialling when somebody at this host tells of them: of TCP, with its id, and none
- * that leads less far than from the teller to here: what is private where one is public leads to somebody else's services.
+ * Those of a peer's addresses that are worth dialling when somebody at this host tells of them: by way of a member, or of TCP,
+ * with its id, and none that leads less far than from the teller to here: what is private where one is public leads to somebody
+ * else's services.
  */
 export function worthDialling(addresses: readonly string[], id: string, teller: string): string[] {
   // Where a name leads only the user knows, who gave it.
   const isName = teller !== '' && isIP(teller) === 0;
   const nearest = isName ? Number(teller !== 'localhost') : (reachOf(teller) ?? 2);
   return addresses.filter((address) => {
+    if (relayIn(address) !== null) return idIn(address) === id;
     const [, host, of] = /^\/ip[46]\/([^/]+)\/tcp\/[1-9]\d*\/p2p\/([^/]+)$/.exec(address) ?? [];
     const reach = host === undefined ? null : reachOf(host);
     return of === id && reach !== null && reach >= nearest;

@@ -38,7 +38,7 @@ export function createContacts(options: {
   const tried = new Map<string, { count: number; at: number }>();
   const seen = new Map<string, readonly string[]>();
   let isBusy = false;
-  const own = (): string[] => worthTelling(options.own(), MAX_OWN_ADDRESSES);
+  const own = (): string[] => worthTelling(options.own().filter(isInvitable), MAX_OWN_ADDRESSES);
   /** Loopback leads elsewhere from another machine. */
   const candidates = (addresses: readonly string[]): string[] => {
     const isLocal = own().every(isLoopback);

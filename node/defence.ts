@@ -6,7 +6,7 @@ import { createBuckets } from './buckets.ts';
 import { createGate } from './gate.ts';
 import { guardStreams } from './guard.ts';
 import * as limits from './limits.ts';
-import { hostOf } from './questions.ts';
+import { hostOf, isOverRelay } from './questions.ts';
 import { createRoom } from './room.ts';
 
 export interface Defence {
@@ -59,7 +59,9 @@ export function createDefence(options: {
   };
   return {
     gater: {
-      denyInboundConnection: (incoming) => !gate.admit(incoming, hostOf(incoming)),
+      // Whoever comes by way of a member is apart from that one, and from others at its address.
+      denyInboundConnection: (incoming) =>
+        !gate.admit(incoming, isOverRelay(incoming) ? incoming.remoteAddr.toString() : hostOf(incoming)),
       denyInboundEncryptedConnection: (id, { timeline }) => {
         gate.identify(timeline, id.toString());
         if (!banned.has(id.toString())) return false;

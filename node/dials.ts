@@ -2,8 +2,9 @@
  * @file Which addresses of a peer to dial now. Addresses come from others, so few are dialled at once, strangers' at a bounded
  * rate, and after a failure the peer waits, and each place for strangers, twice as long each time.
  */
+import { isRelayed } from './addresses.ts';
 import { createBuckets } from './buckets.ts';
-import { MAX_DIALLED, STRANGE_DIALS } from './limits.ts';
+import { MAX_DIALLED, MAX_RELAYED, STRANGE_DIALS } from './limits.ts';
 
 const FIRST_PAUSE_MS = 500;
 const LAST_PAUSE_MS = 60_000;
@@ -33,9 +34,11 @@ export function createDials(now: () => number = () => performance.now()): Dials 
     choose: (id, addresses) => {
       if (!mayDial(id)) return null;
       // That others are said to be where one lives that was reached before says nothing of it.
-      if (met.has(id)) return addresses.slice(0, MAX_DIALLED);
-      const open = addresses.filter((address) => mayDial(placeIn(address))).slice(0, MAX_DIALLED);
-      if (open.length === 0) return open;
+      const isMet = met.has(id);
+      const all = isMet ? addresses : addresses.filter((address) => mayDial(placeIn(address)));
+      const direct = all.filter((address) => !isRelayed(address)).slice(0, MAX_DIALLED);
+      const open = [...direct, ...all.filter(isRelayed).slice(0, MAX_RELAYED)];
+      if (isMet || open.length === 0) return open;
       const allowed = open.filter(() => strangers.take(''));
       return allowed.length > 0 ? allowed : null;
     },
@@ -51,7 +54,7 @@ export function createDials(now: () => number = () => performance.now()): Dials 
   };
 }
 
-/** An address without whom it names: made-up ids at one place wait together. */
+/** An address without whom it names: made-up ids at one place wait together, but not all that one member relays for. */
 function placeIn(address: string): string {
-  return address.replace(/\/p2p\/[^/]+$/, '');
+  return isRelayed(address) ? address : address.replace(/\/p2p\/[^/]+$/, '');
 }

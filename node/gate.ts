@@ -3,6 +3,7 @@
  * said anything, of a second connection, or of the most crowded address. As Bitcoin's nodes do (Heilman et al. 2015).
  */
 import type { Refusal } from '../protocol/frame.ts';
+import { isRelayed } from './addresses.ts';
 import { createBuckets } from './buckets.ts';
 import { ARRIVALS, GRACE_MS, MAX_SLOTS, MAX_SLOTS_PER_ADDRESS, SILENCE_MS } from './limits.ts';
 
@@ -13,7 +14,7 @@ export interface Incoming {
 }
 
 export interface Gate {
-  /** Whether a connection from this host may go on; another may have to go for it. */
+  /** Whether a connection from this host, or from this address by way of a member, may go on; another may have to go for it. */
   admit(incoming: Incoming, host: string): boolean;
   /** Its other end has proved who it is. */
   identify(timeline: Incoming['timeline'], id: string): void;
@@ -112,8 +113,9 @@ export function createGate(options: { onRefuse: (who: string, code: Refusal) => 
   };
 }
 
-/** What counts as one address: of IPv6, all of a network, since whoever has one has them all. */
+/** What counts as one address: of IPv6, all of a network, since whoever has one has them all; all that one member relays. */
 function groupOf(host: string): string {
+  if (isRelayed(host)) return host.slice(0, host.indexOf('/p2p-circuit'));
   if (!host.includes(':')) return host;
   const [head = '', tail] = host.split('::');
   const [before, after] = [head.split(':').filter(Boolean), (tail ?? '').split(':').filter(Boolean)];

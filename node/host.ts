@@ -1,45 +1,36 @@
 /**
- * @file The one door to libp2p: a host with TCP, noise and yamux; direct streams for frames, gossipsub for what everybody
- * needs. Everything that comes in has a limit and a deadline.
+ * @file A host: a node of the network with the run's protocols, direct streams for frames and gossip for what everybody needs.
+ * Everything that comes in has a limit and a deadline.
  */
-import './polyfill.ts';
-import { type GossipSub, type GossipSubComponents, gossipsub } from '@chainsafe/libp2p-gossipsub';
-import { createTopicScoreParams } from '@chainsafe/libp2p-gossipsub/score';
-import { noise } from '@chainsafe/libp2p-noise';
-import { yamux } from '@chainsafe/libp2p-yamux';
-import { identify } from '@libp2p/identify';
-import type { Connection, IncomingStreamData, Libp2p } from '@libp2p/interface';
-import { tcp } from '@libp2p/tcp';
-import { multiaddr } from '@multiformats/multiaddr';
-import { createLibp2p } from 'libp2p';
+import type { Connection, ConnectionGater, IncomingStreamData } from '@libp2p/interface';
 import { PROTOCOL_VERSION, type Refusal } from '../protocol/frame.ts';
-import { idIn, reasonsOf } from './addresses.ts';
+import { idIn, isRelayed, reasonsOf, relayIn } from './addresses.ts';
 import type { Book, Denial } from './admission/book.ts';
 import { createDoorkeeper } from './admission/doorkeeper.ts';
-import { generateKey, peerIdOf, privateKeyOf } from './admission/identity.ts';
+import { peerIdOf } from './admission/identity.ts';
 import { createDefence, type Defence } from './defence.ts';
-import { codeOf, UserError } from './errors.ts';
+import { UserError } from './errors.ts';
 import { announcementOf, listenTo } from './gossip.ts';
 import { stopWhole } from './leftovers.ts';
 import * as limits from './limits.ts';
 import { createLine, type Line } from './line.ts';
+import { dialOverRelay, type Node, reach, startNode } from './network/node.ts';
+import { createReachKeeper, type Reach } from './network/reach.ts';
+import { answers } from './network/visits.ts';
 import {
-  askForCall,
-  askForRun,
-  askForStart,
   callBack,
   callBackProtocol,
   frameProtocol,
   hearProof,
   hostOf,
+  isOverRelay,
+  ON_ANY,
   PING_PROTOCOL,
   proofProtocol,
   runProtocol,
   startProtocol,
-  tellingOf,
 } from './questions.ts';
-import { raceTo } from './race.ts';
-import { channelOf, echo, receiveFrames, receiveWhole, say, sendWhole } from './streams.ts';
+import { channelOf, echo, receiveFrames, say, sendWhole } from './streams.ts';
 
 export interface HostOptions {
   /** An Ed25519 key as `generateKey` gives it. */
@@ -65,21 +56,22 @@ export interface HostOptions {
   readonly validate: (from: string, bytes: Uint8Array) => boolean;
   /** A member does not take this peer in, and why. */
   readonly onTurnedAway: (by: string, code: Denial['code']) => void;
+  /** Whether other members may reach each other through this one; left out: they may. */
+  readonly relays?: boolean;
+  /** Where a member says that it can be reached: whoever relays may have to be dialled first. */
+  readonly placesOf?: (id: string) => readonly string[];
   /** Somebody asks to refuse others. */
   readonly onBans: (from: string, ids: readonly string[]) => void;
 }
 
-/** Who asks, whom, about which run. */
-interface Asking {
-  readonly addresses: readonly string[];
-  readonly runId: string;
-  /** Shows that the caller, by its id, holds an invite; left out for an open run. */
-  readonly proofFor?: (id: string) => Uint8Array;
+export interface Way {
+  readonly id: string;
+  readonly relay: string | null;
 }
 
 export interface Host {
   readonly id: string;
-  /** Where it can be reached, with its id. */
+  /** Where it can be reached, with its id: where it listens, and by way of members that relay for it. */
   addresses(): string[];
   /** Whether a connection is open to a peer that belongs to the run. */
   isConnected(id: string): boolean;
@@ -87,8 +79,10 @@ export interface Host {
   seenAt(id: string): string;
   /** Connects; resolves to the id reached. Throws a UserError where nobody answers. */
   dial(addresses: readonly string[], signal?: AbortSignal): Promise<string>;
-  /** Whether a connected peer can connect to this one too; null where it does not say, or is on this machine. */
-  isReachableFrom(id: string): Promise<boolean | null>;
+  /** How others reach this peer, as far as that is known. */
+  reach(): Reach;
+  /** Connections with members; `relay`: by way of whom, null for direct ones. */
+  connections(): Way[];
   /** Sends a frame, after those before it; false where it did not leave whole. */
   send(to: string, bytes: Uint8Array): Promise<boolean>;
   publish(bytes: Uint8Array): Promise<void>;
@@ -99,53 +93,65 @@ export interface Host {
   stop(): Promise<void>;
 }
 
-const noProof = (): Uint8Array => new Uint8Array();
 export const topicOf = (runId: string): string => `lorikeet/${PROTOCOL_VERSION}/${runId}`;
-
-/** Whether there can be such a peer: the id of an Ed25519 key, and addresses that can be read and are of nobody else. */
-export function isPlace(id: string, addresses: readonly string[]): boolean {
-  try {
-    if (peerIdOf(id).type !== 'Ed25519') return false;
-    return addresses.every((address) => address !== '' && [null, id].includes(multiaddr(address).getPeerId()));
-  } catch {
-    return false;
-  }
-}
 
 /** Starts listening. Throws a UserError where an address cannot be had. */
 export async function createHost(options: HostOptions): Promise<Host> {
   const stopping = new AbortController();
-  let node: Awaited<ReturnType<typeof startNode>> | null = null;
+  let started: Node | null = null;
   const defence = createDefence({
     maxFrameBytes: options.maxFrameBytes,
     onRefuse: options.onRefuse,
-    connections: () => node?.getConnections() ?? [],
+    connections: () => started?.node.getConnections() ?? [],
     hangUp: (id) => {
-      node?.hangUp(peerIdOf(id)).catch(() => {});
+      started?.node.hangUp(peerIdOf(id)).catch(() => {});
     },
     signal: stopping.signal,
   });
   try {
-    node = await startNode(options, defence);
+    started = await startNode({
+      key: options.key,
+      listen: options.listen,
+      topic: topicOf(options.runId),
+      relays: options.relays ?? true,
+      gater: gaterOf(options, defence),
+      guard: defence.guard,
+    });
   } catch (error) {
     defence.stop();
     throw error;
   }
-  return run(node, options, defence, stopping);
+  return run(started, options, defence, stopping);
+}
+
+/** Members relay for members. */
+function gaterOf({ book, onRefuse }: HostOptions, { gater, isBanned }: Defence): ConnectionGater {
+  const isOut = (id: string): boolean => {
+    if (book.isAdmitted(id) && !isBanned(id)) return false;
+    onRefuse(id, 'not-admitted');
+    return true;
+  };
+  return {
+    ...gater,
+    denyInboundRelayReservation: (source) => isOut(source.toString()),
+    denyOutboundRelayedConnection: (source) => isOut(source.toString()),
+    denyInboundRelayedConnection: (relay) => isOut(relay.toString()),
+  };
 }
 
 async function run(
-  node: Awaited<ReturnType<typeof startNode>>,
+  { node, pubsub, client }: Node,
   options: HostOptions,
   defence: Defence,
   stopping: AbortController,
 ): Promise<Host> {
-  const { runId, book } = options;
+  const { runId, book, placesOf = () => [] } = options;
   const topic = topicOf(runId);
   const lines = new Map<string, Line>();
-  const pubsub = node.services.pubsub;
   const isShut = (id: string): boolean => defence.isBanned(id) || book.isBanned(id);
-  const connectionsTo = (id: string): Connection[] => node.getConnections(peerIdOf(id));
+  /** Those that are direct first. */
+  const connectionsTo = (id: string): Connection[] =>
+    [...node.getConnections(peerIdOf(id))].sort((a, b) => Number(isOverRelay(a)) - Number(isOverRelay(b)));
   const isConnected = (id: string): boolean => book.isAdmitted(id) && connectionsTo(id).length > 0;
   const keeper = createDoorkeeper({
     book,
@@ -156,6 +162,19 @@ async function run(
       if (isConnected(id)) options.onPeer(id, true);
     },
     onTurnedAway: options.onTurnedAway,
+  });
+
+  const reachKeeper = createReachKeeper({
+    id: node.peerId.toString(),
+    runId,
+    client,
+    connections: () => node.getConnections(),
+    listening: () => node.getMultiaddrs(),
+    port: 0,
+    isWelcome: keeper.isWelcome,
+    isMember: book.isAdmitted,
+    placesOf,
+    signal: stopping.signal,
   });
 
   node.addEventListener('connection:open', ({ detail }) => keeper.opened(detail));
@@ -187,16 +206,19 @@ async function run(
         room: defence.roomFor(from),
       }).catch(() => {});
     },
-    { maxInboundStreams: limits.MAX_INBOUND_STREAMS, maxOutboundStreams: limits.MAX_OUTBOUND_STREAMS },
+    { ...ON_ANY, maxInboundStreams: limits.MAX_INBOUND_STREAMS, maxOutboundStreams: limits.MAX_OUTBOUND_STREAMS },
   );
-  await node.handle(PING_PROTOCOL, ({ stream }) => echo(stream), { maxInboundStreams: limits.MAX_QUESTIONS });
+  await node.handle(PING_PROTOCOL, ({ stream }) => echo(stream), {
+    ...ON_ANY,
+    maxInboundStreams: limits.MAX_QUESTIONS,
+  });
   const handle = (protocol: string, act: (incoming: IncomingStreamData) => Promise<void>): Promise<void> =>
     node.handle(
       protocol,
       (incoming) => {
         if (defence.question(incoming)) act(incoming).catch((error) => incoming.stream.abort(error));
       },
-      { maxInboundStreams: limits.MAX_QUESTIONS },
+      { ...ON_ANY, maxInboundStreams: limits.MAX_QUESTIONS },
     );
   /** Answers those that belong, and those that hold an invite. */
   const answer = (protocol: string, act: (incoming: IncomingStreamData) => Promise<void>): Promise<void> =>
@@ -217,9 +239,35 @@ async function run(
   const { start } = options;
   if (start) await answer(startProtocol(runId), ({ stream }) => sendWhole(stream, start));
 
+  /** Of a relayed connection, whose address it begins with. */
+  const relayOf = (one: Connection): string | null => {
+    if (!isOverRelay(one)) return null;
+    const place = one.remoteAddr.toString().split('/p2p-circuit')[0]!;
+    const named = idIn(place);
+    const relay = node.getConnections().find(({ remoteAddr }) => remoteAddr.toString().startsWith(place));
+    return named ?? relay?.remotePeer.toString() ?? '';
+  };
+  /** Connects by way of a member, to which this peer connects first where it has not. */
+  const dialRelayed = async (address: string, signal: AbortSignal): Promise<Connection> => {
+    const relay = relayIn(address);
+    if (relay === null || isShut(relay)) throw new Error('no way by a member');
+    const isThere = (): boolean => connectionsTo(relay).some((one) => !isOverRelay(one));
+    if (!isThere()) {
+      const places = placesOf(relay).filter((place) => !isRelayed(place));
+      await keeper.isWelcome(await reach(node, places, signal, async (found) => found));
+    }
+    return dialOverRelay(client, address, signal);
+  };
+
   return {
     id: node.peerId.toString(),
-    addresses: () => node.getMultiaddrs().map(String),
+    addresses: () => [
+      ...node
+        .getMultiaddrs()
+        .map(String)
+        .filter((address) => !isRelayed(address)),
+      ...reachKeeper.addresses(),
+    ],
     isConnected,
     seenAt: (id) => connectionsTo(id).map(hostOf)[0] ?? '',
     dial: async (addresses, signal) => {
@@ -230,14 +278,19 @@ async function run(
       const connected = others.map(idIn).find((id) => id !== null && isConnected(id));
       if (connected) return connected;
       const both = AbortSignal.any(signal ? [signal, stopping.signal] : [stopping.signal]);
-      const connection = await reach(node, others, both, async (found) => found).catch((error) => {
+      const connection = await reach(node, others, both, async (found) => found, dialRelayed).catch((error) => {
         throw new UserError('unreachable', `nobody answers at ${reasonsOf(others, error)}`);
       });
       const id = connection.remotePeer.toString();
       if (await keeper.belongs(connection)) return id;
       throw new UserError('unreachable', `${id} answers, and does not show that it belongs to the run`);
     },
-    isReachableFrom: (id) => askForCall(connectionsTo(id)[0], node.getMultiaddrs(), runId, stopping.signal),
+    reach: reachKeeper.reach,
+    connections: () =>
+      node
+        .getConnections()
+        .filter(({ remotePeer }) => book.isAdmitted(remotePeer.toString()))
+        .map((one) => ({ id: one.remotePeer.toString(), relay: relayOf(one) })),
     send: async (to, bytes) => {
       if (isShut(to) || bytes.length > options.maxFrameBytes) return false;
       const line =
@@ -247,7 +300,7 @@ async function run(
             const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(limits.DIAL_DEADLINE_MS)]);
             const connection = connectionsTo(to)[0] ?? (await node.dial(peerIdOf(to), { signal }));
             if (!(await keeper.isWelcome(connection))) throw new Error('it does not take this peer in');
-            const stream = await connection.newStream(frameProtocol(runId), { signal });
+            const stream = await connection.newStream(frameProtocol(runId), { ...ON_ANY, signal });
             return channelOf(stream, options.maxFrameBytes);
           },
           ...defence.lineTo(to),
@@ -263,6 +316,7 @@ async function run(
     expel: (id) => void node.hangUp(peerIdOf(id)).catch(() => {}),
     stop: async () => {
       stopping.abort();
+      reachKeeper.stop();
       defence.stop();
       for (const line of [...lines.values()]) line.end();
       await Promise.race([
@@ -271,128 +325,4 @@ async function run(
       ]);
     },
   };
-}
-
-/** Asks those an invite names for the run's settings, all of them until one gives them. Throws a UserError where none does. */
-export function fetchRun({ addresses, runId, proofFor = noProof }: Asking): Promise<string> {
-  return visit((node) => {
-    const proof = proofFor(node.peerId.toString());
-    return reach(node, addresses, undefined, (found, signal) => askForRun(found, runId, proof, signal));
-  }).catch((error) => {
-    throw tellingOf(addresses, error);
-  });
-}
-
-/**
- * Fetches the adapter that a run starts from, of exactly `bytes` bytes. Throws a UserError where nobody answers, or not with that
- * many, or with nothing new for a while.
- */
-export async function fetchStart(
-  options: Asking & { bytes: number; onProgress: (done: number, total: number) => void },
-): Promise<Uint8Array> {
-  const { addresses, runId, proofFor = noProof, bytes, onProgress } = options;
-  const whole = await visit(async (node) => {
-    const connection = await reach(node, addresses, undefined, async (found) => found);
-    const stream = await askForStart(connection, runId, proofFor(node.peerId.toString()));
-    return receiveWhole(stream, bytes, onProgress);
-  }).catch((error) => {
-    throw tellingOf(addresses, error);
-  });
-  if (whole) return whole;
-  throw new UserError(
-    'unreachable',
-    `invite: the adapter that the run starts from did not come whole, ${bytes} bytes; try again, or ask for a fresh invite`,
-  );
-}
-
-/** Whether the peer an address names answers there, for a caller it does not know. */
-export async function answers(address: string, signal?: AbortSignal): Promise<boolean> {
-  return visit((node) => reach(node, [address], signal, async () => true)).catch(() => false);
-}
-
-/** Does something as a node with a key of the moment, which takes no calls. */
-async function visit<T>(act: (node: Libp2p) => Promise<T>): Promise<T> {
-  const node = await createLibp2p({
-    privateKey: privateKeyOf(await generateKey()),
-    addresses: { listen: [] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-  });
-  try {
-    return await act(node);
-  } finally {
-    await stopWhole(node);
-  }
-}
-
-/** Connects by whichever address gets there first, and does what is wanted with that connection. */
-function reach<T>(
-  node: Pick<Libp2p, 'dial'>,
-  addresses: readonly string[],
-  signal: AbortSignal | undefined,
-  use: (connection: Connection, signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  // Without its id, or libp2p would put all addresses of a peer into one dial, one after the other.
-  const dial = (place: string, own: AbortSignal): Promise<Connection> => node.dial(multiaddr(place), { signal: own });
-  return raceTo(addresses, dial, use, { deadlineMs: limits.DIAL_DEADLINE_MS, ...(signal ? { signal } : {}) });
-}
-
-async function startNode(options: HostOptions, defence: Defence) {
-  const privateKey = privateKeyOf(options.key);
-  const topic = topicOf(options.runId);
-  const pubsub = gossipsub({
-    allowedTopics: [topic],
-    ...limits.GOSSIP_LIMITS,
-    globalSignaturePolicy: 'StrictSign',
-    allowPublishToZeroTopicPeers: true,
-    fallbackToFloodsub: false,
-    emitSelf: false,
-    scoreParams: {
-      // Many peers share one address: a lab, a server, a household, containers behind a bridge. Keys cost nothing, so an
-      // address tells no liar from them.
-      IPColocationFactorWeight: 0,
-      topics: {
-        [topic]: createTopicScoreParams({
-          topicWeight: 1,
-          meshMessageDeliveriesWeight: 0,
-          meshFailurePenaltyWeight: 0,
-          invalidMessageDeliveriesWeight: -20,
-          invalidMessageDeliveriesDecay: 0.5 ** (limits.SCORE_TICK_MS / limits.REJECT_HALF_LIFE_MS),
-        }),
-      },
-    },
-  }) as unknown as (components: GossipSubComponents) => GossipSub;
-  try {
-    return await createLibp2p({
-      privateKey,
-      addresses: { listen: [...options.listen] },
-      transports: [tcp()],
-      connectionEncrypters: [noise()],
-      streamMuxers: [
-        (components) =>
-          defence.guard(
-            yamux({ maxInboundStreams: limits.MAX_MUXED_STREAMS, maxStreamWindowSize: limits.MAX_WINDOW_BYTES })(
-              components,
-            ),
-          ),
-      ],
-      connectionGater: defence.gater,
-      // The gate has limits of its own; these are not reached before.
-      connectionManager: {
-        maxConnections: 4 * limits.MAX_SLOTS,
-        maxIncomingPendingConnections: 2 * limits.MAX_SLOTS,
-        inboundConnectionThreshold: 100_000,
-        inboundStreamProtocolNegotiationTimeout: limits.PROTOCOL_DEADLINE_MS,
-        reconnectRetries: 0,
-      },
-      services: { identify: identify(), pubsub },
-    });
-  } catch (error) {
-    if ((error as Error).name !== 'UnsupportedListenAddressesError' && codeOf(error) !== 'EADDRINUSE') throw error;
-    throw new UserError(
-      'usage',
-      `${options.listen.join(', ')}: cannot listen there (in use, or no address of this machine); choose another --port or --host`,
-    );
-  }
 }

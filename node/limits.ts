@@ -57,7 +57,17 @@ export const SILENCE_MS = 8000;
 export const SWEEP_MS = 1000;
 /** Addresses of a peer that are dialled in one go, and of peers never met. */
 export const MAX_DIALLED = 4;
+/** And of ways by other members. */
+export const MAX_RELAYED = 2;
 export const STRANGE_DIALS = { burst: 32, perSecond: 2 };
+/** Relaying for others: how many are relayed for, connections of one, and of each connection bytes and time. */
+export const RELAY = { reservations: 64, streams: 64, bytes: 8n << 30n, durationMs: 12 * 3_600_000 };
+/** What passes by way of this peer, in bytes, both ways together. */
+export const RELAYED = { burst: 16 * 1024 * 1024, perSecond: 4 * 1024 * 1024 };
+/** How many members relay for this peer; how often it looks after them, and waits after one has refused. */
+export const RELAYS = { wanted: 2, lookMs: 1000, retryMs: 5000 };
+/** How many at most are asked to call back, of those within this network and of those beyond. */
+export const MAX_ASKED_BACK = 3;
 /** Frames of a peer that has not shown that it belongs. */
 export const UNPROVED = { burst: 16, perSecond: 0.1 };
 /** Peers that are refused for good. */

@@ -5,14 +5,16 @@ import type { Acquaintance, Refusal } from '../protocol/frame.ts';
 import type { Member } from '../protocol/membership.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { SETTINGS } from '../protocol/settings.ts';
-import { idIn } from './addresses.ts';
+import { idIn, portIn } from './addresses.ts';
 import { generateKey, ownIdOf } from './admission/identity.ts';
 import { openMembership, turnedAway } from './admission/membership.ts';
 import type { Ticket } from './admission/ticket.ts';
+import { keepBootstrapped } from './bootstrap.ts';
 import { type Chronicle, createChronicle } from './chronicle/chronicle.ts';
 import { subjectOf } from './chronicle/subject.ts';
 import { messageOf } from './errors.ts';
 import { ROOM_AGAIN, waitingForRoom } from './full.ts';
+import type { Reach } from './network/reach.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import { type Standing, standingOf } from './standing.ts';
 import type { Store } from './store.ts';
@@ -44,6 +46,8 @@ export interface ParticipantOptions {
   readonly name?: string;
   readonly onChange?: (view: ParticipantView) => void;
   readonly onNotice?: (line: string) => void;
+  /** Whether other members may reach each other through this one; left out: they may. */
+  readonly relays?: boolean;
   /** Told, now and then, why nobody answers at the addresses to dial first. */
   readonly onUnreachable?: (reason: string) => void;
 }
@@ -97,10 +101,12 @@ export interface Participant {
   readonly view: ParticipantView;
   readonly traffic: Traffic;
   addresses(): string[];
+  /** The port it listens on; 0: none. */
+  readonly port: number;
   /** Those it is connected to, and where they say they can be reached. */
   connected(): Acquaintance[];
-  /** Whether somebody connected can connect to this peer too; null where it does not say, or is on this machine. */
-  isReachableFrom(id: string): Promise<boolean | null>;
+  /** How others reach this peer, as far as that is known. */
+  reach(): Reach;
   /** What invites to the run carry; null where it is open. */
   readonly ticket: Ticket | null;
   /** How many of those known here have come by that ticket's invite. */
@@ -123,8 +129,6 @@ export interface Participant {
   stop(): Promise<void>;
 }
 
-/** Pause between attempts to reach the first peer again. */
-const BOOTSTRAP_PAUSE_MS = 3000;
 /** How often refusals, and nothing else, change what is shown. */
 const REFUSALS_SHOWN_MS = 250;
 
@@ -196,6 +200,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
       told.add(by);
     },
     listen: options.listen,
+    relays: options.relays ?? true,
     // Everything but what is this peer's own.
     describeRun: () => JSON.stringify({ ...settings, localRank: SETTINGS.localRank.default }),
     start: run.given && CODECS.f32.encode(run.given),
@@ -252,11 +257,12 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     view,
     traffic: runtime.traffic,
     addresses: runtime.host.addresses,
+    port: portIn(runtime.host.addresses()[0] ?? ''),
     connected: () =>
       [...peer.members.values()]
         .filter((m) => m.connected && m.state !== 'left')
         .map(({ id, addresses }) => ({ id, addresses })),
-    isReachableFrom: runtime.host.isReachableFrom,
+    reach: runtime.host.reach,
     adapter: () => run.wire.unpack(peer.adapter),
     own: () => own ?? startOf(run),
     chronicle,
@@ -381,20 +387,4 @@ function createWatch(
         busy = false;
       });
   };
-}
-
-/** Dials the first peer at once, and again while nobody is connected. */
-function keepBootstrapped(
-  options: ParticipantOptions,
-  peer: Peer,
-  dial: (addresses: readonly string[]) => Promise<string>,
-): () => void {
-  if (options.bootstrap.length === 0) return () => {};
-  const attempt = (): void => {
-    if (peer.phase === 'finished' || [...peer.members.values()].some((m) => m.connected)) return;
-    dial(options.bootstrap).catch((error) => options.onUnreachable?.(messageOf(error)));
-  };
-  attempt();
-  const timer = setInterval(attempt, BOOTSTRAP_PAUSE_MS);
-  return () => clearInterval(timer);
 }

@@ -1,7 +1,7 @@
 /** @file Short questions between hosts: do we belong to one run, what is it, and can you connect to me? Each over a stream of its own. */
 import type { Connection, IncomingStreamData, Stream } from '@libp2p/interface';
 import { PROTOCOL_VERSION } from '../protocol/frame.ts';
-import { nobodyOf, placeOf, portIn } from './addresses.ts';
+import { isRelayed, nobodyOf, placeOf, portIn } from './addresses.ts';
 import { DENIALS, type Denial } from './admission/book.ts';
 import { MAX_CHAIN_BYTES } from './admission/chain.ts';
 import { messageOf, UserError } from './errors.ts';
@@ -15,6 +15,9 @@ export const proofProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VE
 export const callBackProtocol = (runId: string): string => `/lorikeet/${PROTOCOL_VERSION}/${runId}/call-back`;
 /** libp2p asks every ten seconds whether a connection lives, and counts on this, or on a refusal. */
 export const PING_PROTOCOL = '/ipfs/ping/1.0.0';
+
+/** Questions are asked also where a relay lets pass so much and no more. */
+export const ON_ANY = { runOnLimitedConnection: true };
 
 /** Who answered, and then said something else, is the one to name. */
 export function tellingOf(addresses: readonly string[], error: unknown): UserError {
@@ -45,7 +48,7 @@ export async function showProof(
   own: AbortSignal,
 ): Promise<Reply | null> {
   const signal = AbortSignal.any([own, AbortSignal.timeout(PROOF_DEADLINE_MS)]);
-  const stream = await connection.newStream(proofProtocol(runId), { signal }).catch(() => null);
+  const stream = await connection.newStream(proofProtocol(runId), { ...ON_ANY, signal }).catch(() => null);
   const said = stream && (await converse(stream, writeProof(proof), MAX_REPLY_BYTES, signal));
   return said === null ? null : readReply(said);
 }
@@ -81,7 +84,7 @@ export async function askForRun(
   proof: Uint8Array,
   signal: AbortSignal,
 ): Promise<string> {
-  const stream = await connection.newStream(runProtocol(runId), { signal }).catch((error) => {
+  const stream = await connection.newStream(runProtocol(runId), { ...ON_ANY, signal }).catch((error) => {
     signal.throwIfAborted();
     throw new UserError(
       'incompatible',
@@ -100,18 +103,18 @@ export async function askForStart(connection: Connection, runId: string, proof: 
   return stream;
 }
 
-/** Asks a peer to connect to this one where it listens; null where it does not say, or is on this machine. */
+/** Asks a peer to connect to this one at a port, 0 being the one it listens on; null where it does not say, or is on this machine. */
 export async function askForCall(
-  connection: Connection | undefined,
+  connection: Connection,
   listening: readonly Pick<Connection['remoteAddr'], 'nodeAddress' | 'toString'>[],
   runId: string,
-  own: AbortSignal,
+  { port, signal: own }: { port: number; signal: AbortSignal },
 ): Promise<boolean | null> {
-  const port = portIn(String(listening[0] ?? ''));
-  if (!connection || listening.some((at) => at.nodeAddress().address === hostOf(connection))) return null;
+  if (listening.some((at) => at.nodeAddress().address === hostOf(connection))) return null;
   const signal = AbortSignal.any([own, AbortSignal.timeout(2 * DIAL_DEADLINE_MS)]);
   const stream = await connection.newStream(callBackProtocol(runId), { signal }).catch(() => null);
-  const word = stream && (await converse(stream, String(port), MAX_WORD_BYTES, signal));
+  const asked = port || portIn(String(listening[0] ?? ''));
+  const word = stream && (await converse(stream, String(asked), MAX_WORD_BYTES, signal));
   return word === 'yes' ? true : word === 'no' ? false : null;
 }
 
@@ -130,7 +133,13 @@ export async function callBack(
   await say(stream, (await answers(address, deadline)) ? 'yes' : 'no');
 }
 
-/** The host a connection leads to; of IPv4 carried in IPv6, that of IPv4. */
+/** Whether a connection leads by way of another peer. */
+export function isOverRelay({ remoteAddr }: Pick<Connection, 'remoteAddr'>): boolean {
+  return isRelayed(remoteAddr.toString());
+}
+
+/** The host a connection leads to; of IPv4 carried in IPv6, that of IPv4. Empty where it leads by way of another peer. */
 export function hostOf({ remoteAddr }: Pick<Connection, 'remoteAddr'>): string {
+  if (isOverRelay({ remoteAddr })) return '';
   return remoteAddr.nodeAddress().address.replace(/^::ffff:(?=[\d.]+$)/i, '');
 }

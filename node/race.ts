@@ -2,7 +2,7 @@
  * @file Several ways to the same thing, raced: each begins a little after the one before it, or as soon as that has failed;
  * the first that gets there ends the others. As happy eyeballs does (RFC 8305), so that a dead address costs little.
  */
-import { idIn, isLoopback } from './addresses.ts';
+import { idIn, isLoopback, isRelayed } from './addresses.ts';
 
 /** From the beginning of one attempt to that of the next, while none has failed. */
 const STAGGER_MS = 250;
@@ -54,9 +54,14 @@ interface Reached {
   close(): Promise<void>;
 }
 
+/** Who is reached directly burdens nobody else; and on another machine loopback leads to somebody else. */
+function rankOf(address: string): number {
+  return isLoopback(address) ? 2 : Number(isRelayed(address));
+}
+
 /**
- * Connects by whichever address gets there first to the peer it names, and does what is wanted with that connection; loopback
- * comes last, since on another machine it leads to somebody else. Throws an AggregateError with a reason for each address, in
+ * Connects by whichever address gets there first to the peer it names, and does what is wanted with that connection; ways by
+ * others come late, and loopback last. `dial` is given a place without its id, or the whole of a way by another. Throws an AggregateError with a reason for each address, in
  * their order.
  */
 export async function raceTo<C extends Reached, T>(
@@ -65,12 +70,11 @@ export async function raceTo<C extends Reached, T>(
   use: (connection: C, signal: AbortSignal) => Promise<T>,
   options: { deadlineMs: number; signal?: AbortSignal },
 ): Promise<T> {
-  const order = [...addresses.keys()].sort(
-    (a, b) => Number(isLoopback(addresses[a]!)) - Number(isLoopback(addresses[b]!)),
-  );
+  const order = [...addresses.keys()].sort((a, b) => rankOf(addresses[a]!) - rankOf(addresses[b]!));
   const attempts = order.map((i) => async (own: AbortSignal): Promise<T> => {
     const [address, id] = [addresses[i]!, idIn(addresses[i]!)];
-    const connection = await dial(id === null ? address : address.slice(0, -`/p2p/${id}`.length), own);
+    const isWhole = id === null || isRelayed(address);
+    const connection = await dial(isWhole ? address : address.slice(0, -`/p2p/${id}`.length), own);
     if (id !== null && connection.remotePeer.toString() !== id) {
       await connection.close().catch(() => {});
       throw new Error(`${connection.remotePeer} answers there`);

@@ -10,8 +10,9 @@ import { isLoopback, worthDialling } from './addresses.ts';
 import { type Book, createBook, type Denial } from './admission/book.ts';
 import { createDials } from './dials.ts';
 import { untilThereIsRoom } from './full.ts';
-import { createHost, type Host, isPlace } from './host.ts';
+import { createHost, type Host } from './host.ts';
 import { MAX_WAITING_ANNOUNCEMENTS } from './limits.ts';
+import { isPlace } from './network/node.ts';
 import { sha256 } from './train/run.ts';
 
 export interface RuntimeOptions {
@@ -38,6 +39,8 @@ export interface RuntimeOptions {
   readonly onEffect?: (when: 'before' | 'after', effect: Effect) => void;
   /** Told of every frame handed to the network; `to` is '' where it goes to everybody. */
   readonly onSent?: (to: string, bytes: Uint8Array) => void;
+  /** Whether other members may reach each other through this one; left out: they may. */
+  readonly relays?: boolean;
   /** Told of all that the peer refuses, and of what the host does not let in. */
   readonly onRefuse?: (id: string, code: Refusal) => void;
   readonly onTurnedAway?: (by: string, code: Denial['code']) => void;
@@ -148,6 +151,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     maxFrameBytes: maxFrameBytes(limits),
     describeRun: options.describeRun,
     start: options.start ?? null,
+    relays: options.relays ?? true,
+    placesOf: (id) => peer.members.get(id)?.addresses ?? [],
     onFrame: async (from, bytes, via) => {
       traffic.receivedBytes += bytes.length;
       // Frames of a stream wait their turn; announcements cannot.
@@ -256,13 +261,21 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 
   state = 'running';
   const early = queue.splice(0);
-  push({ type: 'start', addresses: host.addresses() });
+  let told = host.addresses();
+  push({ type: 'start', addresses: told });
   queue.push(...early);
+  const looking = setInterval(() => {
+    const addresses = host.addresses();
+    if (addresses.join() === told.join()) return;
+    told = addresses;
+    push({ type: 'moved', addresses });
+  }, ADDRESSES_MS).unref();
   return {
     host,
     traffic,
     finished,
     stop: async () => {
+      clearInterval(looking);
       isStopping = true;
       // What waits for room says no goodbye: it goes on from what was saved last.
       if (state === 'running' && !isWaitingForRoom) {
@@ -283,5 +296,7 @@ function clock(): number {
   return Math.round(performance.timeOrigin + performance.now());
 }
 
+/** How soon a change of addresses is noticed: another network, or a member that relays. */
+const ADDRESSES_MS = 1000;
 const GOODBYE_MS = 50;
 const SMALL_FRAME_BYTES = 1024;

@@ -11,6 +11,8 @@ export interface TrainStats {
 
 export type Event =
   | { readonly type: 'start'; readonly addresses: readonly string[] }
+  /** It can be reached at these addresses from now on, and not at those from before. */
+  | { readonly type: 'moved'; readonly addresses: readonly string[] }
   /** Someone wants this peer to stop: it says goodbye. */
   | { readonly type: 'stop' }
   | { readonly type: 'timer'; readonly name: TimerName }

@@ -25,6 +25,10 @@ export function step(peer: Peer, event: Event, context: Context): Effect[] {
     case 'start':
       start(peer, event.addresses, out);
       break;
+    case 'moved':
+      peer.addresses = event.addresses;
+      out.announce();
+      break;
     case 'stop':
       out.announce('left');
       break;

@@ -176,7 +176,7 @@ test('each library comes in through one door', () => {
     ...new Set(imports.filter(({ from, to }) => pattern.test(to) && !from.startsWith('test/')).map((i) => i.from)),
   ];
   assert.equal(importers(/^(libp2p|@libp2p\/(?!interface|crypto|peer-id)|@chainsafe|@multiformats)/), [
-    'node/host.ts',
+    'node/network/node.ts',
     'scripts/redteam/caller.ts',
   ]);
   assert.equal(importers(/^@libp2p\/(crypto|peer-id)/), ['node/admission/identity.ts']);

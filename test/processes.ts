@@ -19,6 +19,8 @@ export interface Ended {
 export interface Running {
   readonly child: ChildProcess;
   readonly text: () => string;
+  /** What came on stdout so far. */
+  readonly out: () => string;
   readonly done: Promise<Ended>;
 }
 
@@ -58,7 +60,7 @@ export function startIn(
       resolve({ code: code ?? -1, out, err });
     });
   });
-  return { child, text: () => out + err, done };
+  return { child, text: () => out + err, out: () => out, done };
 }
 
 /** Resolves once the process has said something that matches. Rejects if it ends before. */

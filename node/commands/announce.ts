@@ -1,15 +1,15 @@
 /** @file Who a peer is and how others join it, said at its start and when there is more to say; and who cannot reach it. */
-import { idIn, isLoopback, isPublic, portIn } from '../addresses.ts';
+import { idIn, isLoopback, isPublic } from '../addresses.ts';
 import type { Ticket } from '../admission/ticket.ts';
 import { createContacts } from '../contacts.ts';
 import type { Display } from '../display.ts';
 import { counted } from '../figures.ts';
-import { answers } from '../host.ts';
 import { formatInvite } from '../invite.ts';
+import { answers } from '../network/visits.ts';
 import type { Participant } from '../participant.ts';
 
-/** How many peers are asked whether they can connect to this one. */
-const MAX_ASKED = 3;
+/** How long nobody may relay before that is said: it takes a moment to find somebody. */
+const SHUT_MS = 5000;
 
 export interface Crier {
   /** The invite as it is now. */
@@ -31,9 +31,10 @@ export function announce(
     host: string;
     bootstrap: readonly string[];
     onInvite: (invite: string, addresses: readonly string[]) => void;
+    now?: () => number;
   },
 ): Crier {
-  const { runId, ticket, host, bootstrap } = context;
+  const { runId, ticket, host, bootstrap, now = () => performance.now() } = context;
   const told = new Set<string | null>();
   // An invite for one that this peer came by lets in nobody else.
   const isUsed = ticket !== null && bootstrap.length > 0 && ticket.pass.uses === 1;
@@ -55,22 +56,17 @@ export function announce(
     answers,
     onMore: invite,
   });
-  const asked = new Set<string>();
-  let isKnown = bootstrap.every(isLoopback) || participant.addresses().every(isLoopback);
-  /** Somebody without addresses may be a stranger who only asks. */
-  const ask = (): void => {
-    const next = participant.connected().find((member) => member.addresses.length > 0 && !asked.has(member.id));
-    if (isKnown || asked.size >= MAX_ASKED || !next) return;
-    isKnown = true;
-    asked.add(next.id);
-    participant.isReachableFrom(next.id).then(
-      (reachable) => {
-        isKnown = reachable !== null;
-        if (reachable === false) display.note(closedText(next.id, portIn(participant.addresses()[0] ?? '')));
-        ask();
-      },
-      () => {},
-    );
+  const isHere = bootstrap.every(isLoopback) && participant.addresses().every(isLoopback);
+  let [shutSince, said] = [Number.POSITIVE_INFINITY, 'open'];
+  /** Says how others reach this peer where they cannot as they can others, and when that has changed. */
+  const tellReach = (): void => {
+    const { open, shut, relays } = participant.reach();
+    const isShut = relays.length === 0 && shut.length > 0 && open.length === 0;
+    shutSince = isShut ? Math.min(shutSince, now()) : Number.POSITIVE_INFINITY;
+    const state = relays.length > 0 ? 'relayed' : isShut ? 'shut' : open.length > 0 ? 'open' : said;
+    if (isHere || state === said || (isShut && now() - shutSince < SHUT_MS)) return;
+    said = state;
+    if (state !== 'open') display.note(closedText(shut, relays, participant.port));
   };
   const { id, view } = participant;
   const others = view.unlabelled > 0 ? `, ${view.unlabelled} without a label` : '';
@@ -85,17 +81,19 @@ export function announce(
     others: contacts.others,
     look: () => {
       contacts.look();
-      ask();
+      tellReach();
     },
-    stop: () => {
-      isKnown = true;
-      contacts.stop();
-    },
+    stop: contacts.stop,
   };
 }
 
-function closedText(id: string, port: number): string {
-  return `${id} cannot connect to this peer: a firewall or a router stands before its port ${port}; it goes on with the connections it opens itself; let TCP port ${port} in (--port keeps the number) so that others find it`;
+function closedText(shut: readonly string[], relays: readonly string[], port: number): string {
+  const whom = shut[0] ?? 'others';
+  const how =
+    relays.length > 0
+      ? `others reach it by way of ${relays.join(' and ')}`
+      : 'nobody relays for it, so it goes on with the connections it opens itself';
+  return `${whom} cannot connect to this peer: a firewall or a router stands before its port ${port}; ${how}; let TCP port ${port} in (--port keeps the number) so that others find it`;
 }
 
 /** What there is to say where no other machine can reach this peer; null where one can, or all are on this machine. */

@@ -115,7 +115,7 @@ async function cachedWith(sha256: string): Promise<string | null> {
 
 /** The adapter that a run starts from, from whoever invited. */
 async function fetchAdapter(invite: Invite, { initial }: Run, display: Display): Promise<Float32Array> {
-  const { fetchStart } = await import('../host.ts');
+  const { fetchStart } = await import('../network/visits.ts');
   const count = initial.length;
   const bytes = await fetchStart({
     ...askingBy(invite),
@@ -147,7 +147,7 @@ function refuseOdd(words: readonly string[], invite: Invite): void {
 
 /** Asks so that an invite that leads nowhere leaves nothing behind. */
 async function fetchSettings(invite: Invite): Promise<Record<string, unknown>> {
-  const { fetchRun } = await import('../host.ts');
+  const { fetchRun } = await import('../network/visits.ts');
   const described = await fetchRun(askingBy(invite));
   try {
     const told = JSON.parse(described) as Record<string, unknown>;

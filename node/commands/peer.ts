@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { keepEarlier, writeAdapter } from '../adapter.ts';
-import { mergeAddresses, portIn } from '../addresses.ts';
+import { mergeAddresses } from '../addresses.ts';
 import type { Ticket } from '../admission/ticket.ts';
 import type { Display } from '../display.ts';
 import { createTrainer, type Trainer } from '../engine/trainer.ts';
@@ -123,6 +123,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     store,
     learner,
     listen: [listenAddress(flags, saved?.port ?? 0)],
+    relays: flags.relay !== false,
     bootstrap,
     ticket,
     inviters,
@@ -143,7 +144,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       metrics = await serveMetrics(flags.metrics, participant.chronicle);
       note(`metrics for Prometheus: ${metrics.url}`);
     }
-    const port = portIn(participant.addresses()[0] ?? ''); // a host that has stopped has none
+    const { port } = participant;
     const keep = (): Promise<void> => {
       const known = mergeAddresses(crier?.others() ?? [], bootstrap);
       const { mixedWith } = participant.view;

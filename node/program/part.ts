@@ -33,6 +33,7 @@ function withPeer(command: Command): Command {
       'longest wait for the first others; 0: for ever, as who starts a run does (default: 300)',
     )
     .option('--port <number>', 'TCP port to listen on; 0: a free one, kept across restarts', '0')
+    .option('--no-relay', 'pass nothing on between members that cannot reach each other')
     .option(
       '--host <address>',
       'address to listen on; 0.0.0.0 for other machines, as join does by itself where the invite leads to one (default: 127.0.0.1)',

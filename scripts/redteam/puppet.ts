@@ -1,8 +1,9 @@
 /** @file Somebody who speaks the protocol and says what it is told to, through the same host as everybody; and members in full. */
 import { createBook } from '../../node/admission/book.ts';
 import { generateKey, idOfKey } from '../../node/admission/identity.ts';
-import { createHost, fetchRun, type Host, type HostOptions } from '../../node/host.ts';
+import { createHost, type Host, type HostOptions } from '../../node/host.ts';
 import { askingBy, parseInvite } from '../../node/invite.ts';
+import { fetchRun } from '../../node/network/visits.ts';
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../node/runtime.ts';
 import { checkSettings, openRun, type Run, sha256, startOf } from '../../node/train/run.ts';
 import type { CodecName } from '../../protocol/codec.ts';

@@ -30,6 +30,7 @@ function eventText(peer: Peer, event: Event): string {
     case 'oversized':
       return `from ${event.from}`;
     case 'start':
+    case 'moved':
     case 'stop':
       return '';
   }

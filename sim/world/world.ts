@@ -123,6 +123,7 @@ const EVENT_NUMBERS: Readonly<Record<Event['type'], number>> = {
   trained: 6,
   peer: 7,
   admitted: 8,
+  moved: 9,
 };
 
 export function createWorld(options: WorldOptions): World {

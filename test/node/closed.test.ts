@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { createBook } from '../../node/admission/book.ts';
 import { generateKey, idOfKey } from '../../node/admission/identity.ts';
 import { holderProof, issueTicket, type Ticket } from '../../node/admission/ticket.ts';
-import { fetchRun } from '../../node/host.ts';
+import { fetchRun } from '../../node/network/visits.ts';
 import { createRuntime, type Runtime } from '../../node/runtime.ts';
 import type { Refusal } from '../../protocol/frame.ts';
 import { createPeer, type Peer } from '../../protocol/peer.ts';

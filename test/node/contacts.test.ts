@@ -6,6 +6,7 @@ import { announce, lonelyText } from '../../node/commands/announce.ts';
 import { createContacts } from '../../node/contacts.ts';
 import type { Display } from '../../node/display.ts';
 import { formatInvite, parseInvite } from '../../node/invite.ts';
+import type { Reach } from '../../node/network/reach.ts';
 import type { Participant } from '../../node/participant.ts';
 import type { Acquaintance } from '../../protocol/frame.ts';
 
@@ -147,50 +148,56 @@ test('after its end nobody is tried and nothing told', async () => {
   assert.equal([tried.length, told()], [1, 0]);
 });
 
-/** A peer that says what it says to `lines`. */
-function crierOf(own: string[], bootstrap: string[], reachable: readonly (boolean | null)[] = []) {
+/** A peer that says what it says to `lines`, whose reach is what it is told to be. */
+function crierOf(own: string[], bootstrap: string[]) {
   const lines: string[] = [];
-  const asked: string[] = [];
+  let [reach, at]: [Reach, number] = [{ open: [], shut: [], relays: [] }, 0];
   const participant = {
     id: idOf(1),
+    port: 4001,
     view: { labelled: 3, unlabelled: 0 },
     addresses: () => own,
-    connected: () => reachable.map((_, i) => ({ id: idOf(i + 2), addresses: ['/ip4/10.0.0.9/udp/1'] })),
-    isReachableFrom: async (id: string) => {
-      asked.push(id);
-      return reachable[asked.length - 1] ?? null;
-    },
+    connected: () => [],
+    reach: () => reach,
   } as unknown as Participant;
   const display = { note: (line: string) => lines.push(line) } as unknown as Display;
   const invites: string[] = [];
   const onInvite = (invite: string): void => void invites.push(invite);
-  const crier = announce(display, participant, { runId: RUN, ticket: null, host: '0.0.0.0', bootstrap, onInvite });
+  const context = { runId: RUN, ticket: null, host: '0.0.0.0', bootstrap, onInvite, now: () => at };
+  const crier = announce(display, participant, context);
   assert.equal(
     invites.map((invite) => parseInvite(invite).addresses),
     [own],
   );
-  return { crier, lines, asked };
+  const begun = lines.length;
+  /** What is said where its reach is this, so many ms later. */
+  const look = (next: Partial<Reach>, laterMs = 0): string[] => {
+    [reach, at] = [{ open: [], shut: [], relays: [], ...next }, at + laterMs];
+    const before = lines.length;
+    crier.look();
+    return lines.slice(before);
+  };
+  return { look, lines: () => lines.slice(begun) };
 }
 
-test('who was invited asks the peers it meets, one after the other, whether they can connect to it, and says if not', async () => {
+test('who cannot be connected to says so once, with who relays for it, or after a while that nobody does', () => {
   const far = [at('10.0.0.9', 9)];
-  const shut = crierOf([OWN], far, [null, false, true]);
-  shut.crier.look();
-  await settle();
-  assert.equal(shut.asked, [idOf(2), idOf(3)]);
-  assert.match(shut.lines.at(-1)!, new RegExp(`^${idOf(3)} cannot connect to this peer: .*port 4001.*--port keeps`));
-  const open = crierOf([OWN], far, [true, false]);
-  open.crier.look();
-  await settle();
-  assert.equal([open.asked.length, open.lines.length], [1, 3], 'nothing to say');
-  const silent = crierOf([OWN], far, [null, null, null, null]);
-  silent.crier.look();
-  await settle();
-  assert.equal([silent.asked.length, silent.lines.length], [3, 3], 'some are asked, not all');
-  const here = crierOf([at('127.0.0.1', 1)], [at('127.0.0.1', 9)], [false]);
-  here.crier.look();
-  await settle();
-  assert.equal(here.asked, [], 'all on this machine');
+  const one = crierOf([OWN], far);
+  assert.equal(one.look({ shut: [idOf(3)] }), [], 'somebody may be found');
+  const [relayed] = one.look({ shut: [idOf(3)], relays: [idOf(3), idOf(4)] }, 1000);
+  assert.match(
+    relayed!,
+    new RegExp(`^${idOf(3)} cannot connect .*port 4001; others reach it by way of ${idOf(3)} and`),
+  );
+  assert.equal(one.look({ shut: [idOf(3)], relays: [idOf(3)] }, 1000), [], 'said before');
+  assert.equal(one.look({ shut: [idOf(3)] }, 1000), []);
+  const [shut] = one.look({ shut: [idOf(3)] }, 6000);
+  assert.match(shut!, /nobody relays for it.*let TCP port 4001 in \(--port keeps/);
+  const open = crierOf([OWN], far);
+  assert.equal(open.look({ open: [idOf(2)], shut: [idOf(3)] }, 10_000), [], 'somebody can');
+  const here = crierOf([at('127.0.0.1', 1)], [at('127.0.0.1', 9)]);
+  assert.equal(here.look({ shut: [idOf(3)] }, 1), []);
+  assert.equal(here.look({ shut: [idOf(3)] }, 10_000), [], 'all on this machine');
 });
 
 test('where no other machine can come it is said, with what helps', () => {

@@ -11,7 +11,7 @@ import { createLibp2p } from 'libp2p';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { generateKey, idOfKey } from '../../node/admission/identity.ts';
-import { fetchRun } from '../../node/host.ts';
+import { fetchRun } from '../../node/network/visits.ts';
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../node/runtime.ts';
 import { sha256 } from '../../node/train/run.ts';
 import { CODECS } from '../../protocol/codec.ts';
@@ -217,26 +217,34 @@ test('dead and silent addresses before the good one, and somebody else at one of
   await Promise.all([node, stranger, joiner].map(({ runtime }) => runtime.stop()));
 });
 
-test('a peer calls back who asks, at the machine it comes from and once a connection', async () => {
+test('a peer calls back who asks, at the machine it comes from; who cannot be called is reached by way of those it asked', async () => {
   if (process.platform !== 'linux') return; // where all of 127/8 is this machine, with 127.0.0.1 as what others see
-  const on = (host: string): Promise<Node> =>
-    startNode({ minPeers: 9 }, new Float32Array(COUNT), { listen: [`/ip4/${host}/tcp/0`] });
-  const [asked, open, shut, beside] = [
+  const on = (host: string, more: Partial<RuntimeOptions> = {}): Promise<Node> =>
+    startNode({ minPeers: 9 }, new Float32Array(COUNT), { listen: [`/ip4/${host}/tcp/0`], ...more });
+  const [one, two, open, shut, beside] = [
     await on('127.0.0.2'),
+    await on('127.0.0.4'),
     await on('127.0.0.1'),
-    await on('127.0.0.3'),
+    await on('127.0.0.3'), // listens elsewhere than where it comes from
     await on('127.0.0.2'),
   ];
-  const ask = async ({ runtime: { host } }: Node): Promise<boolean | null> => {
-    await host.dial(asked.runtime.host.addresses());
-    return host.isReachableFrom(asked.peer.id);
-  };
-  assert.is(await ask(open), true);
-  assert.is(await ask(open), null, 'asked before');
-  assert.is(await ask(shut), false, 'listens elsewhere than where it comes from');
-  assert.is(await ask(beside), null, 'on the same machine');
-  assert.is(await open.runtime.host.isReachableFrom(shut.peer.id), null, 'not connected');
-  await Promise.all([asked, open, shut, beside].map(({ runtime }) => runtime.stop()));
+  const ids = [one.peer.id, two.peer.id].sort();
+  const hasAll = (some: readonly string[]): boolean => ids.every((id) => some.includes(id));
+  for (const node of [open, shut])
+    for (const other of [one, two]) await node.runtime.host.dial(other.runtime.host.addresses());
+  await until(() => hasAll(open.runtime.host.reach().open));
+  assert.equal(open.runtime.host.reach().shut, []);
+  await until(() => hasAll(shut.runtime.host.reach().shut) && hasAll(shut.runtime.host.reach().relays));
+  const ways = shut.runtime.host.addresses().filter((address) => address.includes('/p2p-circuit'));
+  assert.equal(
+    ways.sort(),
+    ids.map((id) => `/p2p/${id}/p2p-circuit/p2p/${shut.peer.id}`),
+  );
+  // What it can be reached by is announced.
+  await until(() => ways.every((way) => open.peer.members.get(shut.peer.id)?.addresses.includes(way)));
+  await beside.runtime.host.dial(one.runtime.host.addresses());
+  assert.equal(beside.runtime.host.reach().shut, [], 'on the same machine nobody is asked');
+  await Promise.all([one, two, open, shut, beside].map(({ runtime }) => runtime.stop()));
 });
 
 test('a host calls nobody who is banned, and not itself, but all others that are named', async () => {

@@ -1,0 +1,52 @@
+/** @file Calls by a node of the moment, of whoever has an address or an invite: what is the run, is anybody there? */
+import { UserError } from '../errors.ts';
+import { askForRun, askForStart, tellingOf } from '../questions.ts';
+import { receiveWhole } from '../streams.ts';
+import { reach, visit } from './node.ts';
+
+/** Who asks, whom, about which run. */
+interface Asking {
+  readonly addresses: readonly string[];
+  readonly runId: string;
+  /** Shows that the caller, by its id, holds an invite; left out for an open run. */
+  readonly proofFor?: (id: string) => Uint8Array;
+}
+
+const noProof = (): Uint8Array => new Uint8Array();
+
+/** Asks those an invite names for the run's settings, all of them until one gives them. Throws a UserError where none does. */
+export function fetchRun({ addresses, runId, proofFor = noProof }: Asking): Promise<string> {
+  return visit((node) => {
+    const proof = proofFor(node.peerId.toString());
+    return reach(node, addresses, undefined, (found, signal) => askForRun(found, runId, proof, signal));
+  }).catch((error) => {
+    throw tellingOf(addresses, error);
+  });
+}
+
+/**
+ * Fetches the adapter that a run starts from, of exactly `bytes` bytes. Throws a UserError where nobody answers, or not with that
+ * many, or with nothing new for a while.
+ */
+export async function fetchStart(
+  options: Asking & { bytes: number; onProgress: (done: number, total: number) => void },
+): Promise<Uint8Array> {
+  const { addresses, runId, proofFor = noProof, bytes, onProgress } = options;
+  const whole = await visit(async (node) => {
+    const connection = await reach(node, addresses, undefined, async (found) => found);
+    const stream = await askForStart(connection, runId, proofFor(node.peerId.toString()));
+    return receiveWhole(stream, bytes, onProgress);
+  }).catch((error) => {
+    throw tellingOf(addresses, error);
+  });
+  if (whole) return whole;
+  throw new UserError(
+    'unreachable',
+    `invite: the adapter that the run starts from did not come whole, ${bytes} bytes; try again, or ask for a fresh invite`,
+  );
+}
+
+/** Whether the peer an address names answers there, for a caller it does not know. */
+export async function answers(address: string, signal?: AbortSignal): Promise<boolean> {
+  return visit((node) => reach(node, [address], signal, async () => true)).catch(() => false);
+}
