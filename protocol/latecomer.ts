@@ -30,16 +30,20 @@ export interface Found {
   readonly vector: Float32Array;
 }
 
+/** Rounds for which who has just come is a newcomer, for by then it may have exchanged only with others that came along with it. */
+const NEW_ROUNDS = 3;
+
 /**
  * Whose word on rounds and adapters counts: of those connected the ones this peer has exchanged with, a head each, where
- * there are two; else all of them. Who has finished says nothing to a peer whose partners are still at it.
+ * there are two, and it was not invited of late and has found nothing to go on with yet; else all of them. Who has finished says nothing to a peer whose partners are still at it.
  */
-function voters({ members }: Peer): Member[] {
+function voters({ members, exchanged, askedInVain, inviters }: Peer): Member[] {
   const there = [...members.values()].filter((m) => m.connected && m.state !== 'left');
   const isUnderWay = there.some((m) => m.mixed && m.state !== 'finished');
   const counted = isUnderWay ? there.filter((m) => m.state !== 'finished') : there;
   const known = counted.filter((m) => m.mixed);
-  return known.length >= 2 ? known : counted;
+  const isNew = inviters.length > 0 && (exchanged < NEW_ROUNDS || askedInVain > 0);
+  return known.length >= 2 && !isNew ? known : counted;
 }
 
 /** What each of these weighs: one that this peer has exchanged with, or was invited by, 1; else all of an invite together. */

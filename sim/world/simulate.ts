@@ -6,7 +6,7 @@ import { distance, mean } from '../../protocol/vector.ts';
 import { befall, liarCount, tamperer } from './faults.ts';
 import { contraction, diameter } from './graph.ts';
 import { createWatch, type Watch } from './invariants.ts';
-import type { ScenarioRun } from './run.ts';
+import type { Scenario, ScenarioRun } from './run.ts';
 import { invade, inviteOf } from './strangers.ts';
 import { createTally, type SimulatedRound, type Tally } from './tally.ts';
 import type { SimulatedTrainer } from './trainer.ts';
@@ -115,6 +115,7 @@ async function simulateWith(
     ...(trainer.score ? { score: trainer.score } : {}),
     network: scenario,
     ...(invasion ? { strangers: invasion, inviteOf: (peer: number) => inviteOf(strangers, peer) } : {}),
+    ...(!invasion && scenario.joiners > 0 ? { inviteOf: (peer: number) => joinerOf(scenario, peer) } : {}),
     trainMs: roundTimes(run),
     ...(tamper ? { tamper } : {}),
     ...(options.step ? { step: options.step } : {}),
@@ -223,6 +224,11 @@ function spectrumOf({ scenario, settings }: ScenarioRun): Pick<SimulationResult,
   const known = spectra.get(key) ?? { contraction: contraction(draw), diameter: diameter(drawGraph(draw)) };
   spectra.set(key, known);
   return known;
+}
+
+/** Who comes later was told of the run by the first; the run is open. */
+function joinerOf({ peers, joiners }: Scenario, peer: number): { invite: string; inviter: number | null } {
+  return { invite: '', inviter: peer >= peers - joiners ? 0 : null };
 }
 
 /** Lets the joiners in, all at once. */

@@ -44,6 +44,27 @@ test('newcomers are at the round and the adapter of the others within two rounds
   }
 });
 
+test('newcomers that have exchanged with each other first go on with what the others have all the same', async () => {
+  const given = { peers: 20, joiners: 6, joinMs: 10_000, size: 40, trainer: 'quadratic', trainMs: [200, 300] };
+  const settings = { rounds: 60, localSteps: 1, learningRate: 0.05 };
+  const [run] = readScenario({ name: 'x', seeds: [SEED], ...given, settings }, 'x').runs;
+  let exchanged = 0;
+  const { result, world } = await simulate(run!, {
+    untilMs: 12_000,
+    watch: true,
+    onEvent: ({ peer }, _, done) => {
+      for (const effect of done) {
+        if (effect.type !== 'report' || effect.metric.type !== 'mixed' || effect.metric.round > 2) continue;
+        if (peer.id > 'peer-00013') exchanged += effect.metric.mixed;
+      }
+    },
+  });
+  const rounds = world.seats.map((seat) => seat.peer.round);
+  assert.ok(exchanged > 0, REPLAY);
+  assert.is(result.adopted, 6, REPLAY);
+  assert.ok(Math.min(...rounds.slice(14)) >= Math.min(...rounds.slice(0, 14)) - 1, `${rounds}; ${REPLAY}`);
+});
+
 test('told to keep its own, a newcomer adopts nothing and everybody still finishes', async () => {
   const { result } = await joining('keep', Number.POSITIVE_INFINITY);
   assert.is(result.adopted, 0);
