@@ -57,6 +57,7 @@ test('the package holds what is built, its bundled base, examples and documents,
     /^sim\/(experiments|scenarios|cluster)\/[^/]+\.(yaml|txt|sh)$/,
     /^docs\/[^/]+\.(md|svg)$/,
     /^docs\/schema\/[^/]+\.json$/,
+    /^docs\/deploy\/([^/]+\.(yaml|json)|Dockerfile)$/,
   ];
   assert.equal(
     packed.filter((path) => !kinds.some((kind) => kind.test(path))),

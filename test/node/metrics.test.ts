@@ -1,27 +1,14 @@
 /** @file What a peer tells Prometheus is what has happened to it, and its address is read or refused. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createChronicle, type Sight } from '../../node/chronicle/chronicle.ts';
+import { createChronicle } from '../../node/chronicle/chronicle.ts';
 import { UserError } from '../../node/errors.ts';
 import { readAddress, serveMetrics } from '../../node/metrics.ts';
-
-const OTHER = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN';
-const sight: Sight = {
-  subject: {
-    ...{ id: 'me', name: 'lab "3"', runId: 'ab', objective: 'classify', classes: [], base: 'b', rule: 'clip' },
-    ...{ codec: 'int8', schedule: 'random-regular', rounds: 12, closingRounds: 2, isOpen: false },
-  },
-  head: () => ({
-    ...{ phase: 'exchanging', round: 7, members: 4, wanted: 2, awaited: [OTHER], untilMs: null, isPausing: false },
-    ...{ labelled: 8, unlabelled: 0, sentBytes: 0, receivedBytes: 0, diverged: 1, adoptedFrom: null, undecided: [] },
-  }),
-  members: () => [],
-  isBanned: () => false,
-};
+import { OTHER, SIGHT } from './parts/sight.ts';
 
 test('rounds, refusals and exchanges are told in units that their names say', async () => {
   let ms = 0;
-  const { scribe, ...chronicle } = createChronicle(sight, () => ms);
+  const { scribe, ...chronicle } = createChronicle(SIGHT, () => ms);
   const server = await serveMetrics('0', chronicle);
   scribe.training(6);
   ms = 2000;
@@ -78,7 +65,7 @@ test('an address is a host and a port, or a port of this machine', () => {
 });
 
 test('a port that is taken is named', async () => {
-  const { scribe: _, ...chronicle } = createChronicle(sight);
+  const { scribe: _, ...chronicle } = createChronicle(SIGHT);
   const server = await serveMetrics('127.0.0.1:0', chronicle);
   const taken = new URL(server.url).host;
   const failure = await serveMetrics(taken, chronicle).catch((error) => error);
