@@ -11,6 +11,8 @@ export interface Display {
   progress(label: string, done: number, total: number, detail?: string): void;
   /** Leaves the last live block standing. */
   close(): void;
+  /** Says nothing any more, since nobody reads it. */
+  mute(): void;
   readonly isTerminal: boolean;
 }
 
@@ -19,7 +21,8 @@ const BAR_CELLS = 24;
 /** Between two lines on a stage where there is no terminal. */
 const LINE_MS = 15_000;
 
-export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet = false): Display {
+export function createDisplay(stream: NodeJS.WriteStream = process.stderr, isQuiet = false): Display {
+  let quiet = isQuiet;
   const isTerminal = Boolean(stream.isTTY) && !quiet;
   let block: readonly string[] = [];
   let drawn = 0;
@@ -59,6 +62,9 @@ export function createDisplay(stream: NodeJS.WriteStream = process.stderr, quiet
     isTerminal,
     note,
     live,
+    mute: () => {
+      quiet = true;
+    },
     progress: (label, done, total, detail = '') => {
       // What was done before the first call (an experiment resumed) says nothing of the speed.
       const step = steps.get(label) ?? { toldAt: Number.NEGATIVE_INFINITY, at: Date.now(), from: done };

@@ -6,7 +6,7 @@ const GROUPS: readonly [heading: string, names: string][] = [
   ['Data', 'data calibrate test gold label-map text-column label-column skip-bad-rows anyway adapter from continue'],
   ['Task', 'objective labels prompt base label-prior patterns max-tokens yes'],
   ['Words', 'top-p system'],
-  ['Run', 'peers rounds min-peers seed nonce config serve closing-rounds set shard seeds'],
+  ['Run', 'peers rounds min-peers seed nonce config detach name user print serve closing-rounds set shard seeds'],
   [
     'Network',
     'open invite-file uses expires tell host port no-relay download schedule redraw edges degree codec latecomers',
@@ -92,6 +92,15 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
     'lorikeet completion bash > ~/.local/share/bash-completion/completions/lorikeet',
     'lorikeet completion fish > ~/.config/fish/completions/lorikeet.fish',
   ],
+  service: [
+    'lorikeet service install --user -- up --config run.yaml',
+    'lorikeet service install --print -- join INVITE --data mine.tsv',
+  ],
+  install: [
+    'lorikeet service install --user -- up --config run.yaml',
+    'lorikeet service install --print -- join INVITE --data mine.tsv',
+  ],
+  uninstall: ['lorikeet service uninstall', 'lorikeet service uninstall --user --name other'],
   config: ['lorikeet config show', 'lorikeet config show join --origins'],
   show: ['lorikeet config show', 'lorikeet config show join --origins --json'],
   fetch: ['lorikeet fetch HuggingFaceTB/SmolLM2-135M-Instruct', 'lorikeet fetch org/name:model.Q4_1.gguf --json'],

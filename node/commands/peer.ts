@@ -22,6 +22,7 @@ import { announce, type Crier } from './announce.ts';
 import type { Beginning } from './begin.ts';
 import { inspectStart } from './check.ts';
 import { type Desk, openDesk } from './desk.ts';
+import { tellReady } from './detach.ts';
 import { deviceFlags, type Flags, interruptSignal, throwIfCrashed, WAIT_SECONDS } from './flags.ts';
 import { createPatience } from './patience.ts';
 import { listenAddress, type PeerTexts, type Prepared } from './prepare.ts';
@@ -169,9 +170,10 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     });
     shown.show(participant.view);
     page = await openPage(pagePlace(flags.ui), {
-      note,
+      note: display.note, // its link lets in, and is no line for a log
       onUrl: (url) => tell({ event: 'page', url }),
     });
+    if (tellReady({ state: folder, invite: crier.invite() })) display.mute();
     const { chronicle } = participant;
     page?.add({ chronicle, actions: peerActions({ participant, folder, invite: crier.invite }) });
     const end = await Promise.race([
@@ -231,6 +233,9 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       desk.stage('serving');
       await serve(display, crier.invite(), AbortSignal.any([signal, desk.leaving]));
     }
+  } catch (error) {
+    desk?.record('failed', { text: messageOf(error) });
+    throw error;
   } finally {
     shown.stop();
     crier?.stop();

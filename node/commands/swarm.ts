@@ -6,6 +6,7 @@ import { createDisplay, type Display, table } from '../display.ts';
 import { EXIT, UserError } from '../errors.ts';
 import { bytesText, counted, percent } from '../figures.ts';
 import { askedOptions, type Entry } from '../program/layers.ts';
+import { tellReady } from './detach.ts';
 import { type Flags, interruptSignal } from './flags.ts';
 
 /** What a peer of the file is, and how it stands. */
@@ -46,6 +47,7 @@ export async function swarm(entries: readonly Entry[], command: Command): Promis
     peers.push(begin(['up', ...wordsOf(common, entries[0]!, command), ...quorum], 0));
     const text = await Promise.race([invite, peers[0]!.ended.then(() => null)]);
     const join = command.parent!.commands.find((one) => one.name() === 'join')!;
+    if (text !== null && tellReady({ state: null, invite: text })) display.mute();
     if (text !== null && !interrupt.signal.aborted)
       entries.slice(1).forEach((entry, i) => {
         peers.push(begin(['join', text, ...wordsOf(common, entry, join)], i + 1));
@@ -72,7 +74,7 @@ function wordsOf(common: ReadonlyMap<Option, string | boolean>, entry: Entry, co
   };
   return command.options.flatMap((option) => {
     const value = values[option.attributeName()];
-    if (value === undefined || ['--json', '--follow', '--config'].includes(option.long ?? '')) return [];
+    if (value === undefined || ['--json', '--follow', '--config', '--detach'].includes(option.long ?? '')) return [];
     if (option.negate) return value === false ? [option.long!] : [];
     if (typeof value === 'boolean') return value ? [option.long!] : [];
     return [`${option.long}=${value}`];
@@ -86,7 +88,7 @@ function launch(
   display: Display,
   onEvent: (event: Readonly<Record<string, unknown>>) => void,
 ): Peer {
-  const { LORIKEET_CONFIG: _, ...env } = process.env;
+  const { LORIKEET_CONFIG: _, LORIKEET_DETACH: __, ...env } = process.env;
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

@@ -195,5 +195,5 @@ async function schemaOf(commands: readonly Command[], isNamed: boolean): Promise
 /** What each peer of a file says for itself: not what the run decides, nor how all of them are shown. */
 function isOwn(name: string): boolean {
   const isOfRun = Object.hasOwn(SETTINGS, name) && SETTINGS[name as keyof typeof SETTINGS].arithmetic;
-  return !isOfRun && !'json follow open from peers gold out'.split(' ').includes(name);
+  return !isOfRun && !'json follow detach open from peers gold out'.split(' ').includes(name);
 }

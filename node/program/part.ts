@@ -27,6 +27,7 @@ function withPeer(command: Command): Command {
     .option('--metrics <address>', 'answer Prometheus at this HOST:PORT, under /metrics; a port alone: of 127.0.0.1')
     .option('--continue', 'go on with a state although the data have changed since')
     .option('--invite-file <file>', 'for programs: up writes the invite there, join waits for it there')
+    .option('--detach', 'go on in the background; returns when it is up, with its invite, state and process')
     .option('--serve', 'when the run is over, go on answering those who come late')
     .option(
       '--wait <seconds>',
@@ -38,6 +39,15 @@ function withPeer(command: Command): Command {
       '--host <address>',
       'address to listen on; 0.0.0.0 for other machines, as join does by itself where the invite leads to one (default: 127.0.0.1)',
     );
+}
+
+/** Goes on in a process of its own where that is wanted; whether it has. */
+async function isDetached(flags: Flags): Promise<boolean> {
+  if (!flags.detach) return false;
+  const { detach, isToDetach } = await import('../commands/detach.ts');
+  if (!isToDetach(flags)) return false;
+  await detach(flags);
+  return true;
 }
 
 export function addTakingPart(program: Command): void {
@@ -63,6 +73,7 @@ export function addTakingPart(program: Command): void {
     .option('--config <file>', 'options from a YAML file, such as rounds: 12; flags and LORIKEET_* win')
     .option('--from <dir>', 'start from this PEFT adapter, whose task is taken along, instead of a fresh one')
     .action(async (flags: Flags, command: Command) => {
+      if (await isDetached(flags)) return;
       const peers = swarmOf(command);
       if (peers) return (await import('../commands/swarm.ts')).swarm(peers, command);
       return (await import('../commands/up.ts')).up(flags, settingsOf(flags), standingSettings(command));
@@ -75,9 +86,10 @@ export function addTakingPart(program: Command): void {
     .argument('[invite...]', 'what "lorikeet up" printed; the whole line will do');
   withSettings(withPeer(join), (_name, setting) => !setting.arithmetic)
     .option('--download', "bring the run's base from the Hub where it is not here, without asking")
-    .action(async (words: string[], flags: Flags) =>
-      (await import('../commands/join.ts')).join(words, flags, settingsOf(flags)),
-    );
+    .action(async (words: string[], flags: Flags) => {
+      if (await isDetached(flags)) return;
+      await (await import('../commands/join.ts')).join(words, flags, settingsOf(flags));
+    });
 
   const init = program
     .command('init')

@@ -27,6 +27,25 @@ export function addSettingUp(program: Command): void {
       (await import('../commands/config.ts')).showConfig(name, flags, program),
     );
 
+  const service = program
+    .command('service')
+    .description('Keep a peer at work on this machine: a systemd unit, begun at every start of the machine.');
+  const withUnit = (command: Command): Command =>
+    command
+      .option('--user', 'a service of your own, which runs while you are logged in, instead of the machine')
+      .option('--name <name>', 'what the unit is called', 'lorikeet');
+  withUnit(
+    service
+      .command('install')
+      .description('Write the unit of a command, as it would run in this folder, and begin it.'),
+  )
+    .argument('[command...]', 'after --: up or join with its flags; default: up --config run.yaml')
+    .option('--print', 'only print the unit')
+    .action(async (words: string[], flags: Flags) => (await import('../commands/service.ts')).install(words, flags));
+  withUnit(
+    service.command('uninstall').description('End the service and remove its unit; what it learned is kept.'),
+  ).action(async (flags: Flags) => (await import('../commands/service.ts')).uninstall(flags));
+
   program
     .command('completion')
     .description('Print what a shell reads to complete commands, options and their values.')

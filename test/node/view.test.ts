@@ -82,6 +82,7 @@ function inPipe(isVerbose: boolean): { lines: string[]; events: Record<string, u
     note: (line) => lines.push(line),
     live: () => {},
     progress: () => {},
+    mute: () => {},
     close: () => {},
   };
   const view = createPeerView({ display, isVerbose, follow: (event) => events.push({ ...event }) });
