@@ -40,6 +40,8 @@ export interface HostOptions {
   readonly runId: string;
   /** Who belongs to the run. */
   readonly book: Book;
+  /** What the invites to a closed run share; left out: there is no key to its network. */
+  readonly network?: Uint8Array | null;
   /** Frames longer than this are cut off. */
   readonly maxFrameBytes: number;
   /** The run's settings, served to who belongs or holds an invite; in an open run, to anybody. */
@@ -113,6 +115,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       key: options.key,
       listen: options.listen,
       topic: topicOf(options.runId),
+      network: options.network ?? null,
       relays: options.relays ?? true,
       gater: gaterOf(options, defence),
       guard: defence.guard,
@@ -234,7 +237,7 @@ async function run(
   await handle(callBackProtocol(runId), async (incoming) => {
     if (!book.isAdmitted(incoming.connection.remotePeer.toString())) throw new Error('it does not belong to the run');
     defence.heard(incoming);
-    await callBack(incoming, called, answers, stopping.signal);
+    await callBack(incoming, called, (...place) => answers(options.network ?? null, ...place), stopping.signal);
   });
   const { start } = options;
   if (start) await answer(startProtocol(runId), ({ stream }) => sendWhole(stream, start));

@@ -37,7 +37,7 @@ export function formatInvite({ addresses, runId, ticket }: Invite): string {
 
 /** How those that an invite names are asked about the run: showing, by the id of the moment, that the caller holds it. */
 export function askingBy({ addresses, runId, ticket }: Invite) {
-  const proof = ticket ? { proofFor: (id: string) => holderProof(ticket, runId, id) } : {};
+  const proof = ticket ? { network: ticket.network, proofFor: (id: string) => holderProof(ticket, runId, id) } : {};
   return { addresses, runId, ...proof };
 }
 

@@ -111,6 +111,8 @@ export interface Participant {
   readonly ticket: Ticket | null;
   /** How many of those known here have come by that ticket's invite. */
   placesTaken(): number;
+  /** What all invites to the run share; null where it is open. */
+  readonly network: Uint8Array | null;
   /** The adapter as last mixed or trained. */
   adapter(): Float32Array;
   /** The adapter as this peer last trained it, before anything was mixed into it; the run's start where it has not yet. */
@@ -190,6 +192,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     peer,
     key,
     book: membership.book,
+    network: membership.network,
     onBans: membership.hearBans,
     onTurnedAway: (by, code) => {
       const error = turnedAway(by, code, ticket);
@@ -267,6 +270,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     own: () => own ?? startOf(run),
     chronicle,
     ticket: membership.ticket,
+    network: membership.network,
     placesTaken: () => (membership.ticket ? membership.book.placesTaken(membership.ticket.pass) : 0),
     finished,
     hold: () => {

@@ -21,6 +21,8 @@ export interface RuntimeOptions {
   readonly listen: readonly string[];
   /** Who belongs to the run; left out, everybody does. */
   readonly book?: Book;
+  /** What the invites to a closed run share; left out: there is no key to its network. */
+  readonly network?: Uint8Array | null;
   readonly describeRun: () => string;
   /** The adapter that the run starts from, where that is not a fresh one. */
   readonly start?: Uint8Array | null;
@@ -148,6 +150,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     listen: options.listen,
     runId: peer.runId,
     book,
+    network: options.network ?? null,
     maxFrameBytes: maxFrameBytes(limits),
     describeRun: options.describeRun,
     start: options.start ?? null,

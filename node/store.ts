@@ -162,12 +162,12 @@ export function peekMembers(folder: string): Kept | null {
 function readMembers(path: string): Kept | null {
   if (!existsSync(path)) return null;
   try {
-    const { runId, own, proofs, told } = JSON.parse(readFileSync(path, 'utf8')) as Kept;
+    const { runId, own, network, proofs, told } = JSON.parse(readFileSync(path, 'utf8')) as Kept;
     const isWhole =
-      [runId, own].every((s) => typeof s === 'string') &&
+      [runId, own, network].every((s) => typeof s === 'string') &&
       [proofs, told].every((o) => typeof o === 'object' && o !== null);
     if (!isWhole || Object.values({ ...proofs, ...told }).some((s) => typeof s !== 'string')) throw new Error('torn');
-    return { runId, own, proofs, told };
+    return { runId, own, network, proofs, told };
   } catch (error) {
     throw new UserError(
       'storage',

@@ -95,7 +95,21 @@ const RULES: readonly [room: string, allowed: readonly string[]][] = [
   ],
   [
     'node/',
-    ['protocol/', 'node/', 'sim/', 'node:', '@', 'it-', 'libp2p', 'commander', 'prom-client', 'yaml', 'zod', 'fastify'],
+    [
+      'protocol/',
+      'node/',
+      'sim/',
+      'node:',
+      '@',
+      'it-',
+      'libp2p',
+      'commander',
+      'prom-client',
+      'uqr',
+      'yaml',
+      'zod',
+      'fastify',
+    ],
   ],
   [
     'sim/',
@@ -188,7 +202,7 @@ test('each library comes in through one door', () => {
   assert.equal(importers(/^fastify/), ['node/ui/server.ts']);
   assert.equal(importers(/^uplot/), ['node/page/parts/plot.ts']);
   assert.equal(importers(/^d3-/), ['node/page/parts/layout.ts']);
-  assert.equal(importers(/^uqr/), ['node/page/parts/qr.tsx']);
+  assert.equal(importers(/^uqr/).sort(), ['node/page/parts/qr.tsx', 'node/qr.ts']);
   assert.equal(importers(/^yaml/), ['node/yaml.ts']);
   assert.equal(importers(/jinja$/), ['node/formats/chat-template.ts']);
 });

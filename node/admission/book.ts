@@ -52,6 +52,8 @@ export interface Kept {
   readonly runId: string;
   /** This peer's own proof; empty for none. */
   readonly own: string;
+  /** What the invites to the run share; empty in an open run. */
+  readonly network: string;
   /** By id. */
   readonly proofs: Readonly<Record<string, string>>;
   /** Who is refused since one that invited it says so, and who that is. */
@@ -84,7 +86,7 @@ export interface Book {
   hearBans(from: string, ids: readonly string[]): string[];
   /** Whom this peer tells the others to refuse. */
   bansToTell(): string[];
-  keep(): Omit<Kept, 'runId'>;
+  keep(): Omit<Kept, 'runId' | 'network'>;
 }
 
 /** Ids that one announcement tells others to refuse. */
@@ -102,7 +104,7 @@ export interface BookOptions {
   readonly key: Uint8Array;
   /** The invite this peer comes by, if any. */
   readonly ticket?: Ticket | null;
-  readonly kept?: Omit<Kept, 'runId'> | null;
+  readonly kept?: Omit<Kept, 'runId' | 'network'> | null;
   /** Ids that whoever invited this peer has told it of. */
   readonly trusted?: readonly string[];
   /** ms since 1970. */

@@ -100,9 +100,9 @@ export function idsOf(founder: string, chain: Chain): string[] {
   return [founder, ...chain.map(({ member }) => idOfPublicKey(member))];
 }
 
-type Signed = 'invite' | 'place' | 'witness' | 'question';
+type Signed = 'invite' | 'place' | 'witness' | 'question' | 'network';
 
-/** What is signed: of what kind it is, of which run, and its parts. */
+/** What is signed, or hashed: of what kind it is, of which run, and its parts. */
 export function messageOf(kind: Signed, runId: string, parts: readonly Uint8Array[]): Uint8Array {
   const writer = new Writer().ascii(`lorikeet ${kind}`).ascii(runId);
   for (const part of parts) writer.raw(part);

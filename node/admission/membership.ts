@@ -5,10 +5,10 @@
 import { messageOf, UserError } from '../errors.ts';
 import type { Store } from '../store.ts';
 import { type Verdicts, watchVerdicts } from './bans.ts';
-import { type Book, createBook, type Denial } from './book.ts';
+import { type Book, createBook, type Denial, type Kept } from './book.ts';
 import { isPassOf } from './chain.ts';
 import { publicKeyOf } from './identity.ts';
-import { decodeTicket, encodeTicket, isExpired, issueTicket, type Ticket } from './ticket.ts';
+import { decodeTicket, encodeTicket, isExpired, issueTicket, networkOf, type Ticket } from './ticket.ts';
 
 /** What the first peer's own invite admits, and for how long. */
 export const USUAL_USES = 16;
@@ -24,6 +24,8 @@ export interface Membership {
   readonly book: Book;
   /** What invites carry; null in an open run. */
   readonly ticket: Ticket | null;
+  /** What all invites to the run share; null in an open run. */
+  readonly network: Uint8Array | null;
   /** Begins to heed bans; `expel` closes the connections of who is refused. */
   begin(expel: (id: string) => void): void;
   /** Somebody asks to refuse others. */
@@ -53,12 +55,19 @@ export async function openMembership(options: {
     clearTimeout(timer);
     timer = undefined;
     writing = writing
-      .then(() => store.writeMembers({ runId, ...book.keep() }))
+      .then(() => store.writeMembers({ runId, network: Buffer.from(network ?? []).toString('base64'), ...book.keep() }))
       .catch((error) => onNotice(messageOf(error)));
   };
+  const isKept = kept?.runId === runId;
+  const network =
+    founder === ''
+      ? null
+      : id === founder
+        ? networkOf(key, runId)
+        : (options.ticket?.network ?? keptNetwork(isKept ? kept : null));
   const book: Book = createBook({
     ...options,
-    kept: kept?.runId === runId ? kept : null,
+    kept: isKept ? kept : null,
     onChange: () => {
       timer ??= setTimeout(write, KEEP_MS);
     },
@@ -76,6 +85,7 @@ export async function openMembership(options: {
   return {
     book,
     ticket: founder === '' ? null : ticket,
+    network,
     begin: (close) => {
       expel = close;
       if (!book.isOpen) write();
@@ -100,6 +110,11 @@ export async function openMembership(options: {
       await writing;
     },
   };
+}
+
+/** What the invites to a run share, as a state keeps it. */
+export function keptNetwork(kept: Kept | null): Uint8Array {
+  return new Uint8Array(Buffer.from(kept?.network ?? '', 'base64'));
 }
 
 /** The ticket the first peer has made, or a new one where that has expired. */

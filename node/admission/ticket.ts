@@ -2,7 +2,7 @@
  * @file What an invite holds beside addresses: its secret, and how its giver belongs to the run. Nobody need be online for it to
  * be good. Whoever has it can take its places.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { Reader, Writer } from '../../protocol/bytes.ts';
 import {
   type Chain,
@@ -23,21 +23,40 @@ export interface Ticket {
   readonly pass: Pass;
   /** Seed of the invite's key, 32 bytes. */
   readonly secret: Uint8Array;
+  /** What all invites to the run share, and who has none of them does not: 16 bytes, of which its network's key is made. */
+  readonly network: Uint8Array;
 }
 
-/** Makes one. `chain` is the giver's own, `expires` in seconds since 1970 or 0. */
+export const NETWORK_BYTES = 16;
+
+/** What the invites to a run share, as its first peer works it out of its key. */
+export function networkOf(key: Uint8Array, runId: string): Uint8Array {
+  const hash = createHash('sha256').update(messageOf('network', runId, [seedOfKey(key)]));
+  return new Uint8Array(hash.digest().subarray(0, NETWORK_BYTES));
+}
+
+/** The pre-shared key of a network, 32 bytes. */
+export function networkKeyOf(network: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash('sha256').update('lorikeet network').update(network).digest());
+}
+
+/**
+ * Makes one. `chain` is the giver's own, `expires` in seconds since 1970 or 0; `network` is what the invite it came by says, left out
+ * for the first peer.
+ */
 export function issueTicket(options: {
   runId: string;
   key: Uint8Array;
   chain: Chain;
   uses: number;
   expires: number;
+  network?: Uint8Array;
 }): Ticket {
-  const { runId, key, chain, uses, expires } = options;
+  const { runId, key, chain, uses, expires, network = networkOf(key, runId) } = options;
   const [secret, seed] = [new Uint8Array(randomBytes(SEED_BYTES)), seedOfKey(key)];
   const open = { key: publicKeyOfSeed(secret), uses, expires };
   const signature = sign(seed, passMessage(runId, publicKeyOfSeed(seed), open));
-  return { chain, pass: { ...open, signature }, secret };
+  return { chain, pass: { ...open, signature }, secret, network };
 }
 
 /** The chain of who takes a place by this ticket. */
@@ -63,14 +82,14 @@ export function holderProof({ chain, pass, secret }: Ticket, runId: string, id: 
   return writePass(writeChain(new Writer(), chain), pass).raw(signature).finish();
 }
 
-export function encodeTicket({ chain, pass, secret }: Ticket): Uint8Array {
-  return writePass(writeChain(new Writer(), chain), pass).raw(secret).finish();
+export function encodeTicket({ chain, pass, secret, network }: Ticket): Uint8Array {
+  return writePass(writeChain(new Writer(), chain), pass).raw(secret).raw(network).finish();
 }
 
 /** The ticket in some bytes; null where they are none. */
 export function decodeTicket(bytes: Uint8Array): Ticket | null {
   const reader = new Reader(bytes);
   const chain = readChain(reader);
-  const [pass, secret] = [readPass(reader), reader.raw(SEED_BYTES)];
-  return reader.done() && pass.uses > 0 ? { chain, pass, secret } : null;
+  const [pass, secret, network] = [readPass(reader), reader.raw(SEED_BYTES), reader.raw(NETWORK_BYTES)];
+  return reader.done() && pass.uses > 0 ? { chain, pass, secret, network } : null;
 }

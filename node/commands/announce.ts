@@ -53,7 +53,7 @@ export function announce(
   const contacts = createContacts({
     own: participant.addresses,
     connected: participant.connected,
-    answers,
+    answers: (...place) => answers(participant.network, ...place),
     onMore: invite,
   });
   const isHere = bootstrap.every(isLoopback) && participant.addresses().every(isLoopback);

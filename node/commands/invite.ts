@@ -1,9 +1,11 @@
 /** @file `lorikeet invite`: another invite to a closed run, signed by the peer of a state folder, which may be at work. */
 import { chainInText, MAX_LINKS, MAX_USES } from '../admission/chain.ts';
 import { ownIdOf } from '../admission/identity.ts';
+import { keptNetwork } from '../admission/membership.ts';
 import { issueTicket } from '../admission/ticket.ts';
 import { UserError } from '../errors.ts';
 import { formatInvite } from '../invite.ts';
+import { qrColumns, qrLines } from '../qr.ts';
 import { peekKey, peekMembers, peekStore } from '../store.ts';
 import { runIdOf } from '../train/run.ts';
 import { type Flags, integerFlag, stateFolder } from './flags.ts';
@@ -23,19 +25,30 @@ export function invite(flags: Flags): void {
   const addresses = saved.invited;
   if (founder === '') {
     console.error('the run is open: this invite admits anybody, for ever');
-    console.log(formatInvite({ addresses, runId, ticket: null }));
-    return;
+    return print(formatInvite({ addresses, runId, ticket: null }), flags);
   }
-  const chain = ownIdOf(key, folder) === founder ? [] : ownChain(folder, runId);
+  const isFirst = ownIdOf(key, folder) === founder;
+  const chain = isFirst ? [] : ownChain(folder, runId);
   if (chain.length >= MAX_LINKS)
     throw new UserError(
       'incompatible',
       `${folder}: this peer came by the ${chain.length}rd invite in a row, and a run has no more in one; pass on the invite you came by, or ask who gave it for another`,
     );
-  const ticket = issueTicket({ runId, key, chain, uses, expires });
+  const network = isFirst ? {} : { network: keptNetwork(peekMembers(folder)) };
+  const ticket = issueTicket({ runId, key, chain, uses, expires, ...network });
   const until = expires === 0 ? 'for ever' : `until ${new Date(expires * 1000).toISOString().slice(0, 16)}Z`;
   console.error(`admits ${uses === 1 ? 'one peer' : `${uses} peers`}, ${until}; whoever has it can use it:`);
-  console.log(formatInvite({ addresses, runId, ticket }));
+  print(formatInvite({ addresses, runId, ticket }), flags);
+}
+
+/** The invite on stdout, and as a QR code beside it where that was asked for. */
+function print(invite: string, flags: Flags): void {
+  console.log(invite);
+  if (!flags.qr) return;
+  const columns = process.stderr.isTTY ? process.stderr.columns : 0;
+  const lines = qrLines(invite, columns);
+  if (lines) console.error(lines.join('\n'));
+  else console.error(`the QR code needs ${qrColumns(invite)} columns of a terminal; here are ${columns}`);
 }
 
 /** How the peer of a state folder came to the run. */

@@ -14,11 +14,13 @@ import {
 import { dcutr } from '@libp2p/dcutr';
 import { identify } from '@libp2p/identify';
 import type { Connection, ConnectionGater, Libp2p, StreamMuxerFactory } from '@libp2p/interface';
+import { preSharedKey } from '@libp2p/pnet';
 import { tcp } from '@libp2p/tcp';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { isRelayed } from '../addresses.ts';
 import { generateKey, peerIdOf, privateKeyOf } from '../admission/identity.ts';
+import { networkKeyOf } from '../admission/ticket.ts';
 import { codeOf, UserError } from '../errors.ts';
 import { stopWhole } from '../leftovers.ts';
 import * as limits from '../limits.ts';
@@ -31,6 +33,8 @@ export interface NodeOptions {
   readonly key: Uint8Array;
   readonly listen: readonly string[];
   readonly topic: string;
+  /** What the invites to a closed run share: who does not have it cannot even shake hands. */
+  readonly network: Uint8Array | null;
   /** Whether others may reach each other through this node. */
   readonly relays: boolean;
   readonly gater: ConnectionGater;
@@ -41,7 +45,7 @@ export interface NodeOptions {
 export type Node = Awaited<ReturnType<typeof startNode>>;
 
 /** Starts listening. Throws a UserError where an address cannot be had. */
-export async function startNode({ key, listen, topic, relays, gater, guard }: NodeOptions) {
+export async function startNode({ key, listen, topic, network, relays, gater, guard }: NodeOptions) {
   let client: RelayClient | null = null;
   try {
     const node = await createLibp2p({
@@ -66,6 +70,7 @@ export async function startNode({ key, listen, topic, relays, gater, guard }: No
             ),
           ),
       ],
+      ...protectedBy(network),
       connectionGater: gater,
       // The gate has limits of its own; these are not reached before.
       connectionManager: {
@@ -160,14 +165,23 @@ function relayServer(components: CircuitRelayServerComponents): CircuitRelayServ
   ) as CircuitRelayService;
 }
 
+/** The pre-shared key of a network in the form of its file, as libp2p reads it. */
+export function protectedBy(network: Uint8Array | null) {
+  if (!network) return {};
+  const hex = Buffer.from(networkKeyOf(network)).toString('hex');
+  const psk = new TextEncoder().encode(`/key/swarm/psk/1.0.0/\n/base16/\n${hex}`);
+  return { connectionProtector: preSharedKey({ psk }) };
+}
+
 /** Does something as a node with a key of the moment, which takes no calls. */
-export async function visit<T>(act: (node: Libp2p) => Promise<T>): Promise<T> {
+export async function visit<T>(network: Uint8Array | null, act: (node: Libp2p) => Promise<T>): Promise<T> {
   const node = await createLibp2p({
     privateKey: privateKeyOf(await generateKey()),
     addresses: { listen: [] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
+    ...protectedBy(network),
   });
   try {
     return await act(node);

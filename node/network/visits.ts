@@ -10,13 +10,15 @@ interface Asking {
   readonly runId: string;
   /** Shows that the caller, by its id, holds an invite; left out for an open run. */
   readonly proofFor?: (id: string) => Uint8Array;
+  /** What the invites to the run share; left out or null for an open run. */
+  readonly network?: Uint8Array | null;
 }
 
 const noProof = (): Uint8Array => new Uint8Array();
 
 /** Asks those an invite names for the run's settings, all of them until one gives them. Throws a UserError where none does. */
-export function fetchRun({ addresses, runId, proofFor = noProof }: Asking): Promise<string> {
-  return visit((node) => {
+export function fetchRun({ addresses, runId, proofFor = noProof, network = null }: Asking): Promise<string> {
+  return visit(network, (node) => {
     const proof = proofFor(node.peerId.toString());
     return reach(node, addresses, undefined, (found, signal) => askForRun(found, runId, proof, signal));
   }).catch((error) => {
@@ -31,8 +33,8 @@ export function fetchRun({ addresses, runId, proofFor = noProof }: Asking): Prom
 export async function fetchStart(
   options: Asking & { bytes: number; onProgress: (done: number, total: number) => void },
 ): Promise<Uint8Array> {
-  const { addresses, runId, proofFor = noProof, bytes, onProgress } = options;
-  const whole = await visit(async (node) => {
+  const { addresses, runId, proofFor = noProof, network = null, bytes, onProgress } = options;
+  const whole = await visit(network, async (node) => {
     const connection = await reach(node, addresses, undefined, async (found) => found);
     const stream = await askForStart(connection, runId, proofFor(node.peerId.toString()));
     return receiveWhole(stream, bytes, onProgress);
@@ -46,7 +48,7 @@ export async function fetchStart(
   );
 }
 
-/** Whether the peer an address names answers there, for a caller it does not know. */
-export async function answers(address: string, signal?: AbortSignal): Promise<boolean> {
-  return visit((node) => reach(node, [address], signal, async () => true)).catch(() => false);
+/** Whether the peer of a network that an address names answers there, for a caller it does not know. */
+export async function answers(network: Uint8Array | null, address: string, signal?: AbortSignal): Promise<boolean> {
+  return visit(network, (node) => reach(node, [address], signal, async () => true)).catch(() => false);
 }

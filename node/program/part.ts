@@ -108,7 +108,8 @@ export function addTakingPart(program: Command): void {
       .command('invite')
       .description('Print another invite to the run of a state folder; its peer may be at work.')
       .option('--uses <count>', 'how many peers it admits', '16')
-      .option('--expires <duration>', 'until when: such as 30m, 12h or 7d, or never', '7d'),
+      .option('--expires <duration>', 'until when: such as 30m, 12h or 7d, or never', '7d')
+      .option('--qr', 'also as a QR code, where the terminal is wide enough'),
   ).action(async (flags: Flags) => (await import('../commands/invite.ts')).invite(flags));
 
   for (const [name, about] of [

@@ -13,9 +13,12 @@ import { createLibp2p } from 'libp2p';
 import { encodeAnnouncement } from '../../node/admission/announcement.ts';
 import { peerIdOf, privateKeyOf, seedOfKey, sign } from '../../node/admission/identity.ts';
 import { topicOf } from '../../node/host.ts';
+import { parseInvite } from '../../node/invite.ts';
+import { protectedBy } from '../../node/network/node.ts';
 import { type Reply, showProof } from '../../node/questions.ts';
 import { sha256 } from '../../node/train/run.ts';
 import { encodeFrame, type Message } from '../../protocol/frame.ts';
+import type { Target } from './attack.ts';
 import type { Name } from './names.ts';
 
 const MESH = '/meshsub/1.1.0';
@@ -45,8 +48,13 @@ interface RawMuxer extends StreamMuxer {
   sendPing(number: number): void;
 }
 
-/** Connects by a name, and shows its proof where it has one. */
-export async function call(address: string, runId: string, { key, proof }: Name, signal: AbortSignal): Promise<Caller> {
+/** Connects by a name, and shows its proof where it has one; also strangers have got hold of the network's key. */
+export async function call(
+  { invite, runId }: Pick<Target, 'invite' | 'runId'>,
+  address: string,
+  { key, proof }: Name,
+  signal: AbortSignal,
+): Promise<Caller> {
   let muxer: RawMuxer | null = null;
   const node = await createLibp2p({
     privateKey: privateKeyOf(key),
@@ -63,6 +71,7 @@ export async function call(address: string, runId: string, { key, proof }: Name,
         return { protocol: factory.protocol, createStreamMuxer };
       },
     ],
+    ...protectedBy(parseInvite(invite).ticket?.network ?? null),
     connectionManager: { reconnectRetries: 0 },
   });
   const stop = async (): Promise<void> => {

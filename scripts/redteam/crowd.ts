@@ -26,7 +26,7 @@ export async function announceAs(
   await Promise.all(
     carriers.map(async (carrier, k) => {
       while (!signal.aborted) {
-        const caller = await call(target.addresses[k]!, target.runId, carrier, signal).catch(() => null);
+        const caller = await call(target, target.addresses[k]!, carrier, signal).catch(() => null);
         async function* all() {
           while (!signal.aborted && caller!.isOpen()) {
             for (const [i, who] of names.entries()) {

@@ -37,7 +37,7 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
       begin();
       for (let i = 0; i < wanted && !signal.aborted; i++) {
         const address = target.addresses[i % target.addresses.length]!;
-        await call(address, target.runId, (await strangers(1))[0]!, signal).then(
+        await call(target, address, (await strangers(1))[0]!, signal).then(
           (caller) => callers.push(caller),
           () => (refused += 1),
         );
@@ -290,7 +290,7 @@ async function hammer(
       while (!signal.aborted) {
         names += 1;
         const [name] = await (as === 'guest' ? guests(target, 1, names) : strangers(1));
-        const caller = await call(address, target.runId, name!, signal).catch(() => null);
+        const caller = await call(target, address, name!, signal).catch(() => null);
         if (caller) {
           await Promise.race([act(caller, count, name!).catch(() => {}), end]);
           caller.stop().catch(() => {});

@@ -102,7 +102,7 @@ export const PROOFS: Readonly<Record<string, Attack>> = {
 /** Goes to every honest peer under each name, shows its proof and announces itself; gives how often that was let in. */
 async function knock(target: Target, names: readonly Name[], signal: AbortSignal): Promise<number> {
   const visit = async (address: string, name: Name): Promise<boolean> => {
-    const caller = await call(address, target.runId, name, signal).catch(() => null);
+    const caller = await call(target, address, name, signal).catch(() => null);
     if (!caller) return false;
     async function* once() {
       yield rpc({ messages: [announcing(name, target.runId, here(0))] });

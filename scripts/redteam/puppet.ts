@@ -54,6 +54,7 @@ export async function createPuppet(
   const host = await createHost({
     key,
     book: bookOf(run, invite, key),
+    network: parseInvite(invite).ticket?.network ?? null,
     listen: [`/ip4/${own}/tcp/0`],
     runId: limits.runId,
     maxFrameBytes: maxFrameBytes(limits),
@@ -90,6 +91,7 @@ export async function takePart(
     peer,
     key,
     book: bookOf(run, invite, key),
+    network: parseInvite(invite).ticket?.network ?? null,
     listen: [],
     describeRun: () => '',
     save: async () => {},

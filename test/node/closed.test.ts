@@ -27,7 +27,13 @@ interface Node {
 
 /** A host of the run; `closed: false` is one of a stranger, for whom everybody belongs. */
 async function startNode(
-  by: { key?: Uint8Array; ticket?: Ticket; closed?: boolean; given?: Record<string, unknown> } = {},
+  by: {
+    key?: Uint8Array;
+    ticket?: Ticket;
+    network?: Uint8Array;
+    closed?: boolean;
+    given?: Record<string, unknown>;
+  } = {},
 ): Promise<Node> {
   const key = by.key ?? (await generateKey());
   const id = idOfKey(key)!;
@@ -45,6 +51,7 @@ async function startNode(
     peer,
     key,
     book,
+    network: by.network ?? null,
     listen: ['/ip4/127.0.0.1/tcp/0'],
     describeRun: () => JSON.stringify(settings),
     save: async () => {},
@@ -111,6 +118,28 @@ test('what the run is, is told to who holds an invite, and to nobody else', asyn
   );
   assert.is(refused, 'unreachable');
   await stopAll(first);
+});
+
+test('who has not got what the invites share cannot even shake hands, and hears what that may mean', async () => {
+  const { network } = ticket;
+  const first = await startNode({ key: founderKey, network, given: { minPeers: 9 } });
+  const member = await startNode({ ticket, network, given: { minPeers: 9 } });
+  const stranger = await startNode({ ticket, given: { minPeers: 9 } });
+  const addresses = first.runtime.host.addresses();
+  await member.runtime.host.dial(addresses);
+  await until(() => first.peer.members.get(member.peer.id)?.connected === true);
+  const outside = await stranger.runtime.host.dial(addresses).catch((error) => error.message);
+  assert.match(
+    outside,
+    /nobody answers at .*\(it hung up in the handshake: it is of another run, whose key is another/,
+  );
+  const proofFor = (id: string): Uint8Array => holderProof(ticket, RUN, id);
+  assert.is(JSON.parse(await fetchRun({ addresses, runId: RUN, proofFor, network })).minPeers, 9);
+  const asked = await fetchRun({ addresses, runId: RUN, proofFor }).catch((error) => error.mistake);
+  assert.is(asked, 'unreachable');
+  assert.is(first.runtime.host.isConnected(stranger.peer.id), false);
+  assert.equal([...codesOf(first, stranger)], [], 'it has not even said who it is');
+  await stopAll(first, member, stranger);
 });
 
 test('one that is banned while it takes part is out, and does not come back; it hears why', async () => {

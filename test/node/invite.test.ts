@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EXIT, UserError } from '../../node/errors.ts';
 import { formatInvite, type Invite, parseInvite } from '../../node/invite.ts';
+import { qrColumns, qrLines } from '../../node/qr.ts';
 
 const RUN = '00112233445566778899aabbccddeeff';
 const ID = '12D3KooWJXtosp4crb1NvZ2AaLfdVAz6egKvC7BQULUrBGWpeYeo';
@@ -142,6 +143,19 @@ test('addresses added by hand around those of a whole invite are tried too', () 
     ...INVITE,
     addresses: [mine, ...INVITE.addresses, more],
   });
+});
+
+test('an invite is a QR code where there is room for it, with its three corners', () => {
+  const text = formatInvite(INVITE);
+  const columns = qrColumns(text);
+  assert.is(qrLines(text, columns - 1), null);
+  const lines = qrLines(text, columns)!;
+  assert.ok(lines.every((line) => line.length === columns));
+  // Two rows a line and two of margin, so the upper corners begin in the second line and the third ends in the last but one.
+  const framed = lines.flatMap((line, i) => (line.includes(' ▄▄▄▄▄ ') ? [[i, line.split(' ▄▄▄▄▄ ').length - 1]] : []));
+  assert.equal(framed[0], [1, 2]);
+  assert.is(framed.at(-1)![0], lines.length - 5);
+  assert.not.equal(qrLines(`${text}x`, 200), lines);
 });
 
 test.run();
