@@ -1,4 +1,5 @@
 /** @file How a vector is packed for sending. Each codec states its bound; the sender carries what rounding left over. */
+import { addOwn } from './own.ts';
 
 export interface Codec {
   /** Byte in a frame. */
@@ -24,7 +25,7 @@ const BLOCK = 128;
 /** Where reading may begin: at multiples of this. */
 export const PIECE = 2048;
 
-export const CODECS: Readonly<Record<CodecName, Codec>> = {
+const table: Record<CodecName, Codec> = {
   /** Exact. */
   f32: {
     id: 1,
@@ -91,6 +92,24 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
   },
 };
 
+export const CODECS: Readonly<Record<CodecName, Codec>> = table;
+
+/** Names of the codecs that this program has brought along. */
+export const OWN_CODECS = new Set<string>();
+
+/** Bytes in a frame that are left to codecs of other programs: from this one to 255. */
+export const FIRST_OWN_ID = 128;
+
+/** Lets this process pack by a codec of its own; the name enters the run id. Throws where name or id are none or stand for another. */
+export function addCodec(name: string, codec: Codec): void {
+  const { id } = codec;
+  if (!Number.isInteger(id) || id < FIRST_OWN_ID || id > 255)
+    throw new RangeError(`codec ${name}: its id is ${id}; wanted ${FIRST_OWN_ID} to 255`);
+  const other = codecById(id);
+  if (other !== null && other !== name) throw new RangeError(`codec ${name}: its id ${id} is that of ${other}`);
+  addOwn(table, OWN_CODECS, name, codec);
+}
+
 /** The vector that was packed, or null where the bytes are not of this codec. */
 export function decode(codec: CodecName, bytes: Uint8Array, count: number): Float32Array | null {
   if (CODECS[codec].norm(bytes, count) === null) return null;
@@ -101,7 +120,8 @@ export function decode(codec: CodecName, bytes: Uint8Array, count: number): Floa
 
 /** The codec a frame names, or null. */
 export function codecById(id: number): CodecName | null {
-  return CODEC_NAMES.find((name) => CODECS[name].id === id) ?? null;
+  const names = [...CODEC_NAMES, ...OWN_CODECS] as CodecName[];
+  return names.find((name) => CODECS[name].id === id) ?? null;
 }
 
 function encodeInt8(x: Float32Array, rest?: Float32Array): Uint8Array {

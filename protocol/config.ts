@@ -24,7 +24,10 @@ export function parseSettings(given: Readonly<Record<string, unknown>>): Parsed 
     const raw = given[name];
     const value = raw === undefined ? setting.default : readSetting(setting, raw);
     if (value === null)
-      return { ok: false, problem: `${name}: got ${JSON.stringify(raw)}; wanted ${wantedOf(setting)}` };
+      return {
+        ok: false,
+        problem: `${name}: got ${JSON.stringify(raw)}; wanted ${wantedOf(setting)}${ownHint(setting, raw)}`,
+      };
     settings[name] = value;
   }
   const parsed = settings as RunSettings;
@@ -52,6 +55,12 @@ export function canonicalSettings(settings: RunSettings): string {
   return JSON.stringify(names.map((name) => [name, settings[name]]));
 }
 
+/** What another program has brought along has to be brought along here too. */
+function ownHint(setting: Setting, raw: unknown): string {
+  const isOwn = setting.type === 'choice' && setting.own && String(raw).startsWith('own-');
+  return isOwn ? '; what begins with own- is brought along by a program (docs/library.md)' : '';
+}
+
 /** Characters of a text; all settings together must fit into what a peer is sent (node/host.ts). */
 export const MAX_TEXT = 32_768;
 
@@ -62,7 +71,8 @@ function readSetting(setting: Setting, raw: unknown): number | string | null {
       ? value
       : null;
   }
-  if (setting.type === 'choice') return typeof raw === 'string' && setting.choices.includes(raw) ? raw : null;
+  if (setting.type === 'choice')
+    return typeof raw === 'string' && (setting.choices.includes(raw) || setting.own?.has(raw)) ? raw : null;
   const value = typeof raw === 'string' && raw.trim() !== '' ? Number(raw) : raw;
   if (typeof value !== 'number' || !Number.isFinite(value)) return null;
   if (setting.type === 'integer' && !Number.isInteger(value)) return null;
@@ -72,7 +82,7 @@ function readSetting(setting: Setting, raw: unknown): number | string | null {
 /** What a setting accepts, in words. */
 export function wantedOf(setting: Setting): string {
   if (setting.type === 'text') return setting.wanted ?? 'a text';
-  if (setting.type === 'choice') return setting.choices.join(' | ');
+  if (setting.type === 'choice') return [...setting.choices, ...(setting.own ?? [])].join(' | ');
   const kind = setting.type === 'integer' ? 'an integer' : 'a number';
   const zero = setting.zero ? ` (0: ${setting.zero})` : '';
   return `${kind}${setting.unit ? ` of ${setting.unit}` : ''} from ${setting.min} to ${setting.max}${zero}`;

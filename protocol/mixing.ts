@@ -3,7 +3,7 @@ import { CODECS, type CodecName, PIECE } from './codec.ts';
 import type { RunSettings } from './config.ts';
 import { type Columns, dot, productSvd } from './lowrank.ts';
 import { type Circumstances, RULES, type RuleName } from './rules.ts';
-import { difference, distance, mean } from './vector.ts';
+import { difference, distance, isFiniteVector, mean } from './vector.ts';
 
 /** The weight of an edge between members of these degrees: symmetric, and at most 1 / (1 + own degree). */
 export function edgeWeight(degree: number, otherDegree: number): number {
@@ -57,7 +57,8 @@ export function mixAs(
   const rule = RULES[settings.rule as RuleName];
   const isPlain =
     settings.rule === 'mean' ||
-    contributions.every(({ radius = Number.POSITIVE_INFINITY }) => radius === Number.POSITIVE_INFINITY);
+    (settings.rule === 'clip' &&
+      contributions.every(({ radius = Number.POSITIVE_INFINITY }) => radius === Number.POSITIVE_INFINITY));
   if (rule.type !== 'pairwise') {
     if (contributions.length === 0) return x;
     if (!given) throw new Error(`the rule ${settings.rule} needs to know the round's circumstances`);
@@ -68,6 +69,8 @@ export function mixAs(
   measure(x.length, contributions, apart);
   const clipped = contributions.map((of, k): Contribution => {
     const share = rule.share(Math.sqrt(apart[k]!), of.radius ?? Number.POSITIVE_INFINITY);
+    if (!(share >= 0 && share <= 1))
+      throw new Error(`the rule ${settings.rule} gave a share of ${share}; wanted 0 to 1`);
     return { ...of, weight: of.weight * share };
   });
   return mixPairs(settings, factors, x, clipped);
@@ -94,6 +97,8 @@ function mixRound(
   }
   if (rule.type === 'pairwise') return mix(x, contributions);
   const joined = rule.join(own, others, given);
+  if (joined.length !== x.length || !isFiniteVector(joined))
+    throw new Error(`the rule ${name} gave ${joined.length} numbers; wanted ${x.length} that are finite`);
   const out = new Float32Array(x.length);
   for (let i = 0; i < out.length; i++) out[i] = x[i]! + joined[i]! - own[i]!;
   return out;

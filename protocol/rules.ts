@@ -3,6 +3,7 @@
  * at the two ends of an edge, whenever each gets to it, so the mean of honest peers stays. The others look at a round's
  * neighbours side by side, so each end decides for itself and nothing is conserved; what comes late they leave out.
  */
+import { addOwn } from './own.ts';
 import { distance } from './vector.ts';
 
 /** What a rule may know beside the vectors. */
@@ -52,7 +53,7 @@ export const RULE_NAMES = [
 ] as const;
 export type RuleName = (typeof RULE_NAMES)[number];
 
-export const RULES: Readonly<Record<RuleName, Rule>> = {
+const table: Record<RuleName, Rule> = {
   mean: {
     type: 'pairwise',
     conserves: 'the mean',
@@ -110,6 +111,16 @@ export const RULES: Readonly<Record<RuleName, Rule>> = {
     keep: (own, others, given) => lossFilter(own, others, given),
   },
 };
+
+export const RULES: Readonly<Record<RuleName, Rule>> = table;
+
+/** Names of the rules that this program has brought along. */
+export const OWN_RULES = new Set<string>();
+
+/** Lets this process mix by a rule of its own; the name enters the run id. Throws where the name is none or stands for another. */
+export function addRule(name: string, rule: Rule): void {
+  addOwn(table, OWN_RULES, name, rule);
+}
 
 /** Sorts each number of the vectors and reduces it to one. */
 function byNumber(vectors: readonly Float32Array[], reduce: (sorted: Float64Array) => number): Float32Array {

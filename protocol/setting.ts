@@ -27,6 +27,8 @@ export interface ChoiceSetting extends Common {
   readonly type: 'choice';
   readonly default: string;
   readonly choices: readonly string[];
+  /** What a program has added for itself. */
+  readonly own?: ReadonlySet<string>;
 }
 export type Setting = NumberSetting | TextSetting | ChoiceSetting;
 
@@ -66,13 +68,14 @@ export function integer(...row: NumberRow): NumberSetting {
 export function number(...[value, min, max, about, why, arithmetic, more]: NumberRow): NumberSetting {
   return { type: 'number', default: value, min, max, about, why, arithmetic, ...more };
 }
-/** One of some words. */
+/** One of some words; of `own` too, which a program may fill. */
 export function choice(
   value: string,
   choices: readonly string[],
   about: string,
   why: string,
   arithmetic: boolean,
+  own?: ReadonlySet<string>,
 ): ChoiceSetting {
-  return { type: 'choice', default: value, choices, about, why, arithmetic };
+  return { type: 'choice', default: value, choices, about, why, arithmetic, ...(own ? { own } : {}) };
 }

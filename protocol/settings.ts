@@ -1,6 +1,6 @@
 /** @file The one table of a run's settings. Command-line help, validation, documentation and the run id come from it. */
-import { CODEC_NAMES } from './codec.ts';
-import { RULE_NAMES } from './rules.ts';
+import { CODEC_NAMES, OWN_CODECS } from './codec.ts';
+import { OWN_RULES, RULE_NAMES } from './rules.ts';
 import { SCHEDULE_NAMES } from './schedules.ts';
 import { choice, integer, number, type Setting, text } from './setting.ts';
 
@@ -284,6 +284,7 @@ export const SETTINGS = {
     'how adapters are packed',
     'a quarter of f32; what rounding leaves is sent next time',
     true,
+    OWN_CODECS,
   ),
   maxNorm: number(
     1000,
@@ -300,6 +301,7 @@ export const SETTINGS = {
     "what becomes of neighbours' adapters: mean and clip keep the mean of honest peers; the others look at a round's neighbours side by side and conserve nothing",
     'clip holds off most poison, and costs honest peers at most 0.3 points and no rounds (docs/protocol.md)',
     true,
+    OWN_RULES,
   ),
   ruleRadius: number(
     1.3,

@@ -1,5 +1,6 @@
 /** @file `lorikeet export`: a peer's adapter, or one in a folder, where other tools can load it. */
 import { namedFor, openAdapter, writeSubject } from '../adapter.ts';
+import { openSaved } from '../entry/begin.ts';
 import { UserError } from '../errors.ts';
 import type { Facts, Format } from '../export/card.ts';
 import { writeGgufAdapter, writeMergedGguf } from '../export/gguf.ts';
@@ -9,7 +10,6 @@ import { readResult } from '../export/result.ts';
 import { openFolderFor, type Subject } from '../export/subject.ts';
 import { WIDTHS, type Width } from '../formats/narrow.ts';
 import { peekStore, peekTexts } from '../store.ts';
-import { openSaved } from './begin.ts';
 import { type Flags, stateFolder } from './flags.ts';
 
 type Write = (out: string, subject: Subject, options: { width: Width }) => Promise<void>;

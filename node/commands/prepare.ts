@@ -1,30 +1,24 @@
 /** @file What `up` and `join` read and check before anything is started or written; nothing heavy is loaded for it. */
 import { isIP } from 'node:net';
-import { join } from 'node:path';
 import { createDisplay, type Display } from '../display.ts';
+import { type StateFolder, stateIn } from '../entry/begin.ts';
 import { UserError } from '../errors.ts';
 import { counted } from '../figures.ts';
-import { compareRows, digestRows, peekStore, peekTexts, readRun, type Saved } from '../store.ts';
+import { compareRows, digestRows, peekTexts } from '../store.ts';
 import { type DataFile, openData } from '../texts/data.ts';
 import type { Texts } from '../train/objective.ts';
-import { type Run, runIdOf } from '../train/run.ts';
+import type { Run } from '../train/run.ts';
 import { readTexts } from '../train/texts.ts';
 import { pagePlace } from '../ui/start.ts';
 import { dataOptions } from './dataflags.ts';
 import { deviceFlags, type Flags, integerFlag } from './flags.ts';
 
 /** What a peer's command line says, read and checked before anything is started or written. */
-export interface Prepared {
+export interface Prepared extends StateFolder {
   readonly data: DataFile;
   /** What the texts were read for; null where nothing says yet. */
   readonly objective: string | null;
   readonly path: string;
-  /** The state folder; it may not exist yet. */
-  readonly folder: string;
-  /** What the state folder says of its run, where it does. */
-  readonly saved: Saved | null;
-  /** Whether that run is over. */
-  readonly isOver: boolean;
   readonly display: Display;
 }
 
@@ -47,12 +41,12 @@ export function preparePeer(flags: Flags, asked?: unknown, otherwise: unknown = 
   if (flags.wait !== undefined) integerFlag(flags, 'wait', 0, 1_000_000);
   const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
   const display = createDisplay();
-  const saved = readRun(join(folder, 'run.json'));
+  const state = stateIn(folder);
+  const { saved } = state;
   const wanted = asked ?? saved?.settings.objective ?? otherwise;
   const objective = wanted === null ? null : String(wanted);
   const data = openData(path, { ...dataOptions(flags), objective });
-  const isOver = saved !== null && peekStore(folder).snapshot(runIdOf(saved.settings))?.phase === 'finished';
-  const prepared = { data, objective, path, folder, display, saved, isOver };
+  const prepared = { ...state, data, objective, path, display };
   if (saved) checkTexts(flags, prepared);
   return prepared;
 }

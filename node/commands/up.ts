@@ -1,9 +1,9 @@
 /** @file `lorikeet up`: starts a run, measures its label prior, prints the invite; started again, goes on. */
 import { generateKey, ownIdOf } from '../admission/identity.ts';
+import { type Beginning, beginRun } from '../entry/begin.ts';
 import { counted } from '../figures.ts';
 import { peekKey } from '../store.ts';
 import { checkSettings, isOfRun, type Run } from '../train/run.ts';
-import { type Beginning, beginRun } from './begin.ts';
 import type { Flags } from './flags.ts';
 import { preparePeer, readPeerTexts } from './prepare.ts';
 import { provideBase } from './provide.ts';
@@ -26,7 +26,8 @@ export async function up(options: Flags, settings: Given, standing: readonly str
   if (named !== undefined) await provideBase(String(named), { isNamed: true, flags, display: prepared.display });
   const key = peekKey(prepared.folder, prepared.display.note) ?? (await generateKey());
   const founder = flags.open ? '' : ownIdOf(key, prepared.folder);
-  const beginning = await beginRun(flags, prepared, { wanted: given, founder, check });
+  const from = flags.from === undefined ? null : String(flags.from);
+  const beginning = await beginRun(prepared, { wanted: given, from, note: prepared.display.note, founder, check });
   const { run, isBack } = beginning;
   const { saved, folder, display } = prepared;
   if (run.settings.founder === '') display.note(OPEN);

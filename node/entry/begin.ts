@@ -1,14 +1,12 @@
-/** @file Which run a command line means: a new one, the one its state holds, or one that goes on from an adapter. */
+/** @file Which run somebody means who starts one: a new one, the one its state holds, or one that goes on from an adapter. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { RunSettings } from '../../protocol/config.ts';
 import { CLASSIFY_SETTINGS } from '../../protocol/settings.ts';
 import { type ReadAdapter, readAdapter } from '../adapter.ts';
-import type { Display } from '../display.ts';
 import { UserError } from '../errors.ts';
-import { peekStart, peekStore, type Saved } from '../store.ts';
+import { peekStart, peekStore, readRun, type Saved } from '../store.ts';
 import { checkSettings, hashOfAdapter, openRun, type Run, runIdOf, startFrom } from '../train/run.ts';
-import type { Flags } from './flags.ts';
 
 /** A run, and what it takes over. */
 export interface Beginning {
@@ -38,9 +36,12 @@ const TASK = [
 const SHAPE = ['rank', 'alpha', 'targets'] as const;
 
 type Given = Readonly<Record<string, unknown>>;
-/** What flags and file ask for, and the check of settings as a whole. */
+/** What is asked for, and the check of settings as a whole. */
 interface Asked {
   readonly wanted: Given;
+  /** The folder of the adapter to start from; null: a fresh one. */
+  readonly from: string | null;
+  readonly note: (line: string) => void;
   /** Id of the first peer of a run that begins; '': an open one. */
   readonly founder: string;
   readonly check: (all: Given) => RunSettings;
@@ -48,17 +49,30 @@ interface Asked {
 
 type State = { readonly saved: Saved; readonly folder: string };
 
-/** What `up` begins or goes on with. Throws a UserError where flags and state do not go together. */
-export async function beginRun(
-  flags: Flags,
-  { saved, isOver, folder, display }: { saved: Saved | null; isOver: boolean; folder: string; display: Display },
-  { wanted, founder, check }: Asked,
-): Promise<Beginning> {
+/** A state folder, which may not exist yet. */
+export interface StateFolder {
+  readonly folder: string;
+  /** What it says of its run, where it does. */
+  readonly saved: Saved | null;
+  /** Whether that run is over. */
+  readonly isOver: boolean;
+}
+
+/** Looks at a state folder. Throws a UserError where it cannot be read. */
+export function stateIn(folder: string): StateFolder {
+  const saved = readRun(join(folder, 'run.json'));
+  const isOver = saved !== null && peekStore(folder).snapshot(runIdOf(saved.settings))?.phase === 'finished';
+  return { folder, saved, isOver };
+}
+
+/** What somebody begins or goes on with. Throws a UserError where what is asked for and the state do not go together. */
+export async function beginRun({ saved, isOver, folder }: StateFolder, asked: Asked): Promise<Beginning> {
+  const { wanted, founder, check } = asked;
   // The same data and flags another time are another run.
   const nonce = randomBytes(8).toString('hex');
-  const from = flags.from === undefined ? null : await readStart(String(flags.from), wanted, display.note);
+  const from = asked.from === null ? null : await readStart(asked.from, wanted, asked.note);
   const follows = saved ? runIdOf(saved.settings) : null;
-  if (saved && !isOver) return goOn({ saved, folder }, { wanted, founder, check }, from?.vector ?? null);
+  if (saved && !isOver) return goOn({ saved, folder }, asked, from?.vector ?? null);
   if (from) {
     const own = from.run.settings as unknown as Given;
     // What was asked of it says nothing to a run that learns something else.
@@ -84,7 +98,7 @@ export async function beginRun(
       earlierRounds: done,
     };
   }
-  return goOn({ saved, folder }, { wanted, founder, check }, null);
+  return goOn({ saved, folder }, asked, null);
 }
 
 /** The run of a state, opened, with the adapter it starts from where that is not a fresh one. */
@@ -139,7 +153,7 @@ async function resultOf(state: State): Promise<Float32Array> {
 }
 
 /** Reads the adapter of `--from`. Throws a UserError where a flag asks for another shape than it has. */
-async function readStart(folder: string, wanted: Given, note: Display['note']): Promise<ReadAdapter> {
+async function readStart(folder: string, wanted: Given, note: Asked['note']): Promise<ReadAdapter> {
   const others = Object.entries(wanted).filter(([name]) => !SHAPE.some((shape) => shape === name));
   const adapter = await readAdapter(folder, Object.fromEntries(others));
   adapter.notes.forEach(note);
