@@ -23,7 +23,8 @@ const LINE_MS = 15_000;
 
 export function createDisplay(stream: NodeJS.WriteStream = process.stderr, isQuiet = false): Display {
   let quiet = isQuiet;
-  const isTerminal = Boolean(stream.isTTY) && !quiet;
+  // A dumb terminal cannot go back to draw a line again.
+  const isTerminal = Boolean(stream.isTTY) && process.env.TERM !== 'dumb' && !quiet;
   let block: readonly string[] = [];
   let drawn = 0;
   let lastDraw = 0;
@@ -106,6 +107,7 @@ export function table(rows: readonly (readonly string[])[], others: 'left' | 'ri
   );
 }
 
-function cut(line: string, width: number): string {
+/** A line that fits: where it is too long, its end is cut off and marked. */
+export function cut(line: string, width: number): string {
   return line.length > width ? `${line.slice(0, width - 1)}~` : line;
 }

@@ -3,6 +3,18 @@
 /** The exit codes of every command. */
 export const EXIT = { ok: 0, bug: 1, usage: 2, incompatible: 3, unreachable: 4, storage: 5, interrupted: 130 } as const;
 
+/** What each says. */
+export const EXIT_MEANS: Readonly<Record<keyof typeof EXIT, string>> = {
+  ok: 'done; also where `lorikeet leave` has ended a peer',
+  bug: 'a bug; what was saved is kept',
+  usage: 'a mistake in the command, a file or a port',
+  incompatible:
+    "it does not fit: the run is over, another run, other texts than the state's, another base model, or a machine that cannot train (`lorikeet doctor`); three rounds in a row gave numbers that are not finite",
+  unreachable: 'nobody answers, nobody came, nothing was mixed, or no peer is at work there',
+  storage: 'a state or a folder cannot be read or written',
+  interrupted: 'stopped with Ctrl-C or SIGTERM, state kept',
+};
+
 export type Mistake = 'usage' | 'incompatible' | 'unreachable' | 'storage';
 
 export class UserError extends Error {

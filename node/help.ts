@@ -1,5 +1,6 @@
 /** @file Help as people need it: the program's on one screen, a command's ten options by `--help`, all by `--help-all`, grouped, with two examples. */
 import { type Command, Help, type Option } from 'commander';
+import { cut } from './display.ts';
 
 /** Options by what they are about, in the order help shows them; those in no group come last. */
 const GROUPS: readonly [heading: string, names: string][] = [
@@ -109,7 +110,13 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   merge: ['lorikeet merge machine-1 machine-2 --out all', 'lorikeet merge shard-* --out results'],
 };
 
-const COLUMNS = 80;
+/** Columns of help: those of the terminal, or what COLUMNS says where there is none; wider lines are hard to read. */
+function columns(): number {
+  const wide = process.stdout.columns || Number(process.env.COLUMNS) || MOST_COLUMNS;
+  return Math.max(LEAST_COLUMNS, Math.min(MOST_COLUMNS, Math.floor(wide)));
+}
+
+const [LEAST_COLUMNS, MOST_COLUMNS] = [40, 80];
 
 /** Shapes the help of a program and its commands; gives the arguments as the parser is to read them. */
 export function shapeHelp(program: Command, argv: readonly string[]): string[] {
@@ -125,7 +132,8 @@ function shape(command: Command, name: string, isShort: boolean): void {
     isShort && essential !== undefined && !option.mandatory && ![...essential, 'help'].includes(nameOf(option));
   command.helpOption('-h, --help', 'this; --help-all shows every option');
   command.configureHelp({
-    helpWidth: COLUMNS,
+    helpWidth: columns(),
+    minWidthToWrap: 20,
     showGlobalOptions: false,
     visibleCommands: (cmd) => [...cmd.commands],
     visibleOptions: (cmd) => Help.prototype.visibleOptions.call(new Help(), cmd).filter((option) => !isHidden(option)),
@@ -157,7 +165,7 @@ function overview(program: Command): string {
     return [
       ...shown.map((command) => `${command.name().padEnd(longest)}${command.summary()}`),
       ...(others.length > 0 ? [`also ${others.join(', ')}`] : []),
-    ].map((line, i) => `${(i === 0 ? heading.slice(0, -1) : '').padEnd(indent)}${line}`);
+    ].map((line, i) => cut(`${(i === 0 ? heading.slice(0, -1) : '').padEnd(indent)}${line}`, columns()));
   });
   return [`${program.name()}: ${program.description()}`, '', ...lines, ''].join('\n');
 }

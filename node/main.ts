@@ -54,8 +54,14 @@ function report(error: unknown, program: Command): number {
   return EXIT.bug;
 }
 
-/** Where an option is missing since it stands there misspelt, that is the mistake to name. */
+/** Where an option is missing, or a word is too much, since a name stands there misspelt, that is the mistake to name. */
 function misspelt(error: CommanderError, command: Command | undefined): string | null {
+  const names = command?.commands.map((known) => known.name()) ?? [];
+  if (error.code === 'commander.excessArguments' && names.length > 0) {
+    const word = process.argv.slice(3).find((arg) => !arg.startsWith('-')) ?? '';
+    const meant = nearest(word, names);
+    return `unknown command '${word}' (${meant ? `Did you mean ${meant}?` : `wanted ${names.join(', ')}`})`;
+  }
   if (error.code !== 'commander.missingMandatoryOptionValue' || !command) return null;
   const known = command.options.flatMap((option) => option.long ?? []);
   const unknown = process.argv.slice(3).find((arg) => arg.startsWith('--') && !known.includes(arg.split('=')[0]!));

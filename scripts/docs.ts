@@ -1,4 +1,4 @@
-/** @file `npm run docs`: writes the pages and the schemas of docs/ that come from the tables of settings and of fields. */
+/** @file `npm run docs`: writes the pages and the schemas of docs/ that come from the program and from the tables of settings and of fields. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -16,12 +16,14 @@ import {
   SCENARIO_FILE,
 } from '../sim/fields.ts';
 import { readArguments } from './arguments.ts';
+import { commandsPage } from './commands-page.ts';
 
 /** Settings the first peer of a run fills in. */
 const MEASURED = ['baseHash', 'labelPrior'];
 
 /** Everything that is written, by its path from the root. */
 export const PAGES: Readonly<Record<string, () => string>> = {
+  'docs/commands.md': commandsPage,
   'docs/settings.md': settingsPage,
   'docs/fields.md': fieldsPage,
   'docs/schema/experiment.json': () => json(jsonSchemaOf(EXPERIMENT_FILE, 'An experiment of Lorikeet')),

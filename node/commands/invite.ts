@@ -25,7 +25,7 @@ export function invite(flags: Flags): void {
   const addresses = saved.invited;
   if (founder === '') {
     console.error('the run is open: this invite admits anybody, for ever');
-    return print(formatInvite({ addresses, runId, ticket: null }), flags);
+    return print({ invite: formatInvite({ addresses, runId, ticket: null }), runId, uses: null, expires: null }, flags);
   }
   const isFirst = ownIdOf(key, folder) === founder;
   const chain = isFirst ? [] : ownChain(folder, runId);
@@ -38,12 +38,22 @@ export function invite(flags: Flags): void {
   const ticket = issueTicket({ runId, key, chain, uses, expires, ...network });
   const until = expires === 0 ? 'for ever' : `until ${new Date(expires * 1000).toISOString().slice(0, 16)}Z`;
   console.error(`admits ${uses === 1 ? 'one peer' : `${uses} peers`}, ${until}; whoever has it can use it:`);
-  print(formatInvite({ addresses, runId, ticket }), flags);
+  const told = { runId, uses, expires: expires === 0 ? null : new Date(expires * 1000).toISOString() };
+  print({ invite: formatInvite({ addresses, runId, ticket }), ...told }, flags);
+}
+
+/** What an invite is; `uses` and `expires` are null where there is no bound. */
+interface Told {
+  readonly invite: string;
+  readonly runId: string;
+  readonly uses: number | null;
+  readonly expires: string | null;
 }
 
 /** The invite on stdout, and as a QR code beside it where that was asked for. */
-function print(invite: string, flags: Flags): void {
-  console.log(invite);
+function print(told: Told, flags: Flags): void {
+  const { invite } = told;
+  console.log(flags.json ? JSON.stringify(told) : invite);
   if (!flags.qr) return;
   const columns = process.stderr.isTTY ? process.stderr.columns : 0;
   const lines = qrLines(invite, columns);

@@ -109,7 +109,8 @@ export function addTakingPart(program: Command): void {
       .description('Print another invite to the run of a state folder; its peer may be at work.')
       .option('--uses <count>', 'how many peers it admits', '16')
       .option('--expires <duration>', 'until when: such as 30m, 12h or 7d, or never', '7d')
-      .option('--qr', 'also as a QR code, where the terminal is wide enough'),
+      .option('--qr', 'also as a QR code, where the terminal is wide enough')
+      .option('--json', 'print it as one JSON object on stdout'),
   ).action(async (flags: Flags) => (await import('../commands/invite.ts')).invite(flags));
 
   for (const [name, about] of [

@@ -1,8 +1,12 @@
 /** @file Commands in a terminal: closed pipes and hang-ups end quietly, with the state kept; help fits. */
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import type { Command } from 'commander';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createDisplay } from '../../node/display.ts';
+import { createProgram } from '../../node/program/program.ts';
 import { type Running, said, startIn } from '../processes.ts';
 import { temporaryFolder } from '../support.ts';
 
@@ -82,19 +86,30 @@ test('--follow without --json is refused', async () => {
   assert.match(err, /^lorikeet: --follow: wanted with --json/);
 });
 
-const COMMANDS = ['demo', 'up', 'join', 'check', 'eval', 'export', 'experiment', 'sim', 'sim replay', 'merge'];
+/** Every command, by the words that name it. */
+function namesOf(command: Command, above: readonly string[] = []): string[][] {
+  return command.commands.flatMap((one) => [[...above, one.name()], ...namesOf(one, [...above, one.name()])]);
+}
 
 test('the help of every command fits 80 columns, shows ten options or fewer, marks what is required, and gives two examples', async () => {
-  const helps = await Promise.all(
-    COMMANDS.map(async (name) => [name, await start(...name.split(' ').filter(Boolean), '--help').done] as const),
-  );
-  for (const [name, { code, out, err }] of helps) {
-    assert.equal([code, err], [0, ''], name);
+  const names = namesOf(createProgram());
+  assert.ok(names.length > 35, `${names.length}`);
+  const helps = new Map<string, string>();
+  for (let at = 0; at < names.length; at += 8)
+    await Promise.all(
+      names.slice(at, at + 8).map(async (words) => {
+        const { code, out, err } = await start(...words, '--help').done;
+        assert.equal([code, err], [0, ''], words.join(' '));
+        helps.set(words.join(' '), out);
+      }),
+    );
+  for (const [name, out] of helps) {
     assert.equal(
-      out.split('\n').filter((line) => line.length > 80),
+      out.split('\n').filter((line) => line.length > 80 && !line.startsWith('  lorikeet ')),
       [],
       name,
     );
+    assert.not.match(out, /^Other:$/m);
     const options = [...out.matchAll(/^ {2}(?:-\w, )?--([\w-]+)/gm)].map((m) => m[1]!);
     assert.ok(options.includes('help') && options.length <= 11, `${name}: ${options}`);
     const examples = /Examples:\n((?: {2}lorikeet .*\n)+)/.exec(`${out}\n`)?.[1] ?? '';
@@ -102,8 +117,55 @@ test('the help of every command fits 80 columns, shows ten options or fewer, mar
     for (const line of examples.trim().split('\n'))
       assert.ok(line.includes(`lorikeet ${name}`), `an example of ${name}: ${line}`);
   }
-  const up = helps.find(([name]) => name === 'up')![1].out;
-  assert.match(up, /^Data:\n {2}--data <file> +\(required\)/m);
+  assert.match(helps.get('up')!, /^Data:\n {2}--data <file> +\(required\)/m);
+});
+
+test('help fits a narrow terminal', async () => {
+  for (const [width, args] of [
+    [40, ['--help']],
+    [60, ['--help-all']],
+    [40, ['status', '--help']],
+  ] as const) {
+    const { out } = await startIn(folder, args, { COLUMNS: String(width) }).done;
+    const long = out.split('\n').filter((line) => line.length > width && !line.startsWith('  lorikeet '));
+    // What the program is, and where there is more, are sentences that a terminal wraps by itself.
+    assert.ok(long.length <= (args[0] === 'status' ? 0 : 2), `${args}: ${long.join('\n')}`);
+  }
+});
+
+test('a dumb terminal gets lines, and nothing that moves', () => {
+  const drawn = (term: string): string => {
+    const stream = new PassThrough();
+    process.env.TERM = term;
+    const display = createDisplay(Object.assign(stream, { isTTY: true, columns: 40 }) as unknown as NodeJS.WriteStream);
+    display.live(['a block']);
+    display.live(['another']);
+    display.note('a line');
+    display.close();
+    return String(stream.read());
+  };
+  const { TERM } = process.env;
+  assert.is(drawn('dumb'), 'a line\n');
+  const moving = drawn('xterm');
+  assert.ok(moving.indexOf('a block') < moving.indexOf('\x1b['), moving);
+  assert.ok(moving.indexOf('\x1b[') < moving.indexOf('a line'), moving);
+  if (TERM === undefined) delete process.env.TERM;
+  else process.env.TERM = TERM;
+});
+
+test('who closes a pipe after a line has that line, and no word on stderr', async () => {
+  for (const args of ['--help-all', 'fields settings', 'completion bash', 'config show --origins']) {
+    const line = `"$0" "$1" ${args} | head -1; exit $((PIPESTATUS[0]))`;
+    const { code, out, err } = await startIn(folder, [], {}, ['bash', '-c', line]).done;
+    assert.equal([code, err], [0, ''], args);
+    assert.is(out.trim().split('\n').length, 1);
+  }
+});
+
+test('a word that is no command of a command is answered with the one that is meant', async () => {
+  const { code, err } = await start('peers', 'baan').done;
+  assert.is(code, 2);
+  assert.match(err, /unknown command 'baan' \(Did you mean ban\?\); see "lorikeet peers --help"/);
 });
 
 test('the help of the program fits a screen, names every command once and shows two of them', async () => {
