@@ -12,7 +12,6 @@ import type { Ticket } from './admission/ticket.ts';
 import { keepBootstrapped } from './bootstrap.ts';
 import { type Chronicle, createChronicle } from './chronicle/chronicle.ts';
 import { subjectOf } from './chronicle/subject.ts';
-import { messageOf } from './errors.ts';
 import { ROOM_AGAIN, waitingForRoom } from './full.ts';
 import type { Reach } from './network/reach.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
@@ -20,17 +19,16 @@ import { type Standing, standingOf } from './standing.ts';
 import type { Store } from './store.ts';
 import { createDivergence } from './train/divergence.ts';
 import { factorPairs } from './train/factors.ts';
-import type { Exam, Learner } from './train/objective.ts';
+import type { Learner } from './train/objective.ts';
 import { type Run, startOf } from './train/run.ts';
 import { figureOf, type Score } from './train/score.ts';
+import { createWatch, type Watched } from './watch.ts';
 
-export interface ParticipantOptions {
+export interface ParticipantOptions extends Watched {
   readonly run: Run;
   readonly store: Store;
   /** Its own texts. */
   readonly learner: Learner;
-  /** Texts watched after each mixing. */
-  readonly development?: Exam;
   readonly listen: readonly string[];
   /** Whom to dial first, and again while nobody is connected. */
   readonly bootstrap: readonly string[];
@@ -90,8 +88,8 @@ export interface ParticipantView {
   wanted: number;
   standing: Standing;
   readonly objective: Run['objective'];
-  readonly labelled: number;
-  readonly unlabelled: number;
+  labelled: number;
+  unlabelled: number;
   sentBytes: number;
   refused: Partial<Record<Refusal, number>>;
 }
@@ -167,7 +165,8 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   });
   let own: Float32Array | null = null;
   const changed = (): void => {
-    view.round = peer.round;
+    const { labelled, unlabelled } = options.learner;
+    Object.assign(view, { labelled, unlabelled, round: peer.round });
     view.phase = peer.phase;
     view.standing = standingOf(peer);
     const isHere = (m: Member): boolean => m.sequence >= 0 && (m.state === 'joined' || m.state === 'gathering');
@@ -177,16 +176,16 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   let shownAt = Number.NEGATIVE_INFINITY;
   let stopped = false;
   let held: PromiseWithResolvers<void> | null = null;
-  const watch = createWatch(
-    { ...options, onNotice },
-    (score) => {
+  const watch = createWatch(options, {
+    onNotice,
+    isStopped: () => stopped,
+    report: (score) => {
       view.score = score;
       const figure = figureOf(score);
       if (figure !== null) scribe.scored(figure);
       changed();
     },
-    () => stopped,
-  );
+  });
   const divergence = createDivergence(onNotice);
   const runtime = await createRuntime({
     peer,
@@ -368,27 +367,4 @@ function noteMetric(view: ParticipantView, metric: Metric, onNotice: Participant
 
 function countMixed(view: ParticipantView, exchanged: readonly Exchanged[]): void {
   for (const { id } of exchanged) view.mixedWith[id] = (view.mixedWith[id] ?? 0) + 1;
-}
-
-/** Scores development texts with the latest mixed adapter; skips adapters that come while one is being scored. */
-function createWatch(
-  options: ParticipantOptions,
-  report: (score: Score) => void,
-  isStopped: () => boolean,
-): (adapter: Float32Array) => void {
-  const { development } = options;
-  let busy = false;
-  return (vector) => {
-    if (busy || !development) return;
-    busy = true;
-    development
-      .score(vector)
-      .then(report)
-      .catch((error) => {
-        if (!isStopped()) options.onNotice?.(`development texts could not be scored: ${messageOf(error)}`);
-      })
-      .finally(() => {
-        busy = false;
-      });
-  };
 }

@@ -45,6 +45,14 @@ export function snapshotsIn(folder: string): Snapshots {
   };
 }
 
+/** Every whole one of a run, the newest first. */
+export function allSnapshots(folder: string, { runId, codec }: Pick<Wanted, 'runId' | 'codec'>): Snapshot[] {
+  return SNAPSHOT_FILES.flatMap((name) => {
+    const snapshot = open(join(folder, name), codec);
+    return typeof snapshot !== 'string' && snapshot.runId === runId ? [snapshot] : [];
+  });
+}
+
 interface Found {
   readonly snapshot: Snapshot | null;
   /** How many newer ones there are that are not whole. */

@@ -328,7 +328,8 @@ function peersOf({ members, isBanned, subject }: Sight, seen: ReadonlyMap<string
     const { mixed, late, clipped, given, distance, ...own } = seen.get(id) ?? NOTHING;
     return {
       id,
-      state: member?.state ?? 'unknown',
+      // Who has connected and said nothing of itself may be a stranger who only asks.
+      state: member && member.sequence >= 0 ? member.state : 'unknown',
       isConnected: member?.connected ?? false,
       round: member?.round ?? 0,
       waitMs: member?.habit?.mean ?? null,

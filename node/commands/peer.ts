@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { keepEarlier, writeAdapter } from '../adapter.ts';
 import { mergeAddresses } from '../addresses.ts';
 import type { Ticket } from '../admission/ticket.ts';
+import type { Chronicle } from '../chronicle/chronicle.ts';
 import type { Display } from '../display.ts';
 import { createTrainer, type Trainer } from '../engine/trainer.ts';
 import type { Beginning } from '../entry/begin.ts';
@@ -15,8 +16,11 @@ import { leaveInvite } from '../invite-file.ts';
 import type { MetricsServer } from '../metrics.ts';
 import { startParticipant } from '../participant.ts';
 import { digestRows, openStore, type Saved, type Store } from '../store.ts';
+import type { Exam } from '../train/objective.ts';
 import type { Run } from '../train/run.ts';
+import { figureOf } from '../train/score.ts';
 import { peerActions } from '../ui/actions.ts';
+import { openNotes } from '../ui/notes.ts';
 import type { PageServer } from '../ui/server.ts';
 import { openPage, pagePlace } from '../ui/start.ts';
 import { announce, type Crier } from './announce.ts';
@@ -93,6 +97,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   // Before its first snapshot takes the place of the one of the run that is over.
   if (saved && !isBack) await writeRun({ port: saved.port, bootstrap, mixedWith: {}, invited: [] });
   const learner = await texts.own.learner(run, trainer);
+  const notes = learner.texts ? await openNotes(folder, learner.texts) : null;
   const exam = texts.test && (await texts.test.exam(run, trainer));
   if (learner.labelled === 0) {
     display.note(`${path}: no row has a label; this peer learns from the swarm's labels for its texts`);
@@ -130,6 +135,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     inviters,
     follows,
     mixedWith: isBack ? saved!.mixedWith : {},
+    ...(exam && flags.ui !== false ? { development: exam, watchEvery: watchEvery(run, exam) } : {}),
     onChange: (view) => {
       patience.look(view);
       if (crier && !isStopping) shown.show(view);
@@ -175,7 +181,8 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     });
     if (tellReady({ state: folder, invite: crier.invite() })) display.mute();
     const { chronicle } = participant;
-    page?.add({ chronicle, actions: peerActions({ participant, folder, invite: crier.invite }) });
+    if (page && exam) watchBase(run, exam, chronicle);
+    page?.add({ chronicle, actions: peerActions({ participant, folder, invite: crier.invite, run, notes }) });
     const end = await Promise.race([
       participant.finished.then((): End => 'over'),
       aborted(signal).then((): End => 'stopped'),
@@ -255,6 +262,23 @@ async function serve(display: Display, invite: string, signal: AbortSignal): Pro
   display.note('serving the result to those who come late, until Ctrl-C:');
   display.note(`  lorikeet join ${invite} --data FILE`);
   await aborted(signal);
+}
+
+/** Texts scored in a run before it is over, about: what is watched takes time from what is learned. */
+const WATCHED_TEXTS = 2000;
+
+/** Rounds between two looks. */
+function watchEvery({ settings }: Run, { count }: Exam): number {
+  return Math.max(1, Math.ceil((settings.rounds * count) / WATCHED_TEXTS));
+}
+
+/** The base beside the swarm, as soon as the trainer has time for it; the end tells the whole. */
+function watchBase(run: Run, exam: Exam, chronicle: Chronicle): void {
+  if (exam.count > WATCHED_TEXTS) return;
+  exam.score(run.initial).then(
+    (score) => chronicle.compared({ texts: exam.count, base: figureOf(score) ?? 0, alone: null, swarm: null }),
+    () => {}, // it was stopped meanwhile
+  );
 }
 
 function startTrainer(flags: Flags, run: Run): Promise<Trainer> {

@@ -3,11 +3,13 @@ import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { useLive, type ViewProps } from './live.ts';
 import { Mark } from './parts/mark.tsx';
+import { Adapter } from './views/adapter.tsx';
 import { Invite } from './views/invite.tsx';
 import { Overview } from './views/overview.tsx';
 import { Peers } from './views/peers.tsx';
 import { Privacy } from './views/privacy.tsx';
 import { Rounds } from './views/rounds.tsx';
+import { Texts } from './views/texts.tsx';
 import { Topology } from './views/topology.tsx';
 import { namesOf } from './words.ts';
 
@@ -26,6 +28,8 @@ const VIEWS: readonly View[] = [
   { name: 'topology', title: 'Topology', show: Topology },
   { name: 'peers', title: 'Peers', show: Peers, isOfOne: true },
   { name: 'rounds', title: 'Rounds', show: Rounds, isOfOne: true },
+  { name: 'texts', title: 'Texts', show: Texts, needs: 'texts' },
+  { name: 'adapter', title: 'Adapter', show: Adapter, needs: 'export' },
   { name: 'invite', title: 'Invite', show: Invite, needs: 'invite' },
   { name: 'privacy', title: 'Privacy', show: Privacy, isOfOne: true },
 ];

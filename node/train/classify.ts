@@ -6,8 +6,9 @@ import { priorTexts } from '../texts/sample.ts';
 import { type Auxiliary, createAuxiliary } from './auxiliary.ts';
 import { inspectionLines, inspectTexts, leftOutLine } from './inspect.ts';
 import { type EncodedExample, encodeExamples, evaluate, labelWords, roundBatches } from './learner.ts';
+import { createNotebook, type Notebook } from './notebook.ts';
 import type { Exam, Learner, ScoreOptions, Texts } from './objective.ts';
-import { NO_PSEUDO, relabel, type UnlabelledText } from './pseudo.ts';
+import { NO_PSEUDO, relabel, scorePatterns, softmax, type UnlabelledText } from './pseudo.ts';
 import { type ClassRun, calibrateRun, type Run } from './run.ts';
 import { takeSteps } from './steps.ts';
 
@@ -15,7 +16,7 @@ import { takeSteps } from './steps.ts';
 export function readClassTexts(run: ClassRun, file: DataFile, options: DataOptions): Texts {
   const { task, settings } = run;
   const read = labelData(file, task, options);
-  const { labelled, unlabelled, items } = read;
+  const { labelled, items } = read;
   return {
     file,
     texts: items.map(({ text }) => text),
@@ -28,10 +29,10 @@ export function readClassTexts(run: ClassRun, file: DataFile, options: DataOptio
     },
     calibrate: (trainer) => calibrateRun(run, trainer, priorTexts(items, task.classes.length, settings.seed)),
     learner: async (of, trainer) => {
-      const gold = await encodeExamples(task, labelled);
-      const texts = unlabelled.map((text) => ({ text, truth: null }));
+      const notebook = await createNotebook(task, items);
+      const { gold, unlabelled } = notebook;
       const own = items.map(({ text }) => text);
-      return createClassLearner({ run: classRun(of), trainer, gold, unlabelled: texts, own });
+      return createClassLearner({ run: classRun(of), trainer, gold, unlabelled, notebook, own });
     },
     exam: async (of, trainer) => createClassExam(classRun(of), trainer, await encodeExamples(task, labelled)),
   };
@@ -48,6 +49,8 @@ interface ClassLearnerOptions {
   readonly gold: readonly EncodedExample[];
   /** Texts without labels; the mixed adapter gives them soft ones. */
   readonly unlabelled: readonly UnlabelledText[];
+  /** Where they may change from round to round: what it says counts. */
+  readonly notebook?: Notebook;
   /** All of its texts, labelled or not, for the auxiliary loss; none: without that. */
   readonly own?: readonly string[];
   /** Whether every weight is trained, and not an adapter. */
@@ -56,18 +59,32 @@ interface ClassLearnerOptions {
 
 /** Learns gold labels, and those that the mixed adapter gives. */
 export function createClassLearner(options: ClassLearnerOptions): Learner {
-  const { run, trainer, gold, unlabelled, own = [], isFull = false } = options;
+  const { run, trainer, notebook, own = [], isFull = false } = options;
+  const held: Pick<Notebook, 'gold' | 'unlabelled' | 'version'> = notebook ?? { ...options, version: 0 };
   const { task, settings, labels, tensors } = run;
   const layout = isFull ? {} : { tensors };
   let pseudo = NO_PSEUDO;
+  let version = held.version;
+  /** Those of the soft labels that are trained on now. */
+  let softly: ReadonlySet<string> = new Set();
   let auxiliary: Promise<Auxiliary | null> | null = null;
   return {
     objective: 'classify',
-    labelled: gold.length,
-    unlabelled: unlabelled.length,
+    get labelled() {
+      return held.gold.length;
+    },
+    get unlabelled() {
+      return held.unlabelled.length;
+    },
+    ...(notebook ? { texts: correctable(run, trainer, notebook, () => softly) } : {}),
     train: async ({ onLabelled, ...request }) => {
       const { peer, round, vector } = request;
+      const { gold, unlabelled } = held;
+      // The set before goes by places among texts that have changed since.
+      if (held.version !== version) pseudo = NO_PSEUDO;
+      version = held.version;
       pseudo = await relabel({ run, trainer, peer, round, vector, gold, unlabelled, previous: pseudo });
+      softly = new Set(pseudo.examples.map(({ index }) => unlabelled[index]!.text));
       onLabelled?.(pseudo);
       const lists = { examples: gold, pseudo: pseudo.examples };
       const batches = roundBatches({ task, settings, ...lists, ...request });
@@ -77,7 +94,27 @@ export function createClassLearner(options: ClassLearnerOptions): Learner {
       return takeSteps({ trainer, settings, ...layout, ...request }, steps, labels);
     },
     get alone() {
-      return gold.length > 0 ? createClassLearner({ ...options, unlabelled: [] }) : null;
+      const { notebook: _, ...rest } = options;
+      const { gold } = held;
+      return gold.length > 0 ? createClassLearner({ ...rest, gold, unlabelled: [] }) : null;
+    },
+  };
+}
+
+function correctable(
+  run: ClassRun,
+  trainer: Trainer,
+  { list, revise }: Notebook,
+  softly: () => ReadonlySet<string>,
+): NonNullable<Learner['texts']> {
+  return {
+    classes: run.task.classes,
+    list,
+    revise,
+    softly,
+    probabilities: async (texts, vector) => {
+      const { logits } = await scorePatterns({ run, trainer, vector }, texts);
+      return logits.map((row) => softmax(row, 1));
     },
   };
 }

@@ -3,6 +3,7 @@
 import type { TrainResult } from '../engine/engine.ts';
 import type { Trainer } from '../engine/trainer.ts';
 import type { DataFile } from '../texts/data.ts';
+import type { Notebook } from './notebook.ts';
 import type { PseudoSet } from './pseudo.ts';
 import type { Run } from './run.ts';
 import type { Score } from './score.ts';
@@ -39,10 +40,21 @@ export interface Learner {
   /** Texts that are learned as they stand, and those that the swarm labels first. */
   readonly labelled: number;
   readonly unlabelled: number;
+  /** Where they have classes and a user may change them while they are learned. */
+  readonly texts?: CorrectableTexts;
   /** A round of local steps; a peer with nothing to learn from changes nothing. */
   train(request: RoundRequest): Promise<TrainResult>;
   /** The same without what others' knowledge gives it; null where nothing is left to learn from. */
   readonly alone: Learner | null;
+}
+
+/** What a user may see and change of a peer's texts; changes count from the next round. */
+export interface CorrectableTexts extends Pick<Notebook, 'list' | 'revise'> {
+  readonly classes: readonly string[];
+  /** Texts that are trained on with a soft label now. */
+  softly(): ReadonlySet<string>;
+  /** Of each class for each text, by an adapter, as soft labels are made: [texts, classes]. */
+  probabilities(texts: readonly string[], vector: Float32Array): Promise<number[][]>;
 }
 
 export interface RoundRequest {

@@ -75,7 +75,10 @@ export async function relabel(options: RelabelOptions): Promise<PseudoSet> {
   const taken = new Set(kept.map((e) => e.index));
   const open = unlabelled.map((_, i) => i).filter((i) => !taken.has(i));
   const asked = prng.shuffle(open).slice(0, Math.max(run.settings.pseudoScored, size));
-  const { logits, sequences } = await scorePatterns(options, asked);
+  const { logits, sequences } = await scorePatterns(
+    options,
+    asked.map((index) => unlabelled[index]!.text),
+  );
   const scored = asked.map((index, i) => label(options, index, { logits: logits[i]!, sequence: sequences[i]! }));
   const ratio = classRatio(gold, run.task.classes.length);
   const drawn = drawByConfidence(scored, ratio, size - kept.length, prng, run.settings.pseudoSharpness);
@@ -90,13 +93,12 @@ export async function relabel(options: RelabelOptions): Promise<PseudoSet> {
   };
 }
 
-/** Calibrated logits of the label words, averaged over the run's prompt patterns; and the texts in the first of them. */
-async function scorePatterns(
-  { run, trainer, vector, unlabelled }: RelabelOptions,
-  asked: readonly number[],
+/** Calibrated logits of the label words [texts, classes], averaged over the run's prompt patterns; and the texts in the first of them. */
+export async function scorePatterns(
+  { run, trainer, vector }: Pick<RelabelOptions, 'run' | 'trainer' | 'vector'>,
+  texts: readonly string[],
 ): Promise<{ logits: Float64Array[]; sequences: readonly Sequence[] }> {
-  const logits = asked.map(() => new Float64Array(run.task.classes.length));
-  const texts = asked.map((index) => unlabelled[index]!.text);
+  const logits = texts.map(() => new Float64Array(run.task.classes.length));
   const first = await encodeTexts(run.task, texts);
   for (const [pattern, labels] of run.patternLabels.entries()) {
     const sequences = pattern === 0 ? first : await encodeTexts(run.task, texts, pattern);

@@ -1,5 +1,5 @@
 /** @file The page in a headless Chromium, with the data of a real swarm of two on this machine: every view, by mouse and by keyboard. */
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
@@ -17,6 +17,7 @@ import { CHROMIUM, launch, open, overflow, seriousFaults, withoutBrowser } from 
 const folder = temporaryFolder();
 const texts = Array.from({ length: 12 }, (_, i) => `${i % 2 ? 'a fine film, lovely' : 'an awful mess, dull'} ${i}`);
 writeTexts(folder, 'first.tsv', texts);
+appendFileSync(join(folder, 'first.tsv'), 'the chairs are new\t\nthe queue was long\t\n');
 writeTexts(folder, 'second.tsv', [...texts].reverse());
 
 interface Swarm {
@@ -47,7 +48,7 @@ function see(name: string, run: (swarm: Swarm) => Promise<void>): void {
   });
 }
 
-const VIEWS = ['overview', 'topology', 'peers', 'rounds', 'invite', 'privacy'];
+const VIEWS = ['overview', 'topology', 'peers', 'rounds', 'texts', 'adapter', 'invite', 'privacy'];
 
 async function show(page: Page, view: string): Promise<void> {
   await page.click(`nav a[href="#${view}"]`);
@@ -99,6 +100,54 @@ see('curves move as rounds go by, and the slider goes back in time', async ({ br
   await page.keyboard.press('Enter');
   await page.waitForSelector('.card h4:text-is("Round 2")');
   assert.match(await page.innerText('.columns > .card:last-child'), /Round 2\s+with .*(mixed|open|late)/s);
+  assert.equal(errors, []);
+  await page.context().close();
+});
+
+see(
+  'a soft label corrected there is gold from the next round, is kept beside the file, and a text can be tried',
+  async ({ browser, url }) => {
+    const file = readFileSync(join(folder, 'first.tsv'), 'utf8');
+    const { page, strangers, errors } = await open(browser, url);
+    await page.waitForSelector('.plot canvas');
+    await show(page, 'texts');
+    const row = page.locator('.texts li', { hasText: 'the queue was long' });
+    await row.waitFor();
+    assert.match(await row.innerText(), /the swarm says (negative|positive), [\d.]+ % sure/);
+    await row.locator('button:text-is("negative")').click();
+    await page.waitForSelector('.said:has-text("it is negative, from the next round on")');
+    await page.waitForSelector('p:has-text("13 texts have a label now, 1 have none")');
+    await page.fill('textarea', 'what a fine place');
+    await page.selectOption('form select', 'positive');
+    await page.click('button:text-is("Add")');
+    await page.waitForSelector('p:has-text("14 texts have a label now, 1 have none")');
+    assert.equal(JSON.parse(readFileSync(join(folder, 'first.tsv.lorikeet', 'labels.json'), 'utf8')), [
+      { text: 'the queue was long', label: 'negative' },
+      { text: 'what a fine place', label: 'positive' },
+    ]);
+    assert.is(readFileSync(join(folder, 'first.tsv'), 'utf8'), file);
+    await show(page, 'adapter');
+    await page.fill('textarea', 'a lovely film');
+    await page.click('button:text-is("Classify")');
+    await page.waitForSelector('.opinions li');
+    assert.match(
+      (await page.locator('.opinions').innerText()).replace(/\s+/g, ' '),
+      /base .*(neg|pos)\w+ [\d.]+ % own .* swarm .* snapshot round \d+/,
+    );
+    await page.click('button:text-is("Write it")');
+    await page.waitForSelector('.path:has-text("first.tsv.lorikeet/adapter-after-")');
+    assert.equal([strangers, errors], [[], []]);
+    await page.context().close();
+  },
+);
+
+see('whom the page bans is refused by the peer at work', async ({ browser, url, first }) => {
+  const { page, errors } = await open(browser, url);
+  await page.waitForSelector('.plot canvas');
+  await show(page, 'peers');
+  await page.locator('tbody tr', { hasText: 'connected' }).locator('button:text-is("Ban")').click();
+  await said(first, /refusing 12D3KooW\w+, which is banned here/);
+  await page.waitForSelector('tbody button:text-is("Allow")');
   assert.equal(errors, []);
   await page.context().close();
 });

@@ -58,7 +58,7 @@ export function Chart(props: ChartProps) {
             </button>
           </li>
         ))}
-        <li class="quiet at">{index === null ? 'at the end' : `at ${x} ${figureText(data.xs[index] ?? 0)}`}</li>
+        <li class="quiet at">{index === null ? 'latest' : `at ${x} ${figureText(data.xs[index] ?? 0)}`}</li>
       </ul>
       <div class="tools">
         <button type="button" onClick={() => zoom(0.5)} aria-label="zoom in">

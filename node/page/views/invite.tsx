@@ -1,25 +1,16 @@
 /** @file What others join with: the invite as text and as a code, and how many places it has left. */
 import { useEffect, useState } from 'preact/hooks';
+import type { InviteAnswer } from '../answers.ts';
 import { ask, type ViewProps } from '../live.ts';
 import { Card } from '../parts/mark.tsx';
 import { Qr } from '../parts/qr.tsx';
 
-/** As the server tells it. */
-interface Given {
-  readonly invite: string;
-  /** null: anybody, for ever. */
-  readonly uses: number | null;
-  readonly taken: number;
-  /** ms since 1970; null: never. */
-  readonly expires: number | null;
-}
-
 export function Invite({ source }: ViewProps) {
-  const [given, setGiven] = useState<Given | null>(null);
+  const [given, setGiven] = useState<InviteAnswer | null>(null);
   const [said, setSaid] = useState('');
   const { peer, whole } = source;
   useEffect(() => {
-    ask<Given>(peer, 'invite').then(setGiven, (error: Error) => setSaid(error.message));
+    ask<InviteAnswer>(peer, 'invite').then(setGiven, (error: Error) => setSaid(error.message));
   }, [peer, whole.head.members]);
   if (!given) return <p role="status">{said || 'One moment ...'}</p>;
   const command = `lorikeet join ${given.invite} --data FILE`;

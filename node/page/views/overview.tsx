@@ -85,8 +85,10 @@ function Helps({ sources }: { sources: readonly Source[] }) {
       </Card>
     );
   }
+  const latest = rounds.findLast(({ score }) => score !== null)?.score ?? null;
+  const isOver = comparison.swarm !== null;
   const bars = (['base', 'alone', 'swarm'] as const).flatMap((name) => {
-    const value = comparison[name];
+    const value = name === 'swarm' ? (comparison.swarm ?? latest) : comparison[name];
     return value === null ? [] : [{ name, value }];
   });
   const most = subject.objective === 'classify' ? 1 : Math.max(...bars.map(({ value }) => value));
@@ -101,6 +103,7 @@ function Helps({ sources }: { sources: readonly Source[] }) {
           </li>
         ))}
       </ul>
+      {!isOver && <p class="quiet">What this peer would have learned alone is told when the run is over.</p>}
     </Card>
   );
 }

@@ -10,7 +10,7 @@ import { type Column, Table } from '../parts/table.tsx';
 import { STANDINGS, spanText, standingOf } from '../words.ts';
 
 export function Peers({ source, nameOf }: ViewProps) {
-  const { peers } = source.whole;
+  const peers = source.whole.peers.filter(isOfNote);
   const [said, setSaid] = useState('');
   const canJudge = source.can.includes('ban');
   const judge = (verdict: 'ban' | 'allow', id: string): void => {
@@ -82,9 +82,16 @@ export function Peers({ source, nameOf }: ViewProps) {
       <p role="status" class="said">
         {said}
       </p>
-      <Table title="peers" columns={columns} rows={peers} keyOf={({ id }) => id} empty="Nobody has been met yet." />
+      <section class="card" aria-label="peers">
+        <Table title="peers" columns={columns} rows={peers} keyOf={({ id }) => id} empty="Nobody has been met yet." />
+      </section>
     </>
   );
+}
+
+/** Who asked once what the run is, as one does before joining, is not. */
+function isOfNote({ state, isConnected, isBanned, mixed, refused }: PeerRecord): boolean {
+  return state !== 'unknown' || isConnected || isBanned || mixed > 0 || Object.keys(refused).length > 0;
 }
 
 function refusedText({ refused }: PeerRecord): string {

@@ -1,0 +1,32 @@
+/** @file Scores texts nobody trains on with a peer's mixed adapters, as they come. */
+import { messageOf } from './errors.ts';
+import type { Exam } from './train/objective.ts';
+import type { Score } from './train/score.ts';
+
+export interface Watched {
+  /** Texts watched after each mixing, or after every so many of them. */
+  readonly development?: Exam;
+  readonly watchEvery?: number;
+}
+
+/** Takes mixed adapters; skips those that come while one is being scored. */
+export function createWatch(
+  { development, watchEvery = 1 }: Watched,
+  told: { report: (score: Score) => void; onNotice: (line: string) => void; isStopped: () => boolean },
+): (adapter: Float32Array) => void {
+  let [isBusy, mixings] = [false, 0];
+  return (vector) => {
+    mixings += 1;
+    if (isBusy || !development || mixings % watchEvery !== 0) return;
+    isBusy = true;
+    development
+      .score(vector)
+      .then(told.report)
+      .catch((error) => {
+        if (!told.isStopped()) told.onNotice(`development texts could not be scored: ${messageOf(error)}`);
+      })
+      .finally(() => {
+        isBusy = false;
+      });
+  };
+}
