@@ -8,7 +8,7 @@ import { isHeld } from './exchange.ts';
 import type { Habit, Member, Members } from './membership.ts';
 import type { Outbox } from './outbox.ts';
 import type { Peer } from './peer.ts';
-import { disappointed, graceShare, isUnproven, isWorthWaiting, proved } from './unproven.ts';
+import { disappointed, graceShare, isWorthWaiting, kept, proved } from './unproven.ts';
 
 /** Rounds missed in a row after which somebody is left out. */
 const MISSED = 2;
@@ -82,7 +82,8 @@ function learn(habit: Habit | null, tookMs: number): Habit {
 
 /** Its adapter is here, so long after this peer's own was ready; null where that round is not known here (yet). */
 export function delivered(peer: Peer, member: Member, tookMs: number | null): void {
-  proved(peer, member);
+  if (tookMs === null) proved(peer, member);
+  else if (!member.habit) kept(peer, member);
   member.missed = 0;
   if (tookMs === null) return;
   member.habit = learn(member.habit, Math.min(Math.max(0, tookMs), peer.settings.roundDeadlineMs));
@@ -94,7 +95,7 @@ export function missedRound(peer: Peer, id: string): void {
   const { members, round } = peer;
   const member = members.get(id);
   if (!member) return;
-  disappointed(peer, member);
+  if (!member.habit) disappointed(peer);
   member.missed += 1;
   member.retryRound = round + Math.min(2 ** member.missed, MAX_PAUSE_ROUNDS);
 }
@@ -107,9 +108,10 @@ export function outOfStep(peer: Peer, member: Member, round: number): void {
   member.retryRound = Math.min(member.retryRound, exchanged + 1);
 }
 
-/** Whether nobody waits for it: it has missed rounds, or is one of those that hardly ever deliver. */
+/** Whether nobody waits for it: it has missed rounds, or is new where those that are new hardly ever deliver. */
 export function isGivenUp(peer: Pick<Peer, 'members' | 'faith'>, id: string): boolean {
-  return (peer.members.get(id)?.missed ?? 0) >= MISSED || (isUnproven(peer, id) && !isWorthWaiting(peer));
+  const member = peer.members.get(id);
+  return member !== undefined && (member.missed >= MISSED || (!member.habit && !isWorthWaiting(peer)));
 }
 
 /** The members of a round without those that are left out of it; the very list where none is. */
@@ -127,7 +129,7 @@ function patienceWith(peer: Waiting, id: string): number {
   const habit = members.get(id)?.habit ?? null;
   if (!habit && habitsOf(members).length < FEW) {
     // Where somebody has delivered, nobody waits for the others as if all had just begun.
-    const isLate = isUnproven(peer, id) && [...members.values()].some(({ delivers }) => delivers);
+    const isLate = [...members.values()].some(({ delivers }) => delivers);
     return Math.min(limit, Math.max(isLate ? graceOf(peer) : swarmMs, trainingMs ?? limit));
   }
   if (!habit) {

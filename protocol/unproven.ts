@@ -1,7 +1,8 @@
 /**
  * @file The unproven: members of which no adapter has ever come. Names cost an attacker little, so what those that were drawn of
  * late were good for says how far the others of them are believed: while hardly one has delivered, they are not waited for, and
- * a few of them at a time are drawn. Whoever sends an adapter, drawn or not, is one of them no longer.
+ * a few of them at a time are drawn. Whoever sends an adapter, drawn or not, is drawn like everybody from then on, and waited
+ * for like everybody once an exchange with it has come about.
  */
 import type { Member } from './membership.ts';
 import type { Peer } from './peer.ts';
@@ -19,7 +20,7 @@ export function isUnproven({ members }: Pick<Peer, 'members'>, id: string): bool
   return members.get(id)?.delivers === false;
 }
 
-/** Whether the unproven are worth waiting for. */
+/** Whether those with whom no exchange has come about are worth waiting for. */
 export function isWorthWaiting({ faith }: Pick<Peer, 'faith'>): boolean {
   return faith >= WAITED_FOR;
 }
@@ -29,18 +30,22 @@ export function graceShare({ faith }: Pick<Peer, 'faith'>): number {
   return Math.max(0, faith - WAITED_FOR) / (1 - WAITED_FOR);
 }
 
-/** An adapter of it has come, asked for or not; if late, it has disappointed nobody. */
+/** An adapter of it has come, asked for or not. */
 export function proved(peer: Peer, member: Member): void {
-  if (!member.delivers) {
-    const before = Math.min(1, peer.faith / (1 - LOSS) ** member.missed);
-    peer.faith = before + GAIN * (1 - before);
-  }
+  if (!member.delivers) peer.faith += GAIN * (1 - peer.faith);
   member.delivers = true;
 }
 
-/** It was drawn, and nothing of it was there in time. */
-export function disappointed(peer: Peer, member: Member): void {
-  if (!member.delivers) peer.faith -= LOSS * peer.faith;
+/** The first exchange with it has come about; if late, it has disappointed nobody. */
+export function kept(peer: Peer, member: Member): void {
+  const before = Math.min(1, peer.faith / (1 - LOSS) ** member.missed);
+  peer.faith = before + GAIN * (1 - before);
+  member.delivers = true;
+}
+
+/** It was drawn, no exchange with it has come about yet, and nothing of it was there in time. */
+export function disappointed(peer: Peer): void {
+  peer.faith -= LOSS * peer.faith;
 }
 
 /**

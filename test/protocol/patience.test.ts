@@ -133,6 +133,21 @@ test('who has never delivered is waited for as long as is usual, and with the mo
   }
 });
 
+test('who sends an adapter for no round of ours and is silent then gains hardly anything by it', () => {
+  const b = beset(0);
+  const waits: number[] = [];
+  for (let i = 0; i < 12; i++) {
+    b.meet(`x${i}`, b.peer.round);
+    b.frame(`x${i}`, data(b.peer.round - 1, [2, 0, 0], 4));
+    assert.is(b.peer.members.get(`x${i}`)!.delivers, true);
+    waits.push(b.waited());
+  }
+  assert.ok(
+    waits.slice(4).every((wait) => wait === 0),
+    String(waits),
+  );
+});
+
 test('after many that were waited for in vain the next are not, until some deliver; a few of them are drawn, in turn', () => {
   const b = beset(12);
   b.waited();
