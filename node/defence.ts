@@ -25,7 +25,7 @@ export interface Defence {
   /** Whether a stream of frames is read: of who belongs to the run; where not, it is closed. */
   mayTalk(incoming: IncomingStreamData, belongs: boolean): boolean;
   /** Somebody has asked what it may. */
-  heard(incoming: IncomingStreamData): void;
+  heard(incoming: Pick<IncomingStreamData, 'connection'>): void;
   /** How long a frame to a peer may take, and how many bytes may wait for one that does not read. */
   lineTo(id: string): { deadlineMs: number; maxBytes: number; onFull: () => void };
   roomFor(id: string): { reserve: (bytes: number) => boolean; release: (bytes: number) => void };

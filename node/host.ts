@@ -4,7 +4,7 @@
  */
 import type { Connection, ConnectionGater, IncomingStreamData } from '@libp2p/interface';
 import { PROTOCOL_VERSION, type Refusal } from '../protocol/frame.ts';
-import { idIn, isRelayed, reasonsOf, relayIn } from './addresses.ts';
+import { idIn, isRelayed, portIn, reasonsOf, relayIn } from './addresses.ts';
 import type { Book, Denial } from './admission/book.ts';
 import { createDoorkeeper } from './admission/doorkeeper.ts';
 import { peerIdOf } from './admission/identity.ts';
@@ -60,6 +60,8 @@ export interface HostOptions {
   readonly onTurnedAway: (by: string, code: Denial['code']) => void;
   /** Whether other members may reach each other through this one; left out: they may. */
   readonly relays?: boolean;
+  /** Where others reach this peer besides: multiaddresses without an id. */
+  readonly announce?: readonly string[];
   /** Where a member says that it can be reached: whoever relays may have to be dialled first. */
   readonly placesOf?: (id: string) => readonly string[];
   /** Somebody asks to refuse others. */
@@ -73,8 +75,10 @@ export interface Way {
 
 export interface Host {
   readonly id: string;
-  /** Where it can be reached, with its id: where it listens, and by way of members that relay for it. */
+  /** Where it can be reached, with its id: as was announced, where it listens, and by way of members that relay for it. */
   addresses(): string[];
+  /** The port it listens on; 0: none. */
+  readonly port: number;
   /** Whether a connection is open to a peer that belongs to the run. */
   isConnected(id: string): boolean;
   /** The host a connected peer is seen at; empty where it is not connected. */
@@ -148,7 +152,7 @@ async function run(
   defence: Defence,
   stopping: AbortController,
 ): Promise<Host> {
-  const { runId, book, placesOf = () => [] } = options;
+  const { runId, book, placesOf = () => [], announce = [] } = options;
   const topic = topicOf(runId);
   const lines = new Map<string, Line>();
   const isShut = (id: string): boolean => defence.isBanned(id) || book.isBanned(id);
@@ -167,13 +171,18 @@ async function run(
     onTurnedAway: options.onTurnedAway,
   });
 
+  const listening = (): string[] =>
+    node
+      .getMultiaddrs()
+      .map(String)
+      .filter((address) => !isRelayed(address));
   const reachKeeper = createReachKeeper({
     id: node.peerId.toString(),
     runId,
     client,
     connections: () => node.getConnections(),
     listening: () => node.getMultiaddrs(),
-    port: 0,
+    port: portIn(announce[0] ?? ''),
     isWelcome: keeper.isWelcome,
     isMember: book.isAdmitted,
     placesOf,
@@ -234,11 +243,14 @@ async function run(
   await handle(proofProtocol(runId), keeper.judge);
   await answer(runProtocol(runId), ({ stream }) => say(stream, options.describeRun()));
   const called = new WeakSet<Connection>();
-  await handle(callBackProtocol(runId), async (incoming) => {
-    if (!book.isAdmitted(incoming.connection.remotePeer.toString())) throw new Error('it does not belong to the run');
-    defence.heard(incoming);
-    await callBack(incoming, called, (...place) => answers(options.network ?? null, ...place), stopping.signal);
-  });
+  const mayCall: typeof keeper.mayAsk = (connection, proof) => {
+    const may = keeper.mayAsk(connection, proof);
+    if (may) defence.heard({ connection });
+    return may;
+  };
+  await handle(callBackProtocol(runId), (incoming) =>
+    callBack(incoming, called, mayCall, (...place) => answers(options.network ?? null, ...place), stopping.signal),
+  );
   const { start } = options;
   if (start) await answer(startProtocol(runId), ({ stream }) => sendWhole(stream, start));
 
@@ -265,12 +277,11 @@ async function run(
   return {
     id: node.peerId.toString(),
     addresses: () => [
-      ...node
-        .getMultiaddrs()
-        .map(String)
-        .filter((address) => !isRelayed(address)),
+      ...announce.map((address) => `${address}/p2p/${node.peerId}`),
+      ...listening(),
       ...reachKeeper.addresses(),
     ],
+    port: portIn(listening()[0] ?? ''),
     isConnected,
     seenAt: (id) => connectionsTo(id).map(hostOf)[0] ?? '',
     dial: async (addresses, signal) => {

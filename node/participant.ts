@@ -5,7 +5,7 @@ import type { Acquaintance, Refusal } from '../protocol/frame.ts';
 import type { Member } from '../protocol/membership.ts';
 import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
 import { SETTINGS } from '../protocol/settings.ts';
-import { idIn, portIn } from './addresses.ts';
+import { idIn } from './addresses.ts';
 import { generateKey, ownIdOf } from './admission/identity.ts';
 import { openMembership, turnedAway } from './admission/membership.ts';
 import type { Ticket } from './admission/ticket.ts';
@@ -46,6 +46,8 @@ export interface ParticipantOptions extends Watched {
   readonly onNotice?: (line: string) => void;
   /** Whether other members may reach each other through this one; left out: they may. */
   readonly relays?: boolean;
+  /** Where others reach this peer besides: multiaddresses without an id. */
+  readonly announce?: readonly string[];
   /** Told, now and then, why nobody answers at the addresses to dial first. */
   readonly onUnreachable?: (reason: string) => void;
 }
@@ -203,6 +205,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     },
     listen: options.listen,
     relays: options.relays ?? true,
+    announce: options.announce ?? [],
     // Everything but what is this peer's own.
     describeRun: () => JSON.stringify({ ...settings, localRank: SETTINGS.localRank.default }),
     start: run.given && CODECS.f32.encode(run.given),
@@ -259,7 +262,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     view,
     traffic: runtime.traffic,
     addresses: runtime.host.addresses,
-    port: portIn(runtime.host.addresses()[0] ?? ''),
+    port: runtime.host.port,
     connected: () =>
       [...peer.members.values()]
         .filter((m) => m.connected && m.state !== 'left')

@@ -34,6 +34,8 @@ export interface Reply {
 
 /** A proof as it is sent: base64; of none, or in an open run, one character that stands for nothing. */
 const NO_PROOF = '-';
+/** Of a port, and what parts it from a proof. */
+const MAX_PORT_CHARACTERS = 6;
 const MAX_PROOF_CHARACTERS = 4 * Math.ceil((MAX_CHAIN_BYTES + 256) / 3);
 
 function writeProof(proof: Uint8Array): string {
@@ -57,7 +59,11 @@ export async function showProof(
 export async function hearProof(stream: Stream, own: AbortSignal): Promise<Uint8Array | null> {
   const signal = AbortSignal.any([own, AbortSignal.timeout(PROOF_DEADLINE_MS)]);
   const said = await converse(stream, '', MAX_PROOF_CHARACTERS, signal);
-  return said === null ? null : new Uint8Array(Buffer.from(said === NO_PROOF ? '' : said, 'base64'));
+  return said === null ? null : readProof(said);
+}
+
+function readProof(said: string): Uint8Array {
+  return new Uint8Array(Buffer.from(said === NO_PROOF ? '' : said, 'base64'));
 }
 
 export function tellReply(stream: Stream, { code, free, witness }: Reply): Promise<void> {
@@ -103,32 +109,38 @@ export async function askForStart(connection: Connection, runId: string, proof: 
   return stream;
 }
 
-/** Asks a peer to connect to this one at a port, 0 being the one it listens on; null where it does not say, or is on this machine. */
+/**
+ * Asks a peer to connect to this one at a port, 0 being the one it listens on; null where it does not say, or is on this machine.
+ * `proof` is of who only holds an invite.
+ */
 export async function askForCall(
   connection: Connection,
   listening: readonly Pick<Connection['remoteAddr'], 'nodeAddress' | 'toString'>[],
   runId: string,
-  { port, signal: own }: { port: number; signal: AbortSignal },
+  { port, proof = new Uint8Array(), signal: own }: { port: number; proof?: Uint8Array; signal: AbortSignal },
 ): Promise<boolean | null> {
   if (listening.some((at) => at.nodeAddress().address === hostOf(connection))) return null;
   const signal = AbortSignal.any([own, AbortSignal.timeout(2 * DIAL_DEADLINE_MS)]);
   const stream = await connection.newStream(callBackProtocol(runId), { signal }).catch(() => null);
   const asked = port || portIn(String(listening[0] ?? ''));
-  const word = stream && (await converse(stream, String(asked), MAX_WORD_BYTES, signal));
+  const word = stream && (await converse(stream, `${asked} ${writeProof(proof)}`, MAX_WORD_BYTES, signal));
   return word === 'yes' ? true : word === 'no' ? false : null;
 }
 
-/** Connects to who asks at the port it names, on no machine but the one it comes from; once a connection. */
+/** Connects to who asks and may, at the port it names, on no machine but the one it comes from; once a connection. */
 export async function callBack(
   { stream, connection }: IncomingStreamData,
   called: WeakSet<Connection>,
+  mayAsk: (connection: Connection, proof: Uint8Array) => boolean,
   answers: (address: string, signal: AbortSignal) => Promise<boolean>,
   signal: AbortSignal,
 ): Promise<void> {
   if (called.has(connection)) throw new Error('asked before');
   called.add(connection);
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(DIAL_DEADLINE_MS)]);
-  const port = await converse(stream, '', MAX_WORD_BYTES, deadline);
+  const said = await converse(stream, '', MAX_PORT_CHARACTERS + MAX_PROOF_CHARACTERS, deadline);
+  const [port, proof = ''] = said?.split(' ') ?? [];
+  if (!mayAsk(connection, readProof(proof))) throw new Error('it does not belong to the run');
   const address = placeOf(hostOf(connection), port ?? '', String(connection.remotePeer));
   await say(stream, (await answers(address, deadline)) ? 'yes' : 'no');
 }

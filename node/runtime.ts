@@ -43,6 +43,8 @@ export interface RuntimeOptions {
   readonly onSent?: (to: string, bytes: Uint8Array) => void;
   /** Whether other members may reach each other through this one; left out: they may. */
   readonly relays?: boolean;
+  /** Where others reach this peer besides: multiaddresses without an id. */
+  readonly announce?: readonly string[];
   /** Told of all that the peer refuses, and of what the host does not let in. */
   readonly onRefuse?: (id: string, code: Refusal) => void;
   readonly onTurnedAway?: (by: string, code: Denial['code']) => void;
@@ -155,6 +157,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     describeRun: options.describeRun,
     start: options.start ?? null,
     relays: options.relays ?? true,
+    announce: options.announce ?? [],
     placesOf: (id) => peer.members.get(id)?.addresses ?? [],
     onFrame: async (from, bytes, via) => {
       traffic.receivedBytes += bytes.length;

@@ -14,6 +14,7 @@ import { counted } from '../figures.ts';
 import { ROOM_AGAIN, untilThereIsRoom, waitingForRoom } from '../full.ts';
 import { leaveInvite } from '../invite-file.ts';
 import type { MetricsServer } from '../metrics.ts';
+import { readAnnounced } from '../network/announced.ts';
 import { startParticipant } from '../participant.ts';
 import { digestRows, openStore, type Saved, type Store } from '../store.ts';
 import type { Exam } from '../train/objective.ts';
@@ -57,9 +58,13 @@ interface Entry {
 
 /** Opens state and trainer, trains and mixes until the run is over or Ctrl-C. */
 export async function runPeer(flags: Flags, prepared: Prepared, begun: Beginning & Entry): Promise<void> {
-  const { display, folder, isOver } = prepared;
+  const { display, folder, isOver, saved } = prepared;
   const { run: bare, texts } = begun;
   if (isOver && begun.isBack && !flags.serve && existsSync(join(folder, 'adapter'))) refuseFinished(prepared, bare);
+  const announced =
+    typeof flags.announce === 'string'
+      ? await readAnnounced(flags.announce, Number(flags.port) || (saved?.port ?? 0))
+      : [];
   const found = await inspectStart(flags, texts.own, display.note);
   const interrupt = interruptSignal(() => display.note('stopping: the state is kept (Ctrl-C again to stop at once)'));
   const store = openStore(folder, display.note);
@@ -69,7 +74,7 @@ export async function runPeer(flags: Flags, prepared: Prepared, begun: Beginning
     try {
       if (trainer.notice) display.note(trainer.notice);
       const run = interrupt.signal.aborted ? bare : await texts.own.calibrate(trainer);
-      await takePart(flags, prepared, { ...begun, run, store, trainer, signal: interrupt.signal });
+      await takePart(flags, prepared, { ...begun, announced, run, store, trainer, signal: interrupt.signal });
     } finally {
       await trainer.stop();
     }
@@ -80,6 +85,8 @@ export async function runPeer(flags: Flags, prepared: Prepared, begun: Beginning
 }
 
 interface Opened extends Beginning, Entry {
+  /** Where others reach this peer besides where it listens. */
+  readonly announced: readonly string[];
   readonly store: Store;
   readonly trainer: Trainer;
   readonly signal: AbortSignal;
@@ -90,7 +97,8 @@ type End = 'over' | 'stopped' | 'lonely' | 'left';
 
 async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promise<void> {
   const { display, path, saved, folder } = prepared;
-  const { run, store, trainer, texts, ticket, bootstrap, inviters, signal, isBack, follows, earlierRounds } = opened;
+  const { run, store, trainer, texts, announced, ticket, bootstrap, inviters, signal, isBack, follows, earlierRounds } =
+    opened;
   if (run.given) await store.writeStart(run.given);
   const writeRun = (more: Pick<Saved, 'port' | 'bootstrap' | 'mixedWith' | 'invited'>): Promise<void> =>
     store.writeRun({ settings: run.settings, follows, earlierRounds, ...more });
@@ -130,6 +138,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     learner,
     listen: [listenAddress(flags, saved?.port ?? 0)],
     relays: flags.relay !== false,
+    announce: announced,
     bootstrap,
     ticket,
     inviters,

@@ -173,11 +173,15 @@ export function protectedBy(network: Uint8Array | null) {
   return { connectionProtector: preSharedKey({ psk }) };
 }
 
-/** Does something as a node with a key of the moment, which takes no calls. */
-export async function visit<T>(network: Uint8Array | null, act: (node: Libp2p) => Promise<T>): Promise<T> {
+/** Does something as a node with a key of the moment, which takes calls only where it is to listen. */
+export async function visit<T>(
+  network: Uint8Array | null,
+  act: (node: Libp2p) => Promise<T>,
+  listen: readonly string[] = [],
+): Promise<T> {
   const node = await createLibp2p({
     privateKey: privateKeyOf(await generateKey()),
-    addresses: { listen: [] },
+    addresses: { listen: [...listen] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],

@@ -1,6 +1,7 @@
 /** @file Calls by a node of the moment, of whoever has an address or an invite: what is the run, is anybody there? */
 import { UserError } from '../errors.ts';
-import { askForRun, askForStart, tellingOf } from '../questions.ts';
+import { DIAL_DEADLINE_MS } from '../limits.ts';
+import { askForCall, askForRun, askForStart, tellingOf } from '../questions.ts';
 import { receiveWhole } from '../streams.ts';
 import { reach, visit } from './node.ts';
 
@@ -51,4 +52,25 @@ export async function fetchStart(
 /** Whether the peer of a network that an address names answers there, for a caller it does not know. */
 export async function answers(network: Uint8Array | null, address: string, signal?: AbortSignal): Promise<boolean> {
   return visit(network, (node) => reach(node, [address], signal, async () => true)).catch(() => false);
+}
+
+/** Who was asked to connect back, and whether it could; null: it does not say, or is on this machine. */
+export interface CalledBack {
+  readonly by: string;
+  readonly isReached: boolean | null;
+}
+
+/** Listens, and asks one of those an invite names to connect back. Throws a UserError where nobody answers. */
+export function askBack(asking: Asking & { listen: string; port: number }): Promise<CalledBack> {
+  const { addresses, runId, proofFor = noProof, network = null, listen, port } = asking;
+  const ask = async (node: Parameters<Parameters<typeof visit>[1]>[0]): Promise<CalledBack> => {
+    const connection = await reach(node, addresses, undefined, async (found) => found);
+    const signal = AbortSignal.timeout(2 * DIAL_DEADLINE_MS);
+    const proof = proofFor(node.peerId.toString());
+    const isReached = await askForCall(connection, node.getMultiaddrs(), runId, { port, proof, signal });
+    return { by: connection.remotePeer.toString(), isReached };
+  };
+  return visit(network, ask, [listen]).catch((error) => {
+    throw tellingOf(addresses, error);
+  });
 }

@@ -34,6 +34,10 @@ function withPeer(command: Command): Command {
       'longest wait for the first others; 0: for ever, as who starts a run does (default: 300)',
     )
     .option('--port <number>', 'TCP port to listen on; 0: a free one, kept across restarts', '0')
+    .option(
+      '--announce <addresses>',
+      'where others reach this peer though it listens elsewhere: HOST or HOST:PORT of a router or a container',
+    )
     .option('--no-relay', 'pass nothing on between members that cannot reach each other')
     .option(
       '--host <address>',

@@ -10,6 +10,9 @@ export function addSettingUp(program: Command): void {
     .summary('what this machine can train with, each way tried')
     .description('Look at this machine: try each back end by a tiny training step, and say what to do next.')
     .option('--base <name>', 'the model whose step is tried', SETTINGS.base.default)
+    .option('--network [invite]', 'instead: how others reach a peer here; with an invite, a member of its run tries')
+    .option('--port <number>', 'with --network: the TCP port to try; 0: a free one', '0')
+    .option('--announce <address>', 'with --network: where others are to reach it, as up and join take it')
     .option('--json', 'print what was found as one JSON object on stdout')
     .action(async (flags: Flags) => (await import('../commands/doctor.ts')).doctor(flags));
 

@@ -15,6 +15,9 @@ interface Outcome {
   readonly relayed: string;
   /** The invite that the other printed. */
   readonly later: string;
+  /** What `doctor --network` says behind a router, and before it. */
+  readonly shut: string;
+  readonly open: string;
 }
 
 if (!canHide) {
@@ -37,6 +40,7 @@ if (!canHide) {
       [
         'relayed',
         'both mix with all three others',
+        'a member has tried to connect to two machines',
         'the first is dead',
         'both mix with each other and the second',
         'all mix with who came later',
@@ -52,6 +56,15 @@ if (!canHide) {
       relayed,
       /cannot connect to this peer: a firewall or a router.*others reach it by way of .*let TCP port/,
     );
+  });
+
+  test('doctor --network says in a sentence how others reach a peer, as a member has seen it', () => {
+    const { shut, open } = outcome();
+    assert.match(
+      shut,
+      /^others reach a peer here by way of members that relay.*could not connect.*\nwhat to do: .*--announce/,
+    );
+    assert.match(open, /^others reach a peer here directly: 12D3KooW\w+ has connected to its port\n$/);
   });
 
   test('an invite of one behind a router names those that can be reached, and lets in others when who began is gone', () => {

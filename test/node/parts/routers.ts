@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MACHINE, type Running, said, startIn } from '../../processes.ts';
+import { type Ended, MACHINE, type Running, said, startIn } from '../../processes.ts';
 import { temporaryFolder } from '../../support.ts';
 import { hiddenMachines, type Machine, openLab, publicMachine, setCable } from './lab.ts';
 
@@ -26,7 +26,7 @@ const run = [
   '--rounds',
   '5000',
   '--local-steps',
-  '1',
+  '30',
   '--min-peers',
   '2',
   '--label-prior',
@@ -76,6 +76,10 @@ done('relayed');
 await Promise.all([a, b].map((one) => mixes(one, 3)));
 done('both mix with all three others');
 const later = await invited(b, 3);
+const doctor = (machine: Machine, ...args: string[]): Promise<Ended> =>
+  startIn(folder, ['doctor', '--network', later, ...args], {}, machine.by).done;
+const [shut, open] = [await doctor(left!), await doctor(three)];
+done('a member has tried to connect to two machines');
 first.child.kill('SIGKILL');
 await first.done;
 done('the first is dead');
@@ -91,5 +95,5 @@ for (const ms of cutsMs) {
   await Promise.all([mixes(newcomer, 3), mixes(a, 3)]);
   done(`mended after ${ms / 1000} s`);
 }
-console.log(JSON.stringify({ times, relayed: a.text(), later }));
+console.log(JSON.stringify({ times, relayed: a.text(), later, shut: shut.out, open: open.out }));
 process.exit();
