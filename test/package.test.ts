@@ -55,7 +55,7 @@ test('the package holds what is built, its bundled base, examples and documents,
     /^node\/base\/[^/]+\/(config|reference|tokenizer|tokenizer_config)\.json$/,
     /^node\/base\/[^/]+\/(model\.safetensors|README\.md)$/,
     /^sim\/(experiments|scenarios|cluster)\/[^/]+\.(yaml|txt|sh)$/,
-    /^docs\/[^/]+\.(md|svg)$/,
+    /^docs\/[^/]+\.(md|svg|webp)$/,
     /^docs\/schema\/[^/]+\.json$/,
     /^docs\/deploy\/([^/]+\.(yaml|json)|Dockerfile)$/,
   ];

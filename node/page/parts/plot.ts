@@ -117,7 +117,7 @@ function optionsOf(
     scales: { x: { time: false, distr: isLogX ? 3 : 1 }, y: { distr: isLog ? 3 : 1 } },
     axes: [
       { ...axis, label: x, labelSize: 22, size: 32, values: ticks(figureText) },
-      { ...axis, label: y, labelSize: 20, size: 54, values: ticks(format) },
+      { ...axis, label: y, labelSize: 22, size: 62, values: ticks(format) },
     ],
     cursor: { drag: { x: true, y: true, uni: 40 }, focus: { prox: 24 } },
     focus: { alpha: 0.4 },

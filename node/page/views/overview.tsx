@@ -48,6 +48,7 @@ export function Overview({ sources, nameOf }: ViewProps) {
         <div class="stack">
           <Helps sources={sources} />
           <Notices sources={sources} nameOf={nameOf} />
+          <About source={sources[0]!} />
         </div>
         <Chart title={measure.title} x="round" y={measure.axis} format={measure.format} lines={line((r) => r.score)} />
         <Chart title="Loss of local steps" x="round" y="mean loss" lines={line((r) => r.loss)} />
@@ -59,7 +60,6 @@ export function Overview({ sources, nameOf }: ViewProps) {
           isLogarithmic
           lines={line((r) => r.distance)}
         />
-        <About source={sources[0]!} />
       </div>
     </>
   );

@@ -127,7 +127,9 @@ function Node(props: {
 }
 
 function Detail({ id, round, sources, nameOf }: { id: string; round: number } & Pick<ViewProps, 'sources' | 'nameOf'>) {
-  const edges = edgesOf(sources, round).filter(({ from, edge }) => from === id || edge.id === id);
+  // A peer of this machine tells of its own exchanges; of another those tell that met it.
+  const isOwn = sources.some(({ whole }) => whole.subject.id === id);
+  const edges = edgesOf(sources, round).filter(({ from, edge }) => (isOwn ? from : edge.id) === id);
   const peer = sources.flatMap(({ whole }) => whole.peers).find((one) => one.id === id);
   return (
     <Card title={nameOf(id)} about={id}>
