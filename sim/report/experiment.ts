@@ -207,6 +207,7 @@ export function experimentReport(spec: ExperimentSpec, records: readonly Experim
         about: `of the average adapter, of peers alone the mean of their own; ${BAND}`,
         charts: curvesOf(roundsOf(records), measure, {
           x: 'round',
+          methods,
           at: (round) => round.round + 1,
         }),
       },
@@ -216,7 +217,7 @@ export function experimentReport(spec: ExperimentSpec, records: readonly Experim
         charts: curvesOf(
           roundsOf(records).filter((r) => r.bytes > 0),
           measure,
-          { x: 'MB sent by all', at: (round) => round.bytes / 1e6, isLogX: true },
+          { x: 'MB sent by all', methods, at: (round) => round.bytes / 1e6, isLogX: true },
         ),
       },
       { title: 'Who holds what', about: 'with the first seed', bars: partitions(records) },
@@ -236,21 +237,27 @@ export function experimentReport(spec: ExperimentSpec, records: readonly Experim
 
 const BAND = 'lines are means over seeds, bands where those are with 95 % confidence';
 
+interface Curves {
+  /** Every chart has the same colours for them. */
+  readonly methods: readonly string[];
+  readonly at: (round: RoundRecord) => number;
+}
+
 /** For each point a chart, in it a line a method. */
 function curvesOf(
   rounds: readonly RoundRecord[],
   { unit, scale }: Measure,
-  { at, ...axis }: Pick<ChartData, 'x' | 'isLogX'> & { at: (round: RoundRecord) => number },
+  { at, methods, ...axis }: Pick<ChartData, 'x' | 'isLogX'> & Curves,
 ): ChartData[] {
   const points = [...new Set(rounds.map((r) => pointText(r.point)))];
   return points.map((point) => {
     const here = rounds.filter((r) => pointText(r.point) === point);
-    const lines = [...new Set(here.map((r) => r.method))].map((method) => {
+    const lines = methods.flatMap((method, tone) => {
       const mine = here.filter((r) => r.method === method);
       const runs = [...new Set(mine.map((r) => r.key))].map((key) =>
         mine.filter((r) => r.key === key).map((r) => [at(r), scale * r.development] as const),
       );
-      return { name: method, ...overSeeds(runs) };
+      return runs.length > 0 ? [{ name: method, tone, ...overSeeds(runs) }] : [];
     });
     return { title: point || unit, ...axis, y: unit, lines };
   });

@@ -172,6 +172,23 @@ see(
     assert.is(await first(), 'schedule full', 'the largest first');
     const [download] = await Promise.all([page.waitForEvent('download'), page.click('.chart button:text-is("SVG")')]);
     assert.match(readFileSync(await download.path(), 'utf8'), /^<svg .*<polygon .*schedule ring/s);
+    const plot = page.locator('.plot').first();
+    const drawn = (): Promise<string> =>
+      plot.locator('canvas').evaluate((one) => (one as HTMLCanvasElement).toDataURL());
+    await page.mouse.move(0, 0);
+    const whole = await drawn();
+    const { x, y, width } = (await plot.locator('.u-over').boundingBox())!;
+    await page.mouse.move(x + width * 0.3, y + 20);
+    await page.mouse.down();
+    await page.mouse.move(x + width * 0.6, y + 120, { steps: 4 });
+    await page.mouse.up();
+    await page.mouse.move(0, 0);
+    assert.is.not(await drawn(), whole, 'a box that is drawn is zoomed into');
+    await page.click('.chart button:text-is("All")');
+    await page.waitForFunction(
+      (was) => document.querySelector<HTMLCanvasElement>('.plot canvas')!.toDataURL() === was,
+      whole,
+    );
     await page.locator('.graph input').first().focus();
     await page.keyboard.press('End');
     await page.waitForSelector('.graph label:text-is("Round 5")');

@@ -28,6 +28,8 @@ export interface Drawn {
 }
 
 const [HEIGHT, LEAST_WIDTH] = [250, 200];
+/** Steps between whole numbers. */
+const WHOLE = [1, 10, 100, 1000, 1e4, 1e5, 1e6].flatMap((power) => [power, 2 * power, 5 * power]);
 const FONT = '12px system-ui, sans-serif';
 
 export function usePlot(axes: Axes, drawn: Drawn) {
@@ -110,13 +112,18 @@ function optionsOf(
   // On a logarithmic axis labels that would stand too close are null.
   const ticks = (text: (value: number) => string) => (_: uPlot, all: (number | null)[]) =>
     all.map((value) => (value === null ? '' : text(value)));
+  // There is no round one and a half.
+  const whole = !isLogX && data.xs.every(Number.isInteger) ? { incrs: WHOLE } : {};
   return {
     series,
     bands,
     legend: { show: false },
-    scales: { x: { time: false, distr: isLogX ? 3 : 1 }, y: { distr: isLog ? 3 : 1 } },
+    scales: {
+      x: { time: false, ...(isLogX ? { distr: 3, range: (_, min, max) => [min, max] } : {}) },
+      y: { distr: isLog ? 3 : 1 },
+    },
     axes: [
-      { ...axis, label: x, labelSize: 22, size: 32, values: ticks(figureText) },
+      { ...axis, ...whole, label: x, labelSize: 22, size: 32, values: ticks(figureText) },
       { ...axis, label: y, labelSize: 22, size: 62, values: ticks(format) },
     ],
     cursor: { drag: { x: true, y: true, uni: 40 }, focus: { prox: 24 } },
