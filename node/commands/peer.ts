@@ -1,16 +1,13 @@
 /** @file What `up` and `join` share: one peer from its texts to its adapter, shown while it works, kept when interrupted. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { keepEarlier, writeAdapter } from '../adapter.ts';
 import { mergeAddresses } from '../addresses.ts';
 import type { Ticket } from '../admission/ticket.ts';
 import type { Chronicle } from '../chronicle/chronicle.ts';
 import type { Display } from '../display.ts';
 import { createTrainer, type Trainer } from '../engine/trainer.ts';
 import type { Beginning } from '../entry/begin.ts';
-import { EXIT, messageOf, UserError } from '../errors.ts';
-import { resultOf, writeResult } from '../export/result.ts';
-import { counted } from '../figures.ts';
+import { messageOf, UserError } from '../errors.ts';
 import { ROOM_AGAIN, untilThereIsRoom, waitingForRoom } from '../full.ts';
 import { leaveInvite } from '../invite-file.ts';
 import type { MetricsServer } from '../metrics.ts';
@@ -28,10 +25,10 @@ import { announce, type Crier } from './announce.ts';
 import { inspectStart } from './check.ts';
 import { type Desk, openDesk } from './desk.ts';
 import { tellReady } from './detach.ts';
-import { deviceFlags, type Flags, interruptSignal, throwIfCrashed, WAIT_SECONDS } from './flags.ts';
+import { endByLeaving, endEarly, endWell, keepAdapter, type Part } from './ending.ts';
+import { deviceFlags, type Flags, interruptSignal, WAIT_SECONDS } from './flags.ts';
 import { createPatience } from './patience.ts';
 import { listenAddress, type PeerTexts, type Prepared } from './prepare.ts';
-import { compare, comparisonOf, printResult } from './result.ts';
 import { createPeerView } from './view.ts';
 
 /** A run that is over is not begun again under the same name. */
@@ -204,47 +201,11 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     await keep();
     shown.stop();
     display.close();
-    if (end === 'stopped' || end === 'lonely') {
-      follow({ event: 'stopped', round: participant.view.round });
-      throwIfCrashed(signal);
-      if (end === 'lonely')
-        throw new UserError(
-          'unreachable',
-          `nobody came in ${wait} s: ${participant.view.members} of ${counted(participant.view.wanted, 'peer')} here; the state is kept in ${folder}, --wait waits longer`,
-        );
-      display.note(`stopped at round ${participant.view.round}; the same command goes on from there (${folder})`);
-      process.exitCode = EXIT.interrupted;
-      return;
-    }
-    const adapter = join(folder, 'adapter');
-    const vector = participant.adapter();
-    await whenThereIsRoom(async () => {
-      await keepEarlier(adapter, run.runId);
-      await writeAdapter(adapter, { run, vector });
-    });
-    if (end === 'left') {
-      const { round } = participant.view;
-      desk.record('left', { round });
-      if (flags.json) tellLeft(flags, { id: participant.id, runId: run.runId, round, adapter });
-      display.note(`left the run at round ${round}; the adapter is in ${adapter}; the same command comes back`);
-      return;
-    }
-    desk.stage('scoring');
-    const compared = exam && (await compare(display, { run, learner, exam, signal }, participant));
-    if (compared) chronicle.compared(comparisonOf(compared, exam?.count ?? 0));
-    const known = resultOf(learner, compared, exam?.count ?? 0);
-    const { rounds, mixedWith: company } = participant.view;
-    const facts = { ...known, rounds: rounds + earlierRounds, peers: Object.keys(company).length };
-    await whenThereIsRoom(async () => {
-      await writeResult(folder, run.runId, known);
-      await writeAdapter(adapter, { run, vector, facts });
-    });
-    desk.record('over', { rounds, sentBytes: participant.traffic.sentBytes, mixedWith: company });
-    printResult(flags, { run, participant, adapter, compared, tested: exam?.count ?? 0 });
-    const { mixedWith, adoptedFrom } = participant.view;
-    // Alone on purpose is another matter.
-    if (Object.keys(mixedWith).length === 0 && !adoptedFrom && run.settings.minPeers > 1)
-      process.exitCode = EXIT.unreachable;
+    const part: Part = { flags, display, folder, run, participant, desk, learner, exam, signal, earlierRounds };
+    if (end === 'stopped' || end === 'lonely') return endEarly(part, end === 'lonely' ? wait : null, follow);
+    const adapter = await keepAdapter(part, whenThereIsRoom);
+    if (end === 'left') return endByLeaving(part, adapter);
+    await endWell(part, adapter, whenThereIsRoom);
     if (flags.serve) {
       desk.stage('serving');
       await serve(display, crier.invite(), AbortSignal.any([signal, desk.leaving]));
@@ -260,10 +221,6 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     await metrics?.stop();
     await participant.stop();
   }
-}
-
-function tellLeft(flags: Flags, facts: Readonly<Record<string, unknown>>): void {
-  console.log(JSON.stringify({ ...(flags.follow ? { event: 'left' } : {}), ...facts }));
 }
 
 /** Answers those who come late until Ctrl-C, or until it is to leave. */
