@@ -111,6 +111,20 @@ export function parseInvite(text: string): Invite {
   return { addresses: [...new Set(addresses)], runId, ticket };
 }
 
+/**
+ * The ticket for a run in what somebody gives as its secret: an invite, or what stands after the dot of one. Throws a UserError
+ * where it is none, or of another run.
+ */
+export function readSecret(text: string, runId: string): Ticket {
+  if (!text.includes('#')) {
+    const after = text.trim().replace(/^\.?/, '.');
+    return readTicket(after, ticketText(after) === after);
+  }
+  const invite = parseInvite(text);
+  if (invite.runId === runId && invite.ticket) return invite.ticket;
+  throw new UserError('incompatible', `invite: is for run ${invite.runId}; wanted one for run ${runId}`);
+}
+
 /** What follows may be anything but another run. */
 function refuseAnother(rest: string, runId: string): void {
   const more = /^#|#([0-9a-f]{8,})/i.exec(rest);

@@ -106,6 +106,7 @@ const RULES: readonly [room: string, allowed: readonly string[]][] = [
       'commander',
       'prom-client',
       'uqr',
+      'multicast-dns',
       'yaml',
       'zod',
       'fastify',
@@ -194,6 +195,7 @@ test('each library comes in through one door', () => {
     'scripts/redteam/caller.ts',
   ]);
   assert.equal(importers(/^@libp2p\/(crypto|peer-id)/), ['node/admission/identity.ts']);
+  assert.equal(importers(/^multicast-dns/), ['node/network/lan.ts']);
   assert.equal(importers(/^it-/), ['node/streams.ts']);
   assert.equal(importers(/^onnxruntime/), ['node/engine/session.ts']);
   assert.equal(importers(/^ml-matrix/), ['sim/world/graph.ts']);

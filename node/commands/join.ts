@@ -37,11 +37,16 @@ export async function join(
   });
 }
 
-/** The invite of the command line, or of the file where somebody leaves it. */
-async function givenInvite(words: readonly string[], { inviteFile, wait }: Flags): Promise<Invite> {
+/** The invite of the command line, of the file where somebody leaves it, or to a run that is seen on this network. */
+async function givenInvite(words: readonly string[], flags: Flags): Promise<Invite> {
+  const { inviteFile, wait } = flags;
   if (typeof inviteFile === 'string' && words.length === 0) {
     const { waitForInvite } = await import('../invite-file.ts');
     return waitForInvite(inviteFile, integerFlag({ wait: wait ?? String(WAIT_SECONDS) }, 'wait', 0, 1_000_000));
+  }
+  if (words.length === 0) {
+    const { chooseOnLan } = await import('./lan.ts');
+    return chooseOnLan(flags);
   }
   const invite = parseInvite(words.join(' '));
   refuseOdd(words, invite);

@@ -151,6 +151,8 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     onUnreachable: patience.tell((reason) => note(`${reason}; trying again${patience.left()}`)),
   });
   let metrics: MetricsServer | null = null;
+  const { tellRun } = await import('./lan.ts');
+  const lan = tellRun(flags, participant, run, note);
   try {
     if (typeof flags.metrics === 'string') {
       const { serveMetrics } = await import('../metrics.ts');
@@ -218,6 +220,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     crier?.stop();
     await page?.stop();
     desk?.stop();
+    lan?.stop();
     await metrics?.stop();
     await participant.stop();
   }

@@ -38,6 +38,7 @@ function withPeer(command: Command): Command {
       '--announce <addresses>',
       'where others reach this peer though it listens elsewhere: HOST or HOST:PORT of a router or a container',
     )
+    .option('--no-lan', 'tell nobody of this network of the run')
     .option('--no-relay', 'pass nothing on between members that cannot reach each other')
     .option(
       '--host <address>',
@@ -73,6 +74,7 @@ export function addTakingPart(program: Command): void {
     .summary('start a run; prints the invite for the others')
     .description('Start a run and its first peer; prints the invite for the others.');
   withSettings(withPeer(up))
+    .option('--run <name>', 'what machines of this network see it called')
     .option('--open', 'let in whoever comes, without an invite: for demonstrations and research')
     .option('--config <file>', 'options from a YAML file, such as rounds: 12; flags and LORIKEET_* win')
     .option('--from <dir>', 'start from this PEFT adapter, whose task is taken along, instead of a fresh one')
@@ -87,8 +89,13 @@ export function addTakingPart(program: Command): void {
     .command('join')
     .summary('join a run by its invite, or come back to it')
     .description('Join a run by its invite, or come back to it.')
-    .argument('[invite...]', 'what "lorikeet up" printed; the whole line will do');
+    .argument('[invite...]', 'what "lorikeet up" printed; without one, the runs of this network are listed');
   withSettings(withPeer(join), (_name, setting) => !setting.arithmetic)
+    .option('--run <name>', 'without an invite: which run of this network, by its name or id')
+    .option(
+      '--secret <invite>',
+      'with --run: an invite to it, whose addresses need not be right, or what follows its dot',
+    )
     .option('--download', "bring the run's base from the Hub where it is not here, without asking")
     .action(async (words: string[], flags: Flags) => {
       if (await isDetached(flags)) return;
