@@ -22,6 +22,7 @@ export function adapterActions(options: {
 }): Actions {
   const { participant, run, folder, texts } = options;
   const { view } = participant;
+  let isTrying = false;
   const attempt = async ({ text: given }: Readonly<Record<string, unknown>>): Promise<TryAnswer> => {
     const text = textOf(given, 'text').slice(0, MAX_CHARACTERS);
     if (text.trim() === '') throw new UserError('usage', 'text: got nothing; wanted some text');
@@ -35,9 +36,16 @@ export function adapterActions(options: {
         run.wire.unpack(adapter),
       ]),
     ];
+    // Each takes its turn with training: what is asked all at once would hold that up.
+    if (isTrying) throw new UserError('usage', 'another text is being tried; one at a time');
+    isTrying = true;
     const opinions: TryAnswer['opinions'][number][] = [];
-    for (const [name, vector] of named)
-      opinions.push({ name, probabilities: (await texts!.probabilities([text], vector))[0]! });
+    try {
+      for (const [name, vector] of named)
+        opinions.push({ name, probabilities: (await texts!.probabilities([text], vector))[0]! });
+    } finally {
+      isTrying = false;
+    }
     return { classes: texts!.classes, opinions };
   };
   return {

@@ -1,6 +1,8 @@
 /** @file The page's server: who may use it, what it tells as it happens, and that it cannot be made to stop its peer. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Chronicle } from '../../node/chronicle/chronicle.ts';
@@ -9,6 +11,9 @@ import { UserError } from '../../node/errors.ts';
 import { wholeDocument } from '../../node/ui/document.ts';
 import { createPageServer, type PageServer } from '../../node/ui/server.ts';
 import { openPage, pagePlace } from '../../node/ui/start.ts';
+import { buildPage } from '../../scripts/page.ts';
+import { MACHINE, said, startIn, writeTexts } from '../processes.ts';
+import { temporaryFolder } from '../support.ts';
 
 const listeners = new Set<(patch: Patch) => void>();
 const chronicle: Chronicle = {
@@ -179,6 +184,28 @@ test('one file holds its data whatever stands in it, and lets nothing be loaded'
   assert.is(html.match(/<\/script>/g)!.length, 2);
   assert.match(html, /content="default-src 'none'; script-src 'unsafe-inline'/);
   assert.match(html, /<title>&lt;\/script>/);
+});
+
+test('up tells where its page is, as a line and as an event, keeps its token out of the log, and opens none with --no-ui', async () => {
+  const folder = temporaryFolder();
+  writeTexts(folder, 'mine.tsv', ['a fine film', 'an awful film']);
+  await buildPage();
+  const up = ['up', '--data', 'mine.tsv', '--json', '--follow', ...MACHINE];
+  const shown = startIn(folder, up);
+  const [, url] = await said(shown, /\{"event":"page","url":"(http:[^"]+)"\}/);
+  await said(shown, /the page of this peer: http:/);
+  assert.is((await fetch(url!)).status, 200);
+  shown.child.kill('SIGINT');
+  await shown.done;
+  const state = join(folder, 'mine.tsv.lorikeet');
+  const kept = readdirSync(state).filter((file) =>
+    readFileSync(join(state, file), 'latin1').includes(url!.split('token=')[1]!),
+  );
+  assert.equal(kept, []);
+  const bare = startIn(folder, [...up, '--no-ui']);
+  await said(bare, /"event":"waiting"/);
+  bare.child.kill('SIGINT');
+  assert.not.match((await bare.done).err, /the page of this peer/);
 });
 
 test.run();
