@@ -134,7 +134,7 @@ function patienceWith(peer: Waiting, id: string): number {
   }
   if (!habit) {
     const usual = Math.min(swarmMs, usualPatience(peer));
-    return Math.ceil(usual + graceShare(peer) * (swarmMs - usual));
+    return Math.ceil(usual + graceShare(peer) * Math.min(swarmMs - usual, trainingMs ?? limit));
   }
   return habit.mean > swarmMs ? 0 : Math.min(swarmMs, Math.ceil(expected(habit) + graceOf(peer)));
 }
