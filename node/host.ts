@@ -101,6 +101,8 @@ export interface Host {
 
 export const topicOf = (runId: string): string => `lorikeet/${PROTOCOL_VERSION}/${runId}`;
 
+export type CreateHost = (options: HostOptions) => Promise<Host>;
+
 /** Starts listening. Throws a UserError where an address cannot be had. */
 export async function createHost(options: HostOptions): Promise<Host> {
   const stopping = new AbortController();

@@ -1,10 +1,28 @@
-/** @file Lorikeet as a library: open a run, start a trainer, take part, read and write adapters. */
+/**
+ * @file Lorikeet as a library: begin or join a swarm, watch it, use what it has learned; below that its parts, to put together
+ * otherwise.
+ */
 import './polyfill.ts';
 
 export { readAdapter, writeAdapter } from './adapter.ts';
+export { idOfKey } from './admission/identity.ts';
 export { createTrainer, type Trainer } from './engine/trainer.ts';
-export { EXIT, UserError } from './errors.ts';
+export { EXIT, type Mistake, UserError } from './errors.ts';
+export type { Host, HostOptions } from './host.ts';
 export { formatInvite, type Invite, parseInvite } from './invite.ts';
+export type { SwarmEvent } from './library/events.ts';
+export type {
+  Aggregator,
+  CreateOptions,
+  Data,
+  JoinOptions,
+  OwnCodec,
+  OwnTrainer,
+  PeerOptions,
+  Transport,
+} from './library/options.ts';
+export type { Swarm, Waiting } from './library/part.ts';
+export { createSwarm, joinSwarm } from './library/swarm.ts';
 export { fetchRun } from './network/visits.ts';
 export { type Participant, type ParticipantOptions, type ParticipantView, startParticipant } from './participant.ts';
 export { openStore, type Store } from './store.ts';
@@ -13,5 +31,5 @@ export { createTask, type Task, type TaskSpec } from './texts/task.ts';
 export { encodeExamples, encodeTexts, evaluate, measurePrior, trainRound } from './train/learner.ts';
 export type { Exam, Learner, Texts } from './train/objective.ts';
 export { checkSettings, openRun, type Run, runIdOf } from './train/run.ts';
-export type { Accuracy, Score, TokenLoss } from './train/score.ts';
+export { type Accuracy, figureOf, type Score, type TokenLoss } from './train/score.ts';
 export { readTexts } from './train/texts.ts';

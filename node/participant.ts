@@ -13,6 +13,7 @@ import { keepBootstrapped } from './bootstrap.ts';
 import { type Chronicle, createChronicle } from './chronicle/chronicle.ts';
 import { subjectOf } from './chronicle/subject.ts';
 import { ROOM_AGAIN, waitingForRoom } from './full.ts';
+import type { CreateHost } from './host.ts';
 import type { Reach } from './network/reach.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
 import { type Standing, standingOf } from './standing.ts';
@@ -44,6 +45,10 @@ export interface ParticipantOptions extends Watched {
   readonly name?: string;
   readonly onChange?: (view: ParticipantView) => void;
   readonly onNotice?: (line: string) => void;
+  readonly onMetric?: (metric: Metric) => void;
+  readonly onRefuse?: (by: string, code: Refusal) => void;
+  /** What starts its host; left out: libp2p. */
+  readonly createHost?: CreateHost;
   /** Whether other members may reach each other through this one; left out: they may. */
   readonly relays?: boolean;
   /** Where others reach this peer besides: multiaddresses without an id. */
@@ -203,6 +208,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
       else if (!told.has(by)) onNotice(error.message);
       told.add(by);
     },
+    ...(options.createHost ? { createHost: options.createHost } : {}),
     listen: options.listen,
     relays: options.relays ?? true,
     announce: options.announce ?? [],
@@ -241,12 +247,14 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     onMetric: (metric) => {
       noteMetric(view, metric, onNotice);
       scribe.metric(metric);
+      options.onMetric?.(metric);
       view.sentBytes = runtime.traffic.sentBytes;
       if (metric.type === 'mixed') watch(run.wire.unpack(metric.adapter));
       changed();
     },
     onRefuse: (by, code) => {
       scribe.refused(by, code);
+      options.onRefuse?.(by, code);
       view.refused[code] = (view.refused[code] ?? 0) + 1;
       if (performance.now() - shownAt < REFUSALS_SHOWN_MS) return; // a flood is no reason to draw without end
       shownAt = performance.now();

@@ -10,7 +10,7 @@ import { isLoopback, worthDialling } from './addresses.ts';
 import { type Book, createBook, type Denial } from './admission/book.ts';
 import { createDials } from './dials.ts';
 import { untilThereIsRoom } from './full.ts';
-import { createHost, type Host } from './host.ts';
+import { type CreateHost, createHost, type Host } from './host.ts';
 import { MAX_WAITING_ANNOUNCEMENTS } from './limits.ts';
 import { isPlace } from './network/node.ts';
 import { sha256 } from './train/run.ts';
@@ -19,6 +19,8 @@ export interface RuntimeOptions {
   readonly peer: Peer;
   readonly key: Uint8Array;
   readonly listen: readonly string[];
+  /** Left out: libp2p. */
+  readonly createHost?: CreateHost;
   /** Who belongs to the run; left out, everybody does. */
   readonly book?: Book;
   /** What the invites to a closed run share; left out: there is no key to its network. */
@@ -147,7 +149,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     }
   };
 
-  const host = await createHost({
+  const host = await (options.createHost ?? createHost)({
     key,
     listen: options.listen,
     runId: peer.runId,

@@ -56,6 +56,7 @@ test('the package holds what is built, its bundled base, examples and documents,
     /^node\/base\/[^/]+\/(model\.safetensors|README\.md)$/,
     /^sim\/(experiments|scenarios|cluster)\/[^/]+\.(yaml|txt|sh)$/,
     /^docs\/[^/]+\.(md|svg|webp)$/,
+    /^docs\/examples\/([^/]+\.ts|tsconfig\.json)$/,
     /^docs\/schema\/[^/]+\.json$/,
     /^docs\/deploy\/([^/]+\.(yaml|json)|Dockerfile)$/,
   ];

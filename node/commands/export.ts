@@ -1,35 +1,18 @@
 /** @file `lorikeet export`: a peer's adapter, or one in a folder, where other tools can load it. */
-import { namedFor, openAdapter, writeSubject } from '../adapter.ts';
+import { namedFor, openAdapter } from '../adapter.ts';
 import { openSaved } from '../entry/begin.ts';
 import { UserError } from '../errors.ts';
 import type { Facts, Format } from '../export/card.ts';
-import { writeGgufAdapter, writeMergedGguf } from '../export/gguf.ts';
-import { writeMerged } from '../export/merged.ts';
-import { writeOnnx } from '../export/onnx.ts';
 import { readResult } from '../export/result.ts';
-import { openFolderFor, type Subject } from '../export/subject.ts';
-import { WIDTHS, type Width } from '../formats/narrow.ts';
+import type { Subject } from '../export/subject.ts';
+import { exportSubject, FORMATS } from '../exporting.ts';
+import { WIDTHS } from '../formats/narrow.ts';
 import { peekStore, peekTexts } from '../store.ts';
 import { type Flags, stateFolder } from './flags.ts';
 
-type Write = (out: string, subject: Subject, options: { width: Width }) => Promise<void>;
-
-/** What each format is said to be once it is written; `widths` where the numbers' width can be chosen. */
-const FORMATS: Readonly<Record<Format, { said: string; write: Write; widths?: true }>> = {
-  peft: { said: "in PEFT's format", write: writeSubject },
-  merged: { said: 'merged into a copy of its base, for transformers', write: writeMerged, widths: true },
-  onnx: { said: 'merged into its base as ONNX, for transformers.js and onnxruntime', write: writeOnnx },
-  gguf: { said: "adapter.gguf for llama.cpp, to be used with the base's GGUF file", write: writeGgufAdapter },
-  'merged-gguf': {
-    said: "model.gguf for llama.cpp and Ollama, merged into a copy of the base's",
-    write: writeMergedGguf,
-    widths: true,
-  },
-};
-
 export async function exportAdapter(flags: Flags): Promise<void> {
   const format = choice(flags, 'format', Object.keys(FORMATS) as Format[]);
-  const { said, write, widths } = FORMATS[format];
+  const { said, widths } = FORMATS[format];
   if (flags.dtype !== undefined && !widths)
     throw new UserError(
       'usage',
@@ -38,8 +21,7 @@ export async function exportAdapter(flags: Flags): Promise<void> {
   const width = flags.dtype === undefined ? 'f32' : choice(flags, 'dtype', WIDTHS);
   const { subject, what } = flags.adapter === undefined ? await fromState(flags) : await fromFolder(flags);
   const out = String(flags.out);
-  openFolderFor(out, format);
-  await write(out, subject, { width });
+  await exportSubject(out, subject, { format, width });
   console.log(`${out}: ${what}, ${said}`);
 }
 

@@ -2,9 +2,8 @@
 import { isIP } from 'node:net';
 import { createDisplay, type Display } from '../display.ts';
 import { type StateFolder, stateIn } from '../entry/begin.ts';
+import { checkTexts } from '../entry/texts.ts';
 import { UserError } from '../errors.ts';
-import { counted } from '../figures.ts';
-import { compareRows, digestRows, peekTexts } from '../store.ts';
 import { type DataFile, openData } from '../texts/data.ts';
 import type { Texts } from '../train/objective.ts';
 import type { Run } from '../train/run.ts';
@@ -47,24 +46,9 @@ export function preparePeer(flags: Flags, asked?: unknown, otherwise: unknown = 
   const objective = wanted === null ? null : String(wanted);
   const data = openData(path, { ...dataOptions(flags), objective });
   const prepared = { ...state, data, objective, path, display };
-  if (saved) checkTexts(flags, prepared);
+  const note = flags.continue ? display.note : null;
+  if (saved) checkTexts(folder, { rows: data.rows, name: path, note });
   return prepared;
-}
-
-/** A state belongs to the texts it has learned from; others are taken on purpose only. */
-function checkTexts(flags: Flags, { data: { rows }, path, folder, display }: Prepared): void {
-  const before = peekTexts(folder);
-  if (!before) return;
-  const { added, removed } = compareRows(before, digestRows(rows));
-  if (added + removed === 0) return;
-  const shared = before.words.length - removed;
-  const change = `it has learned from ${counted(before.words.length, 'row')}; ${path} still has ${shared} of them, and ${added} new`;
-  if (!flags.continue)
-    throw new UserError(
-      'incompatible',
-      `${folder}: ${change}; --continue goes on with them, another --state begins anew`,
-    );
-  display.note(`${folder}: ${change}; going on with them`);
 }
 
 /** The texts of `--data` and `--test` as the run reads them. Throws a UserError that names file and line. */

@@ -3,58 +3,36 @@ import type { Comparison as Told } from '../chronicle/record.ts';
 import { type Display, table } from '../display.ts';
 import { bytesText, counted } from '../figures.ts';
 import type { Participant, ParticipantView } from '../participant.ts';
-import { trainAlone } from '../train/alone.ts';
+import { type Compared, compareOn } from '../train/compare.ts';
 import type { Exam, Learner } from '../train/objective.ts';
 import type { ClassRun, Run } from '../train/run.ts';
-import { classCounts, figureOf, majorityShare, type Score } from '../train/score.ts';
+import { classCounts, figureOf, majorityShare } from '../train/score.ts';
 import type { Flags } from './flags.ts';
 import { asAccuracy, baseRows, classesOf, figuresOf, lossFields, scoreLines } from './scores.ts';
 
-interface Comparison {
-  /** With the label prior left on; null where the run takes none off. */
-  readonly baseZeroShot: Score | null;
-  readonly base: Score;
-  /** Null where there was no text to train on alone. */
-  readonly alone: Score | null;
-  readonly swarm: Score;
-}
-
-/** Does joining help? Base, alone (own texts, as many steps), swarm, on texts nobody here trained on. */
+/** Does joining help? Shown while it is found out. */
 export async function compare(
   display: Display,
   { run, learner, exam, signal }: { run: Run; learner: Learner; exam: Exam; signal: AbortSignal },
   participant: Participant,
-): Promise<Comparison> {
-  const trainedAlone = (of: Learner): Promise<Float32Array> =>
-    trainAlone({
-      run,
-      learner: of,
-      peer: participant.id,
-      signal,
-      onProgress: (done, total) => display.progress('training alone, to compare', done, total),
-    });
-  const alone = learner.alone && (await trainedAlone(learner.alone));
-  const score = (label: string, vector: Float32Array, by = exam.score): Promise<Score> =>
-    by(vector, { signal, onProgress: (done, total) => display.progress(label, done, total) });
-  const result = {
-    baseZeroShot: exam.scoreBare ? await score('base, zero-shot', run.initial, exam.scoreBare) : null,
-    base: await score('base', run.initial),
-    alone: alone && (await score('alone', alone)),
-    swarm: await score('swarm', participant.adapter()),
-  };
+): Promise<Compared> {
+  const compared = await compareOn(exam, {
+    ...{ run, learner, signal, peer: participant.id, swarm: participant.adapter() },
+    onProgress: display.progress,
+  });
   display.close();
-  return result;
+  return compared;
 }
 
 /** The same for the page; base and swarm have always been scored. */
-export function comparisonOf({ base, alone, swarm }: Comparison, texts: number): Told {
+export function comparisonOf({ base, alone, swarm }: Compared, texts: number): Told {
   return { texts, base: figureOf(base) ?? 0, alone: alone && figureOf(alone), swarm: figureOf(swarm) };
 }
 
 /** Prints how a run has ended: as lines, or as one JSON object. */
 export function printResult(
   flags: Flags,
-  result: { run: Run; participant: Participant; adapter: string; compared: Comparison | null; tested: number },
+  result: { run: Run; participant: Participant; adapter: string; compared: Compared | null; tested: number },
 ): void {
   const { participant, adapter, compared, run } = result;
   const { view, traffic } = participant;
@@ -89,7 +67,7 @@ export function printResult(
   );
 }
 
-function classFields({ task }: ClassRun, compared: Comparison | null): object {
+function classFields({ task }: ClassRun, compared: Compared | null): object {
   if (!compared) return { accuracy: null };
   const { baseZeroShot, base, alone, swarm } = compared;
   const scores = { baseZeroShot: baseZeroShot ?? base, base, alone, swarm };
@@ -103,7 +81,7 @@ function classFields({ task }: ClassRun, compared: Comparison | null): object {
   };
 }
 
-function writingFields(compared: Comparison | null): object {
+function writingFields(compared: Compared | null): object {
   if (!compared) return { loss: null, perplexity: null };
   const { base, alone, swarm } = compared;
   return lossFields({ base, alone, swarm });

@@ -3,7 +3,7 @@
 import { readAdapter } from '../adapter.ts';
 import type { Precision } from '../checkpoint/base.ts';
 import type { Device } from '../engine/device.ts';
-import { createTrainer } from '../engine/trainer.ts';
+import { createTrainer, type Trainer } from '../engine/trainer.ts';
 import { UserError } from '../errors.ts';
 import type { Compute } from '../model/program.ts';
 import type { Example } from '../texts/data.ts';
@@ -60,15 +60,11 @@ export async function openClassifier({ adapter, given, ...machine }: ClassifierO
       'usage',
       `${adapter}: was trained to write, with no classes; wanted an adapter of classes, or lorikeet generate`,
     );
-  const { task, labels } = run;
+  const { task } = run;
   const trainable = { type: 'lora', lora: run.lora } as const;
   const trainer = await createTrainer({ base: run.settings.base, trainable, ...machine });
   let temperature: number | null = null;
-  const score = async (texts: readonly string[], progress: Progress = {}) => {
-    const sequences = await encodeTexts(task, texts);
-    const logits = await trainer.score({ vector, sequences, labels, padId: task.padId, ...progress });
-    return logits.map((row, i) => ({ row, isCut: sequences[i]!.cut === true }));
-  };
+  const model = { run, trainer, vector };
   return {
     run,
     classes: task.classes,
@@ -83,22 +79,43 @@ export async function openClassifier({ adapter, given, ...machine }: ClassifierO
           `${examples.length} labelled texts to calibrate with; wanted at least ${MIN_CALIBRATION} that were not trained on`,
         );
       const texts = examples.map(({ text }) => text);
-      const rows = await score(texts, signal ? { signal } : {});
+      const rows = await scoreTexts(model, texts, signal ? { signal } : {});
       temperature = calibrate(
         rows.map(({ row }) => row),
         examples.map(({ y }) => y),
       );
     },
-    classify: async (texts, progress) => {
-      const rows = await score(texts, progress);
-      return rows.map(({ row, isCut }, i) => {
-        const probabilities = probabilitiesOf(row, temperature ?? 1);
-        const label = task.classes[probabilities.indexOf(Math.max(...probabilities))]!;
-        return { text: texts[i]!, label, probabilities, isCut };
-      });
-    },
+    classify: (texts, progress) => classifyTexts(model, texts, { temperature: temperature ?? 1, ...progress }),
     stop: () => trainer.stop(),
   };
+}
+
+/** An adapter on its run, and what computes it. */
+interface Model {
+  readonly run: ClassRun;
+  readonly trainer: Trainer;
+  readonly vector: Float32Array;
+}
+
+/** The class of each text; `temperature` is what logits are divided by. */
+export async function classifyTexts(
+  model: Model,
+  texts: readonly string[],
+  { temperature, ...progress }: Progress & { readonly temperature: number },
+): Promise<Prediction[]> {
+  const { classes } = model.run.task;
+  const rows = await scoreTexts(model, texts, progress);
+  return rows.map(({ row, isCut }, i) => {
+    const probabilities = probabilitiesOf(row, temperature);
+    const label = classes[probabilities.indexOf(Math.max(...probabilities))]!;
+    return { text: texts[i]!, label, probabilities, isCut };
+  });
+}
+
+async function scoreTexts({ run: { task, labels }, trainer, vector }: Model, texts: readonly string[], how: Progress) {
+  const sequences = await encodeTexts(task, texts);
+  const logits = await trainer.score({ vector, sequences, labels, padId: task.padId, ...how });
+  return logits.map((row, i) => ({ row, isCut: sequences[i]!.cut === true }));
 }
 
 async function baseAlone(given: Readonly<Record<string, unknown>>) {

@@ -83,6 +83,23 @@ export function openData(path: string, options: DataOptions = {}): DataFile {
   return { path, rows, bad, form, columns, notes: source.notes };
 }
 
+/** Rows of a program, as if they were those of a file called `name`. Throws a UserError where there are none, or one has no text. */
+export function dataOf(
+  given: readonly { readonly text: string; readonly label?: string | null }[],
+  name: string,
+): DataFile {
+  if (given.length === 0)
+    throw new UserError('usage', `${name}: holds no rows; wanted a text a row and an optional label`);
+  const bad = given.flatMap(({ text }, i) =>
+    typeof text === 'string' && text.trim() !== ''
+      ? []
+      : [{ line: i + 1, problem: 'text is missing; wanted some text' }],
+  );
+  refuseBad(name, bad, 0);
+  const rows = given.map(({ text, label = null }, i): Row => ({ text, label, line: i + 1 }));
+  return { path: name, rows, bad, form: 'text', columns: { text: 'text', label: 'label', others: [] }, notes: [] };
+}
+
 function columnsOf(names: readonly string[], path: string, options: DataOptions): FormColumns {
   const { objective = 'classify', textColumn } = options;
   if (objective !== 'classify' && objective !== null) return findForm(names, path, textColumn);
