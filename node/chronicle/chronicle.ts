@@ -109,7 +109,13 @@ export function createChronicle(sight: Sight, now: () => number = Date.now): Chr
       ...(dirty.rest ? { published: { ...published }, comparison } : {}),
     };
     Object.assign(dirty, { rounds: new Set(), rest: false, notices: false });
-    for (const listener of listeners) listener(patch);
+    for (const listener of listeners) {
+      try {
+        listener(patch);
+      } catch {
+        listeners.delete(listener); // whoever looks on is no reason for the peer to stop
+      }
+    }
   };
 
   const roundOf = (round: number): Round => {

@@ -85,6 +85,11 @@ export function App() {
             </label>
           )}
         </div>
+        {!isConnected && (
+          <p class="said" role="status">
+            The peer does not answer: it has ended, or is starting again. This is what it said last.
+          </p>
+        )}
         <view.show sources={sources} source={source} nameOf={nameOf} />
       </main>
     </>

@@ -92,6 +92,9 @@ test('who subscribes hears what has changed, together, and nothing once it has e
   const { scribe, chronicle } = begin();
   scribe.training(0);
   const heard: Patch[] = [];
+  chronicle.subscribe(() => {
+    throw new Error('whoever looks on is at fault');
+  });
   const first = new Promise<void>((resolve) => {
     const end = chronicle.subscribe((patch) => {
       heard.push(patch);

@@ -202,6 +202,16 @@ see(
   },
 );
 
+see('when the peer ends, the page says so and keeps what it said last', async ({ browser, url, first }) => {
+  const { page } = await open(browser, url);
+  await page.waitForSelector('.plot canvas');
+  first.child.kill('SIGINT');
+  await page.waitForSelector('.said:has-text("The peer does not answer")');
+  assert.ok(await page.isVisible('.plot canvas'));
+  assert.is(await page.innerText('.light'), 'not connected');
+  await page.context().close();
+});
+
 test.after(async () => {
   const begun = await swarm;
   await begun?.browser.close();
