@@ -44,6 +44,7 @@ if (!canHide) {
         'the first is dead',
         'both mix with each other and the second',
         'all mix with who came later',
+        'found again at another address',
         ...CUTS.map((seconds) => `mended after ${seconds} s`),
       ],
       stderr,
