@@ -88,7 +88,7 @@ done('both mix with each other and the second');
 const newcomer = start('newcomer', three, ['join', later]);
 await Promise.all([mixes(newcomer, 3), mixes(a, 3), mixes(b, 3)]);
 done('all mix with who came later');
-three.sh('ip addr add 10.77.0.33/16 dev card; ip addr del 10.77.0.3/16 dev card; ip route replace default dev card');
+three.sh('ip addr flush dev card; ip addr add 10.77.0.33/16 dev card; ip route replace default dev card');
 await Promise.all([mixes(newcomer, 3), mixes(a, 3)]);
 done('found again at another address');
 for (const ms of cutsMs) {
