@@ -148,7 +148,7 @@ function reasonOf(error: unknown): string {
   const name = (error as Error | null)?.name;
   if (name === 'TimeoutError' || name === 'AbortError') return 'no answer in time';
   const line = messageOf(error).split('\n')[0]!;
-  if (/unexpected end of input|message length/.test(line))
+  if (/unexpected end of input|message length|missing newline|varint/i.test(line))
     return 'it hung up in the handshake: it is of another run, whose key is another, or no lorikeet';
   const code = Object.keys(CAUSES).find((known) => line.includes(known));
   return code ? `${CAUSES[code]}: ${code}` : line;

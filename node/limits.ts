@@ -2,6 +2,8 @@
 
 export const SEND_DEADLINE_MS = 30_000;
 export const DIAL_DEADLINE_MS = 10_000;
+/** For the handshake of who calls: shorter than it waits, so that one with another key hears that it was hung up on. */
+export const HANDSHAKE_DEADLINE_MS = 6000;
 export const STOP_DEADLINE_MS = 3_000;
 /** Of the adapter that a run starts from, at once, and how long each piece may take. */
 export const PIECE_BYTES = 64 * 1024;

@@ -77,6 +77,7 @@ export async function startNode({ key, listen, topic, network, relays, gater, gu
         maxConnections: 4 * limits.MAX_SLOTS,
         maxIncomingPendingConnections: 2 * limits.MAX_SLOTS,
         inboundConnectionThreshold: 100_000,
+        inboundUpgradeTimeout: limits.HANDSHAKE_DEADLINE_MS,
         inboundStreamProtocolNegotiationTimeout: limits.PROTOCOL_DEADLINE_MS,
         reconnectRetries: 0,
       },
