@@ -97,7 +97,7 @@ export interface ChoiceBatch extends PackedTokens {
   readonly question: 'choices';
   readonly examples: number;
   readonly labels: number;
-  /** [E, K, R]: 1 where a word belongs to a class of an example */
+  /** 1 where a word belongs to a class of an example, [E, K, R]. */
   readonly combine: Float32Array;
 }
 
@@ -105,7 +105,7 @@ export type Batch = LabelBatch | PackedLabelBatch | TokenBatch | ChoiceBatch;
 
 /** What is learned of a batch. */
 interface Learned {
-  /** [N]: N scored rows, or examples of choices */
+  /** Of N scored rows, or examples of choices, [N]. */
   readonly rowWeight: Float32Array;
 }
 
