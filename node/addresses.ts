@@ -68,6 +68,11 @@ function reachOf(host: string): 0 | 1 | 2 | null {
   return isPrivate ? 1 : 2;
 }
 
+/** Whether a host is this very machine's loopback. */
+export function isOwn(host: string): boolean {
+  return reachOf(host) === 0;
+}
+
 /** Whether a host is of a private network. */
 export function isPrivate(host: string): boolean {
   return reachOf(host) === 1;

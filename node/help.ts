@@ -7,10 +7,10 @@ const GROUPS: readonly [heading: string, names: string][] = [
   ['Data', 'data calibrate test gold label-map text-column label-column skip-bad-rows anyway adapter from continue'],
   ['Task', 'objective labels prompt base label-prior patterns max-tokens yes'],
   ['Words', 'top-p system'],
-  ['Run', 'peers rounds min-peers seed nonce config detach name user print serve closing-rounds set shard seeds'],
+  ['Run', 'peers rounds min-peers seed nonce config detach user print serve closing-rounds set shard seeds'],
   [
     'Network',
-    'open invite-file uses expires qr tell run secret network host port announce no-lan no-relay download schedule redraw edges degree codec latecomers',
+    'name open invite-file uses expires qr tell run secret network host port announce no-lan no-relay download schedule redraw edges degree codec latecomers',
   ],
   ['Output', 'metrics ui no-ui state out format dtype report json origins follow watch lines verbose run until trace'],
   ['Machine', 'fast device threads base-precision compute'],

@@ -14,9 +14,11 @@ import { announcementOf, listenTo } from './gossip.ts';
 import { stopWhole } from './leftovers.ts';
 import * as limits from './limits.ts';
 import { createLine, type Line } from './line.ts';
+import { createNames } from './network/names.ts';
 import { dialOverRelay, type Node, reach, startNode } from './network/node.ts';
 import { createReachKeeper, type Reach } from './network/reach.ts';
 import { answers } from './network/visits.ts';
+import { throughOf, type Way } from './network/ways.ts';
 import {
   callBack,
   callBackProtocol,
@@ -62,15 +64,12 @@ export interface HostOptions {
   readonly relays?: boolean;
   /** Where others reach this peer besides: multiaddresses without an id. */
   readonly announce?: readonly string[];
+  /** What this peer calls itself; left out: nothing. */
+  readonly nickname?: string;
   /** Where a member says that it can be reached: whoever relays may have to be dialled first. */
   readonly placesOf?: (id: string) => readonly string[];
   /** Somebody asks to refuse others. */
   readonly onBans: (from: string, ids: readonly string[]) => void;
-}
-
-export interface Way {
-  readonly id: string;
-  readonly relay: string | null;
 }
 
 export interface Host {
@@ -87,8 +86,10 @@ export interface Host {
   dial(addresses: readonly string[], signal?: AbortSignal): Promise<string>;
   /** How others reach this peer, as far as that is known. */
   reach(): Reach;
-  /** Connections with members; `relay`: by way of whom, null for direct ones. */
+  /** Connections with members, direct ones first. */
   connections(): Way[];
+  /** What others call themselves, by id, as far as it was heard: anybody's word. Left out: nothing. */
+  names?(): ReadonlyMap<string, string>;
   /** Sends a frame, after those before it; false where it did not leave whole. */
   send(to: string, bytes: Uint8Array): Promise<boolean>;
   publish(bytes: Uint8Array): Promise<void>;
@@ -123,6 +124,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       topic: topicOf(options.runId),
       network: options.network ?? null,
       relays: options.relays ?? true,
+      nickname: options.nickname ?? '',
       gater: gaterOf(options, defence),
       guard: defence.guard,
     });
@@ -191,6 +193,8 @@ async function run(
     signal: stopping.signal,
   });
 
+  const names = createNames();
+  node.addEventListener('peer:identify', ({ detail }) => names.hear(String(detail.peerId), detail.agentVersion));
   node.addEventListener('connection:open', ({ detail }) => keeper.opened(detail));
   node.addEventListener('connection:close', ({ detail }) => keeper.closed(detail));
   node.addEventListener('peer:connect', ({ detail }) => {
@@ -306,7 +310,16 @@ async function run(
       node
         .getConnections()
         .filter(({ remotePeer }) => book.isAdmitted(remotePeer.toString()))
-        .map((one) => ({ id: one.remotePeer.toString(), relay: relayOf(one) })),
+        .sort((a, b) => Number(isOverRelay(a)) - Number(isOverRelay(b)))
+        .map((one) => ({
+          id: one.remotePeer.toString(),
+          relay: relayOf(one),
+          through: throughOf(
+            hostOf(one),
+            listening().map((at) => at.split('/')[2]!),
+          ),
+        })),
+    names: () => names.all,
     send: async (to, bytes) => {
       if (isShut(to) || bytes.length > options.maxFrameBytes) return false;
       const line =

@@ -27,7 +27,8 @@ export type {
 export type { Swarm, Waiting } from './library/part.ts';
 export { createSwarm, joinSwarm } from './library/swarm.ts';
 export { fetchRun } from './network/visits.ts';
-export { type Participant, type ParticipantOptions, type ParticipantView, startParticipant } from './participant.ts';
+export { type Participant, type ParticipantOptions, startParticipant } from './participant.ts';
+export type { ParticipantView } from './participant-view.ts';
 export { openStore, type Store } from './store.ts';
 export { type Example, openData, type Row, readRows, splitRows } from './texts/data.ts';
 export { createTask, type Task, type TaskSpec } from './texts/task.ts';

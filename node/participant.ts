@@ -1,9 +1,9 @@
 /** @file One peer of a run on this machine: its texts, its state, its share of the trainer, its place in the swarm. */
 import { CODECS, type CodecName } from '../protocol/codec.ts';
-import type { Exchanged, Metric } from '../protocol/events.ts';
+import type { Metric } from '../protocol/events.ts';
 import type { Acquaintance, Refusal } from '../protocol/frame.ts';
 import type { Member } from '../protocol/membership.ts';
-import { createPeer, type Peer, restorePeer } from '../protocol/peer.ts';
+import { createPeer, restorePeer } from '../protocol/peer.ts';
 import { SETTINGS } from '../protocol/settings.ts';
 import { idIn } from './addresses.ts';
 import { generateKey, ownIdOf } from './admission/identity.ts';
@@ -15,14 +15,15 @@ import { subjectOf } from './chronicle/subject.ts';
 import { ROOM_AGAIN, waitingForRoom } from './full.ts';
 import type { CreateHost } from './host.ts';
 import type { Reach } from './network/reach.ts';
+import { createView, noteMetric, type ParticipantView } from './participant-view.ts';
 import { createRuntime, type Traffic } from './runtime.ts';
-import { type Standing, standingOf } from './standing.ts';
+import { standingOf } from './standing.ts';
 import type { Store } from './store.ts';
 import { createDivergence } from './train/divergence.ts';
 import { factorPairs } from './train/factors.ts';
 import type { Learner } from './train/objective.ts';
 import { type Run, startOf } from './train/run.ts';
-import { figureOf, type Score } from './train/score.ts';
+import { figureOf } from './train/score.ts';
 import { createWatch, type Watched } from './watch.ts';
 
 export interface ParticipantOptions extends Watched {
@@ -43,6 +44,8 @@ export interface ParticipantOptions extends Watched {
   readonly mixedWith?: Readonly<Record<string, number>>;
   /** Names the peer's shuffles; by default its id. */
   readonly name?: string;
+  /** What it calls itself, as others and the page see it; left out: as its shuffles are named. */
+  readonly nickname?: string;
   readonly onChange?: (view: ParticipantView) => void;
   readonly onNotice?: (line: string) => void;
   readonly onMetric?: (metric: Metric) => void;
@@ -55,50 +58,6 @@ export interface ParticipantOptions extends Watched {
   readonly announce?: readonly string[];
   /** Told, now and then, why nobody answers at the addresses to dial first. */
   readonly onUnreachable?: (reason: string) => void;
-}
-
-/** What there is to see of a peer. */
-export interface ParticipantView {
-  readonly id: string;
-  round: number;
-  rounds: number;
-  phase: Peer['phase'];
-  /** Whether its user has paused it: it begins no further training. */
-  isHeld: boolean;
-  /** Mean loss of the last local round. */
-  loss: number | null;
-  /** On development texts, of the last mixed adapter. */
-  score: Score | null;
-  /** Mean relative distance of the neighbours' adapters. */
-  distance: number | null;
-  /** How far averaging the factors was from averaging their products. */
-  crossTerm: number | null;
-  neighbours: number;
-  late: number;
-  /** Rounds in which training gave numbers that are not finite. */
-  diverged: number;
-  /** Exchanges given up with peers that are gone for good. */
-  abandoned: number;
-  /** Whose exchanges were still undecided at the end. */
-  undecided: readonly string[];
-  /** Pseudo-labelled examples trained on. */
-  pseudo: number;
-  /** Their share of the unlabelled texts, and of them the share that is right where that is known. */
-  coverage: number;
-  precision: number | null;
-  members: number;
-  /** Rounds mixed with whom. */
-  mixedWith: Record<string, number>;
-  /** Whose adapter it went on with when it came late; null: nobody's. */
-  adoptedFrom: string | null;
-  /** How many members there are to be while it waits for them. */
-  wanted: number;
-  standing: Standing;
-  readonly objective: Run['objective'];
-  labelled: number;
-  unlabelled: number;
-  sentBytes: number;
-  refused: Partial<Record<Refusal, number>>;
 }
 
 export interface Participant {
@@ -163,12 +122,23 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const peer = snapshot
     ? restorePeer({ id, settings, snapshot, factors, inviters })
     : createPeer({ id, runId, settings, adapter: run.wire.pack(startOf(run)), factors, inviters });
-  const view = { ...createView(peer, options), mixedWith: { ...options.mixedWith } };
+  const nickname = options.nickname ?? options.name ?? '';
+  const view: ParticipantView = {
+    ...createView(peer, { learner: options.learner, name: nickname }),
+    mixedWith: { ...options.mixedWith },
+    get ways() {
+      return runtime.host.connections();
+    },
+    get names() {
+      return Object.fromEntries(runtime.host.names?.() ?? []);
+    },
+  };
   const { scribe, ...chronicle } = createChronicle({
-    subject: subjectOf(run, id, options.name ?? ''),
+    subject: subjectOf(run, id, nickname),
     head: () => ({ ...view, ...view.standing, ...runtime.traffic }),
     members: () => peer.members.values(),
     isBanned: membership.book.isBanned,
+    nameOf: (one) => runtime.host.names?.().get(one) ?? '',
   });
   let own: Float32Array | null = null;
   const changed = (): void => {
@@ -212,6 +182,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     listen: options.listen,
     relays: options.relays ?? true,
     announce: options.announce ?? [],
+    nickname,
     // Everything but what is this peer's own.
     describeRun: () => JSON.stringify({ ...settings, localRank: SETTINGS.localRank.default }),
     start: run.given && CODECS.f32.encode(run.given),
@@ -302,80 +273,4 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
       store.release();
     },
   };
-}
-
-function createView(peer: Peer, { learner }: ParticipantOptions): ParticipantView {
-  return {
-    id: peer.id,
-    round: peer.round,
-    rounds: peer.settings.rounds + peer.settings.closingRounds,
-    phase: peer.phase,
-    isHeld: false,
-    loss: null,
-    score: null,
-    distance: null,
-    crossTerm: null,
-    neighbours: 0,
-    late: 0,
-    diverged: 0,
-    abandoned: 0,
-    undecided: [],
-    pseudo: 0,
-    coverage: 0,
-    precision: null,
-    members: 1,
-    mixedWith: {},
-    adoptedFrom: null,
-    wanted: peer.settings.minPeers,
-    standing: standingOf(peer),
-    objective: learner.objective,
-    labelled: learner.labelled,
-    unlabelled: learner.unlabelled,
-    sentBytes: 0,
-    refused: {},
-  };
-}
-
-function noteMetric(view: ParticipantView, metric: Metric, onNotice: ParticipantOptions['onNotice']): void {
-  switch (metric.type) {
-    case 'gathering':
-      view.wanted = metric.wanted;
-      break;
-    case 'trained':
-      view.loss = metric.loss;
-      break;
-    case 'mixed':
-      view.neighbours = metric.mixed;
-      view.distance = metric.distance;
-      view.crossTerm = metric.crossTerm;
-      view.late += metric.late;
-      countMixed(view, metric.with);
-      break;
-    case 'skipped':
-      onNotice?.(`the others are at round ${metric.to}: skipped from ${metric.from}`);
-      break;
-    case 'adopted':
-      view.adoptedFrom = metric.from;
-      onNotice?.(`came late to round ${metric.round}: went on with the adapter of ${metric.from}`);
-      break;
-    case 'abandoned':
-      view.abandoned += 1;
-      break;
-    case 'undecided':
-      view.undecided = metric.with;
-      break;
-    case 'late':
-      countMixed(view, metric.with);
-      break;
-    case 'cancelled':
-    case 'crowded':
-      break;
-    case 'diverged':
-      onNotice?.(`round ${metric.round}: training gave numbers that are not finite; kept the adapter from before`);
-      break;
-  }
-}
-
-function countMixed(view: ParticipantView, exchanged: readonly Exchanged[]): void {
-  for (const { id } of exchanged) view.mixedWith[id] = (view.mixedWith[id] ?? 0) + 1;
 }

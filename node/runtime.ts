@@ -47,6 +47,8 @@ export interface RuntimeOptions {
   readonly relays?: boolean;
   /** Where others reach this peer besides: multiaddresses without an id. */
   readonly announce?: readonly string[];
+  /** What this peer calls itself. */
+  readonly nickname?: string;
   /** Told of all that the peer refuses, and of what the host does not let in. */
   readonly onRefuse?: (id: string, code: Refusal) => void;
   readonly onTurnedAway?: (by: string, code: Denial['code']) => void;
@@ -160,6 +162,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     start: options.start ?? null,
     relays: options.relays ?? true,
     announce: options.announce ?? [],
+    nickname: options.nickname ?? '',
     placesOf: (id) => peer.members.get(id)?.addresses ?? [],
     onFrame: async (from, bytes, via) => {
       traffic.receivedBytes += bytes.length;

@@ -27,7 +27,10 @@ const memory: Transport = {
       },
       port: 0,
       reach: () => ({ open: [...here.keys()], shut: [], relays: [] }),
-      connections: () => [...here.keys()].filter((other) => other !== id).map((other) => ({ id: other, relay: null })),
+      connections: () =>
+        [...here.keys()]
+          .filter((other) => other !== id)
+          .map((other) => ({ id: other, relay: null, through: 'machine' as const })),
       send: async (to, bytes) => {
         await here.get(to)?.onFrame(id, bytes, id);
         return here.has(to);

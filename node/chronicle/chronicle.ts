@@ -50,6 +50,8 @@ export interface Sight {
   readonly head: () => Own;
   readonly members: () => Iterable<Member>;
   readonly isBanned: (id: string) => boolean;
+  /** What another calls itself; '': nothing. */
+  readonly nameOf: (id: string) => string;
 }
 
 export interface Chronicle {
@@ -326,7 +328,7 @@ const NOTHING: Seen = {
 };
 
 /** Those that were met, and members that were not, while there is room. */
-function peersOf({ members, isBanned, subject }: Sight, seen: ReadonlyMap<string, Seen>): PeerRecord[] {
+function peersOf({ members, isBanned, nameOf, subject }: Sight, seen: ReadonlyMap<string, Seen>): PeerRecord[] {
   const known = new Map<string, Member | null>([...seen.keys()].map((id) => [id, null]));
   for (const member of members()) if (known.has(member.id) || known.size < MAX_PEERS) known.set(member.id, member);
   known.delete(subject.id);
@@ -334,6 +336,7 @@ function peersOf({ members, isBanned, subject }: Sight, seen: ReadonlyMap<string
     const { mixed, late, clipped, given, distance, ...own } = seen.get(id) ?? NOTHING;
     return {
       id,
+      name: nameOf(id),
       // Who has connected and said nothing of itself may be a stranger who only asks.
       state: member && member.sequence >= 0 ? member.state : 'unknown',
       isConnected: member?.connected ?? false,

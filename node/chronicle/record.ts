@@ -97,6 +97,8 @@ export type Traffic = Readonly<Partial<Record<Kind, Parcels>>>;
 /** What is known of another peer. */
 export interface PeerRecord {
   readonly id: string;
+  /** What it calls itself, which is anybody's word; '': nothing. */
+  readonly name: string;
   readonly state: MemberState | 'unknown';
   readonly isConnected: boolean;
   readonly round: number;

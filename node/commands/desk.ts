@@ -6,7 +6,8 @@ import { type Control, openControl } from '../control/server.ts';
 import type { Display } from '../display.ts';
 import { messageOf } from '../errors.ts';
 import { packageVersion } from '../package.ts';
-import type { Participant, ParticipantView } from '../participant.ts';
+import type { Participant } from '../participant.ts';
+import type { ParticipantView } from '../participant-view.ts';
 
 /** What a process is at, for its peer. */
 export type Stage = 'taking part' | 'scoring' | 'serving';

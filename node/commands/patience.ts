@@ -1,5 +1,5 @@
 /** @file How long a peer waits for company before it gives up, and how often it says why nobody comes. */
-import type { ParticipantView } from '../participant.ts';
+import type { ParticipantView } from '../participant-view.ts';
 
 /** Pause between two lines that say the same. */
 const REPEAT_MS = 30_000;

@@ -28,7 +28,7 @@ import { tellReady } from './detach.ts';
 import { endByLeaving, endEarly, endWell, keepAdapter, type Part } from './ending.ts';
 import { deviceFlags, type Flags, interruptSignal, WAIT_SECONDS } from './flags.ts';
 import { createPatience } from './patience.ts';
-import { listenAddress, type PeerTexts, type Prepared } from './prepare.ts';
+import { listenAddress, nicknameOf, type PeerTexts, type Prepared } from './prepare.ts';
 import { createPeerView } from './view.ts';
 
 /** A run that is over is not begun again under the same name. */
@@ -136,6 +136,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     listen: [listenAddress(flags, saved?.port ?? 0)],
     relays: flags.relay !== false,
     announce: announced,
+    nickname: nicknameOf(flags),
     bootstrap,
     ticket,
     inviters,

@@ -3,6 +3,7 @@ import { addVerdict, readVerdicts, refuserOf, type Verdict } from '../admission/
 import { chainInText, idsOf } from '../admission/chain.ts';
 import { askPeer } from '../control/client.ts';
 import { table } from '../display.ts';
+import { type Way, wayText } from '../network/ways.ts';
 import { peekMembers, peekStore } from '../store.ts';
 import { runIdOf } from '../train/run.ts';
 import type { Status } from './desk.ts';
@@ -11,6 +12,8 @@ import { type Flags, stateFolder } from './flags.ts';
 /** What is known of a peer. */
 interface Row {
   readonly id: string;
+  /** What it calls itself; null where no peer is at work here that could say, or it does not. */
+  readonly name: string | null;
   /** Who has invited it; null: nobody, or the run is open. */
   readonly invitedBy: string | null;
   readonly place: number | null;
@@ -19,6 +22,8 @@ interface Row {
   readonly refusedBy: string | null;
   /** Null where no peer is at work here that could say. */
   readonly isConnected: boolean | null;
+  /** How it is connected; null: it is not, or nobody could say. */
+  readonly way: Way | null;
 }
 
 export async function peers(flags: Flags): Promise<void> {
@@ -26,10 +31,11 @@ export async function peers(flags: Flags): Promise<void> {
   const told = (await askPeer(folder, 'status')) as Status | null;
   const rows = rowsOf(folder, told);
   if (flags.json) return console.log(JSON.stringify({ peers: rows }));
-  const head = ['peer', 'connected', 'invited by', 'place', 'rounds mixed', 'refused'];
-  const cells = rows.map(({ id, isConnected, invitedBy, place, rounds, refusedBy }) => [
+  const head = ['peer', 'name', 'connected', 'invited by', 'place', 'rounds mixed', 'refused'];
+  const cells = rows.map(({ id, name, isConnected, way, invitedBy, place, rounds, refusedBy }) => [
     id,
-    isConnected === null ? '-' : isConnected ? 'yes' : 'no',
+    name ?? '-',
+    isConnected === null ? '-' : isConnected ? (way ? wayText(way, told?.view.names ?? {}) : 'yes') : 'no',
     invitedBy ?? '-',
     place === null ? '-' : String(place),
     String(rounds),
@@ -63,11 +69,13 @@ function rowsOf(folder: string, told: Status | null = null): Row[] {
     const refusers = [...lineage, id].flatMap((one) => refuserOf(one, verdicts, bans) ?? []);
     return {
       id,
+      name: told?.view.names[id] ?? null,
       invitedBy: last ? lineage.at(-2)! : null,
       place: last?.place ?? null,
       rounds: mixedWith[id] ?? 0,
       refusedBy: refusers.includes('you') ? 'you' : (refusers[0] ?? null),
       isConnected: told && connected.includes(id),
+      way: told?.view.ways.find((one) => one.id === id) ?? null,
     };
   });
 }

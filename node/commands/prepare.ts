@@ -4,6 +4,7 @@ import { createDisplay, type Display } from '../display.ts';
 import { type StateFolder, stateIn } from '../entry/begin.ts';
 import { checkTexts } from '../entry/texts.ts';
 import { UserError } from '../errors.ts';
+import { MAX_NAME, plainText } from '../network/names.ts';
 import { type DataFile, openData } from '../texts/data.ts';
 import type { Texts } from '../train/objective.ts';
 import type { Run } from '../train/run.ts';
@@ -36,6 +37,7 @@ export function preparePeer(flags: Flags, asked?: unknown, otherwise: unknown = 
   deviceFlags(flags);
   if (flags.follow && !flags.json) throw new UserError('usage', '--follow: wanted with --json, whose events it prints');
   listenAddress(flags, 0);
+  nicknameOf(flags);
   pagePlace(flags.ui);
   if (flags.wait !== undefined) integerFlag(flags, 'wait', 0, 1_000_000);
   const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
@@ -68,6 +70,15 @@ export function readPeerTexts(flags: Flags, { data, objective, path, display }: 
       `${testPath}: ${shared} of ${test.texts.length} texts to test on stand in ${path} too, and are no test`,
     );
   return { own, test };
+}
+
+/** What others see this peer called; '': nothing. Throws a UserError on what is too long or cannot be shown in a line. */
+export function nicknameOf({ name = '' }: Flags): string {
+  if (typeof name === 'string' && name === plainText(name, MAX_NAME)) return name;
+  throw new UserError(
+    'usage',
+    `--name: got ${JSON.stringify(name)}; wanted up to ${MAX_NAME} characters that can be shown in a line`,
+  );
 }
 
 /** Where to listen. Throws a UserError on what is no address of a machine. */

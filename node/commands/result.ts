@@ -2,7 +2,8 @@
 import type { Comparison as Told } from '../chronicle/record.ts';
 import { type Display, table } from '../display.ts';
 import { bytesText, counted } from '../figures.ts';
-import type { Participant, ParticipantView } from '../participant.ts';
+import type { Participant } from '../participant.ts';
+import type { ParticipantView } from '../participant-view.ts';
 import { type Compared, compareOn } from '../train/compare.ts';
 import type { Exam, Learner } from '../train/objective.ts';
 import type { ClassRun, Run } from '../train/run.ts';

@@ -101,7 +101,7 @@ function linesOf(told: Told): string[] {
   return [
     ...table(
       [
-        ['peer', `${view.id} of run ${runId}`],
+        ['peer', `${view.name && `${view.name}, `}${view.id} of run ${runId}`],
         ['process', `${pid}, for ${minutes}${doing}`],
       ],
       'left',

@@ -2,7 +2,8 @@
 import type { Refusal } from '../../protocol/frame.ts';
 import { type Display, table } from '../display.ts';
 import { bytesText, counted, durationText, percent } from '../figures.ts';
-import type { ParticipantView } from '../participant.ts';
+import { calledText, wayText } from '../network/ways.ts';
+import type { ParticipantView } from '../participant-view.ts';
 import { REFUSED } from '../refusals.ts';
 
 export interface ViewOptions {
@@ -134,13 +135,12 @@ export function viewLines(
   view: ParticipantView,
   { isVerbose, leftMs, nowMs }: { isVerbose: boolean; leftMs: number | null; nowMs: number },
 ): string[] {
-  const { standing } = view;
   const left = leftMs === null ? '' : `, about ${durationText(leftMs / 1000)} left`;
   const rows = [
     ['round', `${view.round} of ${view.rounds}${left}`],
     ['now', waitText(view, nowMs)],
     ['members', `${view.members}, you among them`],
-    ['connected to', names(standing.connected) || 'nobody yet'],
+    ['connected to', connectedText(view) || 'nobody yet'],
     ['mixed with', `${counted(view.neighbours, 'neighbour')} in the last round`],
     ['your texts', textsOf(view)],
     ...(view.unlabelled > 0 ? [['soft labels', softLabelsText(view)]] : []),
@@ -182,9 +182,10 @@ function verboseRows(view: ParticipantView): string[][] {
 /** What the peer is doing, and whom it waits for, how long still. */
 function waitText(view: ParticipantView, nowMs: number): string {
   const { awaited, untilMs } = view.standing;
+  const everyone = listText(awaited.map((id) => calledText(id, view.names)));
   const left = untilMs === null ? '' : durationText(Math.max(0, untilMs - nowMs) / 1000);
   const still = left && `, ${left} at most`;
-  const whom = awaited.length > 0 ? ` ${names(awaited)}${still}` : '';
+  const whom = awaited.length > 0 ? ` ${everyone}${still}` : '';
   switch (view.phase) {
     case 'gathering': {
       const missing = Math.max(0, view.wanted - view.members);
@@ -209,10 +210,20 @@ function waitText(view: ParticipantView, nowMs: number): string {
 
 const NAMES_SHOWN = 5;
 
-/** The ends of ids, by which they differ. */
-function names(ids: readonly string[]): string {
-  const shown = ids.slice(0, NAMES_SHOWN).map((id) => `..${id.slice(-6)}`);
-  return `${shown.join(', ')}${ids.length > NAMES_SHOWN ? ` and ${ids.length - NAMES_SHOWN} more` : ''}`;
+/** To whom, and through what. */
+function connectedText({ standing, ways, names }: ParticipantView): string {
+  return listText(
+    standing.connected.map((id) => {
+      const way = ways.find((one) => one.id === id);
+      return `${calledText(id, names)}${way ? ` ${wayText(way, names)}` : ''}`;
+    }),
+  );
+}
+
+/** The first few. */
+function listText(all: readonly string[]): string {
+  const more = all.length > NAMES_SHOWN ? ` and ${all.length - NAMES_SHOWN} more` : '';
+  return `${all.slice(0, NAMES_SHOWN).join(', ')}${more}`;
 }
 
 function scientific(value: number | null): string {

@@ -41,7 +41,7 @@ export interface PeerOptions {
   readonly host?: string;
   /** The TCP port; 0 or left out: the one of the state, or a free one. */
   readonly port?: number;
-  /** Names this peer's shuffles: with the same names and settings the same numbers come out. Left out: its id. */
+  /** Names this peer's shuffles: with the same names and settings the same numbers come out; others see it called so. Left out: its id. */
   readonly name?: string;
   readonly device?: Device;
   /** Of the trainer; 0: as many as onnxruntime likes. */

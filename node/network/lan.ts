@@ -8,6 +8,7 @@ import multicastDns from 'multicast-dns';
 import { RUN_ID_DIGITS } from '../../protocol/frame.ts';
 import { portIn } from '../addresses.ts';
 import { createBuckets } from '../buckets.ts';
+import { plainText } from './names.ts';
 
 const SERVICE = '_lorikeet._tcp.local';
 /** Of a name or a model; longer ones are cut. */
@@ -131,10 +132,4 @@ export function readHello(data: unknown): Hello | null {
   return { id, runId, ...words, members, round, rounds, port, isOpen: told.get('isOpen') === '1' };
 }
 
-/** A text from anywhere, for a line of a terminal. */
-function plain(text: string): string {
-  return text
-    .replace(/[\p{C}\s]+/gu, ' ')
-    .trim()
-    .slice(0, MAX_WORDS);
-}
+const plain = (text: string): string => plainText(text, MAX_WORDS);

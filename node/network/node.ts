@@ -25,6 +25,7 @@ import { codeOf, UserError } from '../errors.ts';
 import { stopWhole } from '../leftovers.ts';
 import * as limits from '../limits.ts';
 import { raceTo } from '../race.ts';
+import { agentOf } from './names.ts';
 import type { RelayClient } from './reach.ts';
 import { createSluice } from './sluice.ts';
 
@@ -38,6 +39,8 @@ export interface NodeOptions {
   /** Whether others may reach each other through this node. */
   readonly relays: boolean;
   readonly gater: ConnectionGater;
+  /** What it calls itself; '': nothing. */
+  readonly nickname: string;
   readonly guard: (factory: StreamMuxerFactory) => StreamMuxerFactory;
 }
 
@@ -45,11 +48,13 @@ export interface NodeOptions {
 export type Node = Awaited<ReturnType<typeof startNode>>;
 
 /** Starts listening. Throws a UserError where an address cannot be had. */
-export async function startNode({ key, listen, topic, network, relays, gater, guard }: NodeOptions) {
+export async function startNode(options: NodeOptions) {
+  const { key, listen, topic, network, relays, nickname, gater, guard } = options;
   let client: RelayClient | null = null;
   try {
     const node = await createLibp2p({
       privateKey: privateKeyOf(key),
+      nodeInfo: { userAgent: agentOf(nickname) },
       addresses: { listen: [...listen] },
       transports: [
         tcp(),

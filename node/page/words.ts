@@ -21,10 +21,11 @@ export function shortId(id: string): string {
   return `..${id.slice(-6)}`;
 }
 
-/** What peers are called: by their names where they are of this process, else by their ids. */
+/** What peers are called: by their names where they are of this process, else by their ids, after the names they give themselves. */
 export function namesOf(sources: readonly Source[]): (id: string) => string {
   const own = new Map(sources.map(({ whole: { subject } }) => [subject.id, ownName(subject, sources.length)]));
-  return (id) => own.get(id) ?? shortId(id);
+  const others = new Map(sources.flatMap(({ whole: { peers } }) => peers.map(({ id, name }) => [id, name] as const)));
+  return (id) => own.get(id) ?? (others.get(id) ? `${others.get(id)} (${shortId(id)})` : shortId(id));
 }
 
 function ownName({ name, id }: Subject, count: number): string {

@@ -16,6 +16,7 @@ function withPeer(command: Command): Command {
       '--data <file>',
       'your texts with optional labels: .tsv, .csv or .jsonl with a header naming text and label; to write like them also prompt and completion, messages, or .txt',
     )
+    .option('--name <name>', 'what the others see this peer called, 30 characters at most (default: its id alone)')
     .option('--anyway', 'also where the base knows few of the words of your texts')
     .option(
       '--test <file>',

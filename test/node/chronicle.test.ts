@@ -18,7 +18,13 @@ function begin() {
     ...{ phase: 'training' as const, round: 0, members: 2, wanted: 2, awaited: [], untilMs: null, isPausing: false },
     ...{ labelled: 1, unlabelled: 0, sentBytes: 0, receivedBytes: 0, diverged: 0, adoptedFrom: null, undecided: [] },
   } as const;
-  const sight = { subject, head: () => head, members: () => [], isBanned: (id: string) => id === 'bad' };
+  const sight = {
+    subject,
+    head: () => head,
+    members: () => [],
+    isBanned: (id: string) => id === 'bad',
+    nameOf: () => '',
+  };
   const { scribe, ...chronicle } = createChronicle(sight, () => ++clock);
   return { scribe, chronicle };
 }

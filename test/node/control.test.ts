@@ -145,9 +145,9 @@ test('a log is two files of bounded size; it is followed across the rename, and 
 test('a peer at work tells how it stands, is paused, goes on, and leaves with 0; the other goes on without it', async () => {
   writeTexts(folder, 'a.tsv', ['a great film', 'what a bad meal', 'a fine song', 'an awful book']);
   writeTexts(folder, 'b.tsv', ['a lovely film', 'what a poor meal', 'a good song', 'a terrible book']);
-  const first = start('up', '--data', 'a.tsv', '--rounds', '100000', '--local-steps', '1', ...MACHINE);
+  const first = start('up', '--data', 'a.tsv', '--rounds', '100000', '--local-steps', '1', '--name', 'Ann', ...MACHINE);
   const [, invite] = await said(first, /lorikeet join (\S+#\S+)/);
-  const second = start('join', invite!, '--data', 'b.tsv', '--json', ...MACHINE);
+  const second = start('join', invite!, '--data', 'b.tsv', '--json', '--name', 'Bert (lab)', ...MACHINE);
   const [, id] = await said(second, /peer (\S+), run/);
   const B = ['--state', 'b.tsv.lorikeet'];
   const watch = start('status', '--watch', '--json', ...B);
@@ -158,11 +158,13 @@ test('a peer at work tells how it stands, is paused, goes on, and leaves with 0;
   assert.is(told.connected.length, 1);
   assert.not.ok(JSON.stringify(told).includes(invite!.split('#')[1]!), 'what lets others in is not told');
   const human = await start('status', ...B).done;
+  assert.match(human.out, /^peer +Bert \(lab\), 12D3/m);
   assert.match(human.out, /^round +\d+ of 100002$/m);
+  assert.match(human.out, /^connected to +Ann \(\.\.\w{6}\) on this machine$/m);
   const members = await json('peers', '--json', '--state', 'a.tsv.lorikeet');
   assert.equal(
-    members.peers.map((peer: { id: string; isConnected: boolean }) => [peer.id, peer.isConnected]),
-    [[id, true]],
+    members.peers.map(({ id, name, isConnected, way }: { [key: string]: unknown }) => [id, name, isConnected, way]),
+    [[id, 'Bert (lab)', true, { id, relay: null, through: 'machine' }]],
   );
 
   assert.match((await start('pause', ...B).done).out, /: paused: what it is at ends/);

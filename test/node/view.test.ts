@@ -4,13 +4,14 @@ import * as assert from 'uvu/assert';
 import { createPeerView, viewLines } from '../../node/commands/view.ts';
 import type { Display } from '../../node/display.ts';
 import { counted } from '../../node/figures.ts';
-import type { ParticipantView } from '../../node/participant.ts';
+import type { ParticipantView } from '../../node/participant-view.ts';
 
 const ANNA = '12D3KooWAAAAAAAAAAAAAAAAAAAAanna11';
 const BERT = '12D3KooWBBBBBBBBBBBBBBBBBBBBbert22';
 
 const viewOf = (changed: Partial<ParticipantView>): ParticipantView => ({
   id: 'me',
+  name: '',
   round: 3,
   rounds: 14,
   phase: 'exchanging',
@@ -32,6 +33,8 @@ const viewOf = (changed: Partial<ParticipantView>): ParticipantView => ({
   members: 3,
   wanted: 3,
   standing: { connected: [ANNA, BERT], awaited: [BERT], untilMs: 41_000, isPausing: false },
+  ways: [],
+  names: {},
   objective: 'classify',
   labelled: 16,
   unlabelled: 120,
@@ -49,6 +52,18 @@ test('the live view says connected to whom, waiting for whom and how long still,
   assert.match(text, /^connected to +\.\.anna11, \.\.bert22$/m);
   assert.match(text, /^your texts +16 labelled, 120 unlabelled$/m);
   assert.match(text, /^mixed with +1 neighbour in the last round$/m);
+});
+
+test('whoever gives itself a name is called by it, beside its id; and through what it is reached stands there', () => {
+  const names = { [ANNA]: 'anna' };
+  const ways = [
+    { id: ANNA, relay: null, through: 'lan' as const },
+    { id: BERT, relay: ANNA, through: 'relay' as const },
+  ];
+  const standing = { connected: [ANNA, BERT], awaited: [ANNA], untilMs: null, isPausing: false };
+  const text = linesOf(viewOf({ names, ways, standing }));
+  assert.match(text, /^connected to +anna \(\.\.anna11\) on the LAN, \.\.bert22 by way of anna \(\.\.anna11\)$/m);
+  assert.match(text, /^now +waiting for the adapter of anna \(\.\.anna11\)$/m);
 });
 
 test('a peer that gathers says how many are missing', () => {

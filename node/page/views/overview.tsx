@@ -5,7 +5,7 @@ import type { Source, ViewProps } from '../live.ts';
 import { Chart } from '../parts/chart.tsx';
 import { Card, Fact } from '../parts/mark.tsx';
 import type { Line } from '../report.ts';
-import { leftOf, MEASURES, phaseText, shortId, timeText } from '../words.ts';
+import { leftOf, MEASURES, phaseText, timeText } from '../words.ts';
 
 export function Overview({ sources, nameOf }: ViewProps) {
   const { subject, head } = slowest(sources).whole;
@@ -48,7 +48,7 @@ export function Overview({ sources, nameOf }: ViewProps) {
         <div class="stack">
           <Helps sources={sources} />
           <Notices sources={sources} nameOf={nameOf} />
-          <About source={sources[0]!} />
+          <About source={sources[0]!} nameOf={nameOf} />
         </div>
         <Chart title={measure.title} x="round" y={measure.axis} format={measure.format} lines={line((r) => r.score)} />
         <Chart title="Loss of local steps" x="round" y="mean loss" lines={line((r) => r.loss)} />
@@ -133,11 +133,11 @@ function Notices({ sources, nameOf }: Pick<ViewProps, 'sources' | 'nameOf'>) {
   );
 }
 
-function About({ source: { whole } }: { source: Source }) {
+function About({ source: { whole }, nameOf }: { source: Source } & Pick<ViewProps, 'nameOf'>) {
   const { subject, head } = whole;
   const facts: [string, string][] = [
     ['run', subject.runId],
-    ['you are', subject.id],
+    ['you are', subject.name ? `${subject.name}, ${subject.id}` : subject.id],
     ['base', subject.base],
     [
       'learns',
@@ -146,7 +146,7 @@ function About({ source: { whole } }: { source: Source }) {
     ['mixing', `${subject.rule}, ${subject.schedule}, packed as ${subject.codec}`],
     ['who may join', subject.isOpen ? 'anybody' : 'who holds an invite'],
     ...(head.adoptedFrom
-      ? [['came late', `went on with the adapter of ${shortId(head.adoptedFrom)}`] as [string, string]]
+      ? [['came late', `went on with the adapter of ${nameOf(head.adoptedFrom)}`] as [string, string]]
       : []),
     ...(head.diverged > 0
       ? [['diverged', `${head.diverged} rounds gave numbers that are not finite`] as [string, string]]

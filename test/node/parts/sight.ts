@@ -13,4 +13,5 @@ export const SIGHT: Sight = {
   }),
   members: () => [],
   isBanned: () => false,
+  nameOf: () => '',
 };
