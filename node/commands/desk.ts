@@ -23,6 +23,8 @@ export interface Status {
   readonly addresses: readonly string[];
   readonly connected: readonly Acquaintance[];
   readonly receivedBytes: number;
+  /** When it gives up waiting for its first company (ms since 1970); null: not at all. */
+  readonly givesUpMs: number | null;
   readonly view: ParticipantView;
 }
 
@@ -41,8 +43,15 @@ export interface Desk {
 /** Opens the desk of a peer. Where no socket can be had the peer goes on without, and says so. */
 export async function openDesk(
   participant: Participant,
-  { folder, runId, display, invite }: { folder: string; runId: string; display: Display; invite: () => string | null },
+  context: {
+    readonly folder: string;
+    readonly runId: string;
+    readonly display: Display;
+    readonly invite: () => string | null;
+    readonly givesUpMs: () => number | null;
+  },
 ): Promise<Desk> {
+  const { folder, runId, display, invite, givesUpMs } = context;
   const leaving = new AbortController();
   const log = openLog(folder, display.note);
   let refusedAt = Number.NEGATIVE_INFINITY;
@@ -53,6 +62,7 @@ export async function openDesk(
     return {
       ...{ version: packageVersion(), pid: process.pid, since, stage, runId },
       ...{ addresses: participant.addresses(), connected: participant.connected() },
+      givesUpMs: givesUpMs(),
       ...{ receivedBytes: traffic.receivedBytes, view: { ...view, sentBytes: traffic.sentBytes } },
     };
   };

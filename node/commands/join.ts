@@ -2,7 +2,10 @@
 import { hostBeside, idIn, mergeAddresses } from '../addresses.ts';
 import { joinRun } from '../entry/arrive.ts';
 import { UserError } from '../errors.ts';
+import { durationText } from '../figures.ts';
 import { formatInvite, type Invite, parseInvite } from '../invite.ts';
+import { calledText } from '../network/ways.ts';
+import { reminding } from '../reminder.ts';
 import { type Flags, integerFlag, WAIT_SECONDS } from './flags.ts';
 import { preparePeer, readPeerTexts } from './prepare.ts';
 import { provideBase } from './provide.ts';
@@ -16,9 +19,19 @@ export async function join(
   const flags: Flags = { host: hostBeside(invite.addresses), ...options };
   const prepared = preparePeer(flags);
   const { display } = prepared;
+  const visits = await import('../network/visits.ts');
   const beginning = await joinRun(invite, prepared, {
     given,
-    visits: await import('../network/visits.ts'),
+    visits: {
+      ...visits,
+      fetchRun: (asking) =>
+        reminding(
+          display.note,
+          () => `asking ${invitersText(invite)} what the run is`,
+          () => visits.fetchRun(asking),
+          2000,
+        ),
+    },
     provide: (base, how) => provideBase(base, { ...how, flags, display }),
     note: display.note,
     onProgress: (done, total) => display.progress('fetching the first adapter', done, total),
@@ -37,12 +50,23 @@ export async function join(
   });
 }
 
+function invitersText({ addresses }: Invite): string {
+  const ids = [...new Set(addresses.flatMap((address) => idIn(address) ?? []))];
+  return ids.map((id) => calledText(id, {})).join(' and ') || 'whoever invited';
+}
+
 /** The invite of the command line, of the file where somebody leaves it, or to a run that is seen on this network. */
 async function givenInvite(words: readonly string[], flags: Flags): Promise<Invite> {
   const { inviteFile, wait } = flags;
   if (typeof inviteFile === 'string' && words.length === 0) {
     const { waitForInvite } = await import('../invite-file.ts');
-    return waitForInvite(inviteFile, integerFlag({ wait: wait ?? String(WAIT_SECONDS) }, 'wait', 0, 1_000_000));
+    const seconds = integerFlag({ wait: wait ?? String(WAIT_SECONDS) }, 'wait', 0, 1_000_000);
+    return reminding(
+      console.error,
+      (waitedMs) =>
+        `waiting for an invite in ${inviteFile}${seconds === 0 ? '' : `, gives up in ${durationText(seconds - waitedMs / 1000)}`}`,
+      () => waitForInvite(inviteFile, seconds),
+    );
   }
   if (words.length === 0) {
     const { chooseOnLan } = await import('./lan.ts');

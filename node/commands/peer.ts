@@ -119,9 +119,9 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     display.note(line);
     desk?.record('notice', { text: line });
   };
-  const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow });
   const wait = flags.wait === undefined ? (isBack || bootstrap.length > 0 ? WAIT_SECONDS : 0) : Number(flags.wait);
   const patience = createPatience(wait);
+  const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow, givesUpMs: patience.untilMs });
   const whenThereIsRoom = (write: () => Promise<void>): Promise<void> =>
     untilThereIsRoom(write, { signal, onFull: (reason) => note(reason ? waitingForRoom(reason) : ROOM_AGAIN) });
   let invited: readonly string[] = [];
@@ -168,7 +168,11 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     };
     await keep();
     await store.writeTexts(digestRows(texts.own.file.rows));
-    desk = await openDesk(participant, { folder, runId: run.runId, display, invite: () => crier?.invite() ?? null });
+    desk = await openDesk(participant, {
+      ...{ folder, runId: run.runId, display },
+      invite: () => crier?.invite() ?? null,
+      givesUpMs: patience.untilMs,
+    });
     desk.record('started', { id: participant.id, runId: run.runId, round: participant.view.round });
     crier = announce(display, participant, {
       runId: run.runId,

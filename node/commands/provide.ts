@@ -6,6 +6,8 @@ import { MAIN, type ModelName } from '../checkpoint/names.ts';
 import { hubName, modelPath } from '../checkpoint/places.ts';
 import { createDisplay, type Display } from '../display.ts';
 import { UserError } from '../errors.ts';
+import { durationText } from '../figures.ts';
+import { reminding } from '../reminder.ts';
 import { type Flags, interruptSignal } from './flags.ts';
 
 interface Provision {
@@ -14,6 +16,9 @@ interface Provision {
   readonly flags: Flags;
   readonly display?: Display;
 }
+
+/** A server that sends nothing for so long is worth a line. */
+const QUIET_MS = 8000;
 
 /** Throws a UserError where the base is not here and is not to be downloaded, and what a download throws. */
 export async function provideBase(name: string, { isNamed, flags, display }: Provision): Promise<void> {
@@ -37,18 +42,31 @@ export async function download({ name, revision, gguf }: ModelName, display: Dis
   const interrupt = interruptSignal(() => display.note('stopping; what has come is kept'));
   const megabyte = 1e6;
   try {
-    const model = await fetchModel(`${name}@${revision}`, {
-      ...(gguf === undefined ? {} : { gguf }),
-      signal: interrupt.signal,
-      onNotice: display.note,
-      onProgress: ({ file, done, total }) =>
-        display.progress(
-          `downloading ${name}${revision === MAIN ? '' : `@${revision}`}, MB`,
-          done / megabyte,
-          Math.ceil(total / megabyte),
-          file,
-        ),
-    });
+    let heardAt = performance.now();
+    const silentFor = (): number => performance.now() - heardAt;
+    const fetching = (): ReturnType<typeof fetchModel> =>
+      fetchModel(`${name}@${revision}`, {
+        ...(gguf === undefined ? {} : { gguf }),
+        signal: interrupt.signal,
+        onNotice: display.note,
+        onProgress: ({ file, done, total }) => {
+          heardAt = performance.now();
+          display.progress(
+            `downloading ${name}${revision === MAIN ? '' : `@${revision}`}, MB`,
+            done / megabyte,
+            Math.ceil(total / megabyte),
+            file,
+          );
+        },
+      });
+    const model = await reminding(
+      display.note,
+      () =>
+        silentFor() < QUIET_MS
+          ? ''
+          : `waiting for ${hubEnvironment().endpoint} to send ${name}, silent for ${durationText(silentFor() / 1000)}`,
+      fetching,
+    );
     return modelPath(model);
   } finally {
     interrupt.dispose();

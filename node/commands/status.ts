@@ -94,7 +94,7 @@ function linesOf(told: Told): string[] {
   if (!told.isRunning) return keptLines(state, told);
   if (!('view' in told))
     return [`${state}: process ${told.pid ?? 'of another machine'} is starting or ending its peer`];
-  const { view, stage, runId, pid, since } = told;
+  const { view, stage, runId, pid, since, givesUpMs } = told;
   const nowMs = Date.now();
   const minutes = durationText((nowMs - Date.parse(since)) / 1000);
   const doing = { 'taking part': '', scoring: '; scoring the result', serving: '; serving those who come late' }[stage];
@@ -106,7 +106,7 @@ function linesOf(told: Told): string[] {
       ],
       'left',
     ),
-    ...viewLines(view, { isVerbose: false, leftMs: null, nowMs }),
+    ...viewLines(view, { isVerbose: false, leftMs: null, nowMs, givesUpMs }),
   ];
 }
 

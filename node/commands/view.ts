@@ -5,6 +5,7 @@ import { bytesText, counted, durationText, percent } from '../figures.ts';
 import { calledText, wayText } from '../network/ways.ts';
 import type { ParticipantView } from '../participant-view.ts';
 import { REFUSED } from '../refusals.ts';
+import { createReminder } from '../reminder.ts';
 
 export interface ViewOptions {
   readonly display: Display;
@@ -12,6 +13,17 @@ export interface ViewOptions {
   readonly isVerbose: boolean;
   /** Takes an object an event, for `--json --follow`; null: nobody follows. */
   readonly follow: ((event: Readonly<Record<string, unknown>>) => void) | null;
+  /** When it gives up waiting for its first company (ms since 1970); null: not at all. */
+  readonly givesUpMs?: () => number | null;
+}
+
+/** What is shown beside how a peer stands. */
+interface Shown {
+  readonly isVerbose: boolean;
+  /** Of the run; null: not known. */
+  readonly leftMs: number | null;
+  readonly nowMs: number;
+  readonly givesUpMs: number | null;
 }
 
 export interface PeerView {
@@ -22,19 +34,18 @@ export interface PeerView {
 
 /** Lines in a pipe over a whole run, about. */
 const LINES_A_RUN = 10;
-/** How long somebody is waited for in a round before that is worth a line. */
-const WORTH_A_LINE_MS = 10_000;
 const REFRESH_MS = 1000;
 
 /** Shows a peer from now on. */
-export function createPeerView({ display, isVerbose, follow }: ViewOptions): PeerView {
+export function createPeerView({ display, isVerbose, follow, givesUpMs = () => null }: ViewOptions): PeerView {
   const left = timeLeft();
-  const lines = stageLines(isVerbose);
+  const lines = stageLines();
   const events = follow && followRounds(follow);
   let latest: ParticipantView | null = null;
   const render = (view: ParticipantView): void => {
-    display.live(viewLines(view, { isVerbose, leftMs: left(view, now()), nowMs: now() }));
-    const line = display.isTerminal ? null : lines(view, left(view, now()), now());
+    const shown = { isVerbose, leftMs: left(view, now()), nowMs: now(), givesUpMs: givesUpMs() };
+    display.live(viewLines(view, shown));
+    const line = display.isTerminal ? null : lines(view, shown);
     if (line !== null) display.note(line);
   };
   const timer = setInterval(() => latest && render(latest), REFRESH_MS);
@@ -69,13 +80,12 @@ function timeLeft(): (view: ParticipantView, nowMs: number) => number | null {
   };
 }
 
-/** Gives a line where a stage begins: waiting, about ten rounds of a run, a long wait within one; else null. */
-function stageLines(
-  isVerbose: boolean,
-): (view: ParticipantView, leftMs: number | null, nowMs: number) => string | null {
+/** Gives a line where a stage begins (waiting, about ten rounds of a run), and on a wait that goes on; else null. */
+export function stageLines(): (view: ParticipantView, shown: Shown) => string | null {
   let last = '';
-  let waiting = { round: -1, since: 0, told: false };
-  return (view, leftMs, nowMs) => {
+  const isDue = createReminder();
+  return (view, shown) => {
+    const { isVerbose, nowMs } = shown;
     const { phase, round, rounds } = view;
     const part = isVerbose ? round : Math.floor((round * LINES_A_RUN) / Math.max(1, rounds));
     const stage =
@@ -86,17 +96,22 @@ function stageLines(
           : `round ${part}`;
     if (stage !== last) {
       last = stage;
-      return phase === 'gathering' || phase === 'finished' ? waitText(view, nowMs) : roundLine(view, isVerbose, leftMs);
+      isDue(`${stage} ${waitOf(view)}`, nowMs);
+      return phase === 'gathering' || phase === 'finished' ? waitText(view, shown) : roundLine(view, shown);
     }
-    if (phase !== 'exchanging') return null;
-    if (waiting.round !== round) waiting = { round, since: nowMs, told: false };
-    if (waiting.told || nowMs - waiting.since < WORTH_A_LINE_MS) return null;
-    waiting.told = true;
-    return `round ${round} of ${rounds}: ${waitText(view, nowMs)}`;
+    const wait = waitOf(view);
+    if (!isDue(wait && `${stage} ${wait}`, nowMs)) return null;
+    return phase === 'gathering' ? waitText(view, shown) : `round ${round} of ${rounds}: ${waitText(view, shown)}`;
   };
 }
 
-function roundLine(view: ParticipantView, isVerbose: boolean, leftMs: number | null): string {
+/** Which wait a peer is in; '': none. */
+function waitOf({ phase, round, standing }: ParticipantView): string {
+  if (phase === 'gathering') return phase;
+  return standing.awaited.length > 0 ? `${phase} ${round}` : '';
+}
+
+function roundLine(view: ParticipantView, { isVerbose, leftMs }: Shown): string {
   const parts = [
     counted(view.members, 'member'),
     `mixed ${view.neighbours}`,
@@ -131,14 +146,12 @@ function followRounds(follow: (event: Readonly<Record<string, unknown>>) => void
 }
 
 /** The live block: labels to the left. */
-export function viewLines(
-  view: ParticipantView,
-  { isVerbose, leftMs, nowMs }: { isVerbose: boolean; leftMs: number | null; nowMs: number },
-): string[] {
+export function viewLines(view: ParticipantView, shown: Shown): string[] {
+  const { isVerbose, leftMs } = shown;
   const left = leftMs === null ? '' : `, about ${durationText(leftMs / 1000)} left`;
   const rows = [
     ['round', `${view.round} of ${view.rounds}${left}`],
-    ['now', waitText(view, nowMs)],
+    ['now', waitText(view, shown)],
     ['members', `${view.members}, you among them`],
     ['connected to', connectedText(view) || 'nobody yet'],
     ['mixed with', `${counted(view.neighbours, 'neighbour')} in the last round`],
@@ -180,7 +193,7 @@ function verboseRows(view: ParticipantView): string[][] {
 }
 
 /** What the peer is doing, and whom it waits for, how long still. */
-function waitText(view: ParticipantView, nowMs: number): string {
+function waitText(view: ParticipantView, { nowMs, givesUpMs }: Shown): string {
   const { awaited, untilMs } = view.standing;
   const everyone = listText(awaited.map((id) => calledText(id, view.names)));
   const left = untilMs === null ? '' : durationText(Math.max(0, untilMs - nowMs) / 1000);
@@ -189,11 +202,12 @@ function waitText(view: ParticipantView, nowMs: number): string {
   switch (view.phase) {
     case 'gathering': {
       const missing = Math.max(0, view.wanted - view.members);
+      const end = givesUpMs === null ? still : `, gives up in ${durationText(Math.max(0, givesUpMs - nowMs) / 1000)}`;
       if (view.standing.isPausing)
         return `pausing, left with too few others: ${view.members} of ${view.wanted} here; goes on without the rest${left && ` in ${left}`}`;
       return missing > 0
-        ? `waiting for ${missing} more ${missing === 1 ? 'peer' : 'peers'}: ${view.members} of ${view.wanted} here${still}`
-        : `waiting for peers: ${view.members} here${still}`;
+        ? `waiting for ${missing} more ${missing === 1 ? 'peer' : 'peers'}: ${view.members} of ${view.wanted} here${end}`
+        : `waiting for peers: ${view.members} here${end}`;
     }
     case 'asking':
       return `asking for the adapter of this round${whom}`;

@@ -1,7 +1,7 @@
 /** @file What is shown of a peer: whom it waits for and how long still, a line a stage in a pipe, plain words. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createPeerView, viewLines } from '../../node/commands/view.ts';
+import { createPeerView, stageLines, viewLines } from '../../node/commands/view.ts';
 import type { Display } from '../../node/display.ts';
 import { counted } from '../../node/figures.ts';
 import type { ParticipantView } from '../../node/participant-view.ts';
@@ -43,7 +43,7 @@ const viewOf = (changed: Partial<ParticipantView>): ParticipantView => ({
   ...changed,
 });
 const linesOf = (view: ParticipantView, isVerbose = false): string =>
-  viewLines(view, { isVerbose, leftMs: 90_000, nowMs: 1000 }).join('\n');
+  viewLines(view, { isVerbose, leftMs: 90_000, nowMs: 1000, givesUpMs: null }).join('\n');
 
 test('the live view says connected to whom, waiting for whom and how long still, the time left, and which texts', () => {
   const text = linesOf(viewOf({}));
@@ -71,6 +71,42 @@ test('a peer that gathers says how many are missing', () => {
   const text = linesOf(viewOf({ phase: 'gathering', members: 1, wanted: 3, standing }));
   assert.match(text, /^now +waiting for 2 more peers: 1 of 3 here$/m);
   assert.match(text, /^connected to +nobody yet$/m);
+});
+
+test('a peer that waits for its first company says when it gives up, and is never silent for more than a minute', () => {
+  const standing = { connected: [], awaited: [], untilMs: null, isPausing: false };
+  const view = viewOf({ phase: 'gathering', members: 1, wanted: 3, round: 0, standing });
+  const lines = stageLines();
+  const at: number[] = [];
+  for (let s = 0; s <= 600; s++) {
+    const shown = { isVerbose: false, leftMs: null, nowMs: 1000 * s, givesUpMs: 900_000 };
+    const line = lines(view, shown);
+    if (line === null) continue;
+    at.push(s);
+    assert.match(line, /^waiting for 2 more peers: 1 of 3 here, gives up in \d+ (s|min)$/);
+  }
+  assert.equal(at.slice(0, 5), [0, 10, 30, 70, 130]);
+  assert.ok(at.every((s, i) => i === 0 || s - at[i - 1]! <= 60) && at.at(-1)! > 540, `${at}`);
+});
+
+test('a long wait for the adapter of a neighbour is told again; training is no wait', () => {
+  const lines = stageLines();
+  const told = (view: ParticipantView, s: number): string | null =>
+    lines(view, { isVerbose: false, leftMs: null, nowMs: 1000 * s, givesUpMs: null });
+  told(viewOf({ phase: 'training' }), 0);
+  const standing = { connected: [BERT], awaited: [BERT], untilMs: 90_000, isPausing: false };
+  const waiting = viewOf({ phase: 'exchanging', standing });
+  assert.equal(
+    [0, 9, 10, 29, 30].map((s) => told(waiting, s)),
+    [null, null, 'round 3 of 14: waiting for the adapter of ..bert22, 80 s at most', null].concat(
+      'round 3 of 14: waiting for the adapter of ..bert22, 60 s at most',
+    ),
+  );
+  const resting = { ...standing, awaited: [], untilMs: null };
+  assert.equal(
+    [100, 500].map((s) => told(viewOf({ phase: 'training', standing: resting }), s)),
+    [null, null],
+  );
 });
 
 test('a peer that pauses says so, and when it goes on without the rest', () => {
