@@ -77,6 +77,9 @@ export interface Peer {
   askingPause: number;
   /** Whether it waits, between two rounds, for as many as the run wants. */
   isPausing: boolean;
+  /** Rounds in a row in which nothing of anybody was mixed, and since when it waits because of that to hear somebody (ms). */
+  emptyRounds: number;
+  cutOffSince: number | null;
   /** Whether it has waited in vain for as many as the run wants, and goes on with who is there until they are. */
   goesAlone: boolean;
   /** What it was at when it stopped, until it goes on with that. */
@@ -172,6 +175,8 @@ export function restorePeer(options: {
     askedInVain: 0,
     askingPause: 0,
     isPausing: false,
+    emptyRounds: 0,
+    cutOffSince: null,
     goesAlone: false,
     stoppedAt: null,
     inviters: options.inviters ?? [],

@@ -28,7 +28,10 @@ export function advance(peer: Peer, out: Outbox): void {
 }
 
 function gather(peer: Peer, out: Outbox): void {
-  const present = view(peer, out.now).length;
+  const { cutOffSince } = peer;
+  const isHere = (id: string): boolean =>
+    cutOffSince === null || id === peer.id || peer.members.get(id)!.heardAt > cutOffSince;
+  const present = view(peer, out.now).filter(isHere).length;
   // Once others are past the first round a quorum need not be waited for: some of it may have left.
   const underway = [...peer.members.values()].some((m) => m.round > 0 && m.sequence >= 0 && m.connected);
   const { isPausing } = peer;
@@ -36,7 +39,7 @@ function gather(peer: Peer, out: Outbox): void {
   const isEnough = (returning || underway) && !isPausing;
   // Who was invited does not begin by itself.
   const quorum = Math.max(peer.settings.minPeers, peer.inviters.length > 0 && peer.exchanged < 0 ? 2 : 1);
-  const wanted = isEnough ? Math.min(2, quorum) : quorum;
+  const wanted = cutOffSince !== null ? 2 : isEnough ? Math.min(2, quorum) : quorum;
   const until = Number.isFinite(peer.deadlineAt) ? peer.deadlineAt : null;
   out.effects.push({ type: 'report', metric: { type: 'gathering', members: present, wanted, until } });
   const finished = [...peer.members.values()].filter((m) => m.state === 'finished' && m.met);
@@ -49,8 +52,9 @@ function gather(peer: Peer, out: Outbox): void {
   const isVain = isPausing && finished.length > 0; // nobody is to come
   if (present < wanted && out.now < peer.deadlineAt && !isVain) return;
   // After a pause, or to go along with those that are under way; not because nobody has been found yet.
-  peer.goesAlone = present < peer.settings.minPeers && (isPausing || present >= wanted);
-  peer.isPausing = false;
+  const isFound = cutOffSince !== null && present >= wanted;
+  peer.goesAlone = !isFound && present < peer.settings.minPeers && (isPausing || present >= wanted);
+  Object.assign(peer, { isPausing: false, emptyRounds: 0, cutOffSince: null });
   goOn(peer, out);
   out.announce();
 }
@@ -103,17 +107,29 @@ function goOnAnswered(peer: Peer, out: Outbox): void {
   enterRound(peer, out);
 }
 
-/** Whether fewer are here than the run wants, others may come, and they have not been waited for in vain already. */
+/** Rounds in which nothing was mixed after which a peer takes itself for cut off. */
+const EMPTY_ROUNDS = 4;
+
+/** Whether nothing of those that it has exchanged with comes any more: connections that are cut look open for a while. */
+function isCutOff({ roster, emptyRounds, members }: Peer): boolean {
+  return roster === null && emptyRounds >= EMPTY_ROUNDS && [...members.values()].some((m) => m.mixed);
+}
+
+/**
+ * Whether fewer are here than the run wants, or nobody is to be heard, others may come, and they have not been waited for in
+ * vain already.
+ */
 function isDeserted(peer: Peer, now: number): boolean {
   const { settings, round, roster } = peer;
   const isShort = roster === null && view(peer, now).length < settings.minPeers;
   // Who is past training has nothing to learn by heart, and where somebody has finished nobody is to come.
   const isEnding = round >= settings.rounds || [...peer.members.values()].some((m) => m.state === 'finished' && m.met);
-  return isShort && !peer.goesAlone && settings.aloneAfterMs > 0 && !isEnding;
+  return (isShort || isCutOff(peer)) && !peer.goesAlone && settings.aloneAfterMs > 0 && !isEnding;
 }
 
-/** Waits between two rounds for as many as the run wants, for a while. */
+/** Waits between two rounds for as many as the run wants, or to hear anybody, for a while. */
 function pause(peer: Peer, out: Outbox): void {
+  peer.cutOffSince = isCutOff(peer) ? out.now : null;
   peer.phase = 'gathering';
   peer.isPausing = true;
   peer.deadlineAt = out.now + peer.settings.aloneAfterMs;
@@ -285,6 +301,7 @@ function closed(peer: Peer, out: Outbox): boolean {
       crossTerm: crossTermOf(peer, mixed),
     },
   });
+  peer.emptyRounds = mixed.length > 0 ? 0 : peer.emptyRounds + 1;
   peer.exchanges = closeFinished(peer.exchanges);
   if (!hasRoom(peer)) askOut(peer, out); // the answers come while it trains
   peer.round = round + 1;
@@ -296,7 +313,9 @@ function closed(peer: Peer, out: Outbox): boolean {
 function mixLate(peer: Peer, out: Outbox): void {
   const mixed = mixParcels(peer, out);
   peer.exchanges = closeFinished(peer.exchanges);
-  if (mixed.length > 0) out.effects.push({ type: 'report', metric: { type: 'late', with: exchangedOf(peer, mixed) } });
+  if (mixed.length === 0) return;
+  peer.emptyRounds = 0;
+  out.effects.push({ type: 'report', metric: { type: 'late', with: exchangedOf(peer, mixed) } });
 }
 
 /**

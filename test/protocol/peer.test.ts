@@ -276,6 +276,30 @@ test('nobody comes: after a while it goes on alone, and does not pause again unt
   assert.is(b.peer.phase, 'gathering');
 });
 
+test('a peer that hears nobody for rounds on end takes itself for cut off, and waits to hear somebody', () => {
+  const b = bench({ aloneAfterMs: 60_000, rounds: 50, roundDeadlineMs: 500 });
+  b.effects({ type: 'start', addresses: [] });
+  b.meet('b');
+  b.train([2, 0, 0]);
+  b.frame('b', data(0, [4, 0, 2]));
+  b.frame('b', { type: 'ack', round: 0 });
+  assert.is(b.peer.round, 1);
+  // From now on nothing comes, though the connection looks open.
+  for (let rounds = 0; b.peer.phase !== 'gathering'; rounds++) {
+    assert.ok(rounds < 6, 'it does not run on');
+    b.train([3, 0, 0]);
+    b.wait(500);
+    b.effects({ type: 'timer', name: 'round' });
+  }
+  const { round } = b.peer;
+  b.wait(1000);
+  b.effects({ type: 'timer', name: 'announce' });
+  assert.is(b.peer.phase, 'gathering', 'that the connection is there still is no word of anybody');
+  b.frame('b', { type: 'announce', round: round + 20, state: 'joined', addresses: [] });
+  assert.is.not(b.peer.phase, 'gathering');
+  assert.ok(b.peer.round > round, 'it goes towards where the other is');
+});
+
 test('told not to pause, or where others have finished, it goes on at once', () => {
   assert.is(deserted({ aloneAfterMs: 0 }).peer.phase, 'training');
   const b = bench({ aloneAfterMs: 9000 });
