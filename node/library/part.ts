@@ -272,7 +272,7 @@ function teller(feed: Feed): (participant: Participant, view: ParticipantView) =
 }
 
 /** Never resolves; rejects with the reason of the signal. */
-function whenAborted(signal: AbortSignal | undefined): Promise<never> {
+export function whenAborted(signal: AbortSignal | undefined): Promise<never> {
   return new Promise((_, reject) => {
     if (signal?.aborted) reject(signal.reason);
     signal?.addEventListener('abort', () => reject(signal.reason), { once: true });

@@ -10,7 +10,7 @@ import { fetchRun, fetchStart } from '../network/visits.ts';
 import { peekKey } from '../store.ts';
 import { checkSettings } from '../train/run.ts';
 import { bringAlong, type CreateOptions, type JoinOptions, type PeerOptions } from './options.ts';
-import { type Swarm, takePart } from './part.ts';
+import { type Swarm, takePart, whenAborted } from './part.ts';
 import { createResources, type Resources } from './resources.ts';
 
 /**
@@ -70,10 +70,14 @@ async function entering(
   if (options.data === undefined && !options.trainer)
     throw new UserError('usage', 'data: left out; wanted a path or rows, or a trainer of your own');
   const resources = createResources(options.state);
+  const begun = (async () => enter(stateIn(resources.folder), resources))();
   try {
-    return await enter(stateIn(resources.folder), resources);
+    return await (options.signal ? Promise.race([begun, whenAborted(options.signal)]) : begun);
   } catch (error) {
-    await resources.release();
+    // Where only the signal is why, what is under way ends by itself, and gives back what it has.
+    const released = begun.then((swarm) => swarm.stop(), resources.release);
+    if (!options.signal?.aborted) await released;
+    else released.catch(() => {});
     options.signal?.throwIfAborted();
     throw error;
   }

@@ -1,5 +1,5 @@
 /** @file The pages tell of the program that is here: its commands and options, its messages, and files that exist. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -152,6 +152,29 @@ test('commands of the pages that need nobody else are run', async () => {
     assert.is(code, 0, err);
     assert.ok(out.length > 100);
   }
+});
+
+/** What is added to what a page has, so that it ends at once. */
+const SHORT: Readonly<Record<string, readonly string[]>> = {
+  up: ['--port', '0', '--min-peers', '1', '--local-steps', '1', '--no-ui', ...MACHINE],
+};
+
+test('commands of the pages on running and simulating are run, one after the other, but experiments', async () => {
+  const folder = temporaryFolder();
+  symlinkSync(join(ROOT, 'sim'), join(folder, 'sim'));
+  const rows = 'text,label\na warm and funny film,positive\ndull from start to end,negative\n';
+  for (const name of ['mine.csv', 'held-out.csv']) writeFileSync(join(folder, name), rows);
+  const [scenario] = [...read('docs/simulating.md').matchAll(/^```yaml\n(.*?)^```/gms)].map(([, yaml]) => yaml!);
+  writeFileSync(join(folder, 'mine.yaml'), scenario!);
+  let rounds = 0;
+  for (const { page, words } of lines) {
+    const [command] = words;
+    if (!/(running|simulating)\.md$/.test(page) || command === 'experiment') continue;
+    const more = command === 'up' ? ['--rounds', String(words.includes('--from') ? 1 : ++rounds)] : [];
+    const { code, err } = await startIn(folder, [...words, ...(SHORT[command!] ?? []), ...more]).done;
+    assert.is(code, 0, `lorikeet ${words.join(' ')}: ${err}`);
+  }
+  assert.is(rounds, 2);
 });
 
 test.run();

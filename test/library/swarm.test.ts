@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Aggregator, createSwarm, joinSwarm, type Learner, type Mistake, UserError } from '../../node/index.ts';
 import { createFeed, type SwarmEvent } from '../../node/library/events.ts';
+import { startIn, writeTexts } from '../processes.ts';
 import { temporaryFolder } from '../support.ts';
 
 /** Trains nothing, so that nothing has to be computed. */
@@ -58,6 +59,26 @@ test('who brings another rule than the run has is told so', async () => {
   const [kind, said] = await mistakeOf(joinSwarm(swarm.invite(), { trainer: idle, aggregator: rule }));
   assert.is(kind, 'incompatible');
   assert.is(said, "joinSwarm: the run's rule is clip, not own-other");
+});
+
+test('a command line that joins a run of a program with a rule of its own is told what is missing', async () => {
+  const rule: Aggregator = { name: 'own-program', type: 'pairwise', conserves: 'the mean', about: '', share: () => 1 };
+  await using swarm = await createSwarm({ trainer: idle, aggregator: rule });
+  const folder = temporaryFolder();
+  writeTexts(folder, 'mine.tsv', ['a joy to watch', 'boring and far too long']);
+  const { code, err } = await startIn(folder, ['join', swarm.invite(), '--data', 'mine.tsv', '--no-ui']).done;
+  assert.is(code, 2);
+  assert.match(err, /rule: got "own-program"; wanted mean \| .* is brought along by a program \(docs\/library\.md\)/);
+});
+
+test('a signal ends joining, too', async () => {
+  const state = join(temporaryFolder(), 'state');
+  const swarm = await createSwarm({ trainer: idle });
+  const control = new AbortController();
+  const joining = joinSwarm(swarm.invite(), { trainer: idle, state, signal: control.signal }).then(() => '', String);
+  control.abort(new Error('changed my mind'));
+  assert.is(await joining, 'Error: changed my mind');
+  await swarm.stop();
 });
 
 test('a rule that gives what is no adapter stops its peer', async () => {

@@ -1,7 +1,7 @@
 /** @file The codec law, frames, snapshots: what is packed comes back, and any other byte is refused, never thrown at. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CODEC_NAMES, CODECS, type CodecName, decode } from '../../protocol/codec.ts';
+import { addCodec, CODEC_NAMES, CODECS, type CodecName, codecById, decode } from '../../protocol/codec.ts';
 import { openExchange } from '../../protocol/exchange.ts';
 import {
   decodeFrame,
@@ -226,6 +226,19 @@ test('a snapshot comes back as it was; torn, cut or altered it is refused', () =
       `byte ${at}`,
     );
   }
+});
+
+test('a codec of a program is known by its byte, and takes no name or byte of another', () => {
+  const own = { ...CODECS.f32, id: 200 };
+  addCodec('own-plain', own);
+  addCodec('own-plain', own);
+  assert.is(codecById(200), 'own-plain');
+  assert.is(settingsWith({ codec: 'own-plain' }).codec, 'own-plain');
+  assert.throws(() => addCodec('own-other', own), /its id 200 is that of own-plain/);
+  assert.throws(() => addCodec('own-low', { ...own, id: 3 }), /wanted 128 to 255/);
+  assert.throws(() => addCodec('own-plain', { ...own }), /stands for another object/);
+  assert.throws(() => addCodec('f32', { ...own, id: 201 }), /wanted own-/);
+  assert.is(codecById(201), null);
 });
 
 test.run();
