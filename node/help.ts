@@ -4,7 +4,10 @@ import { cut } from './display.ts';
 
 /** Options by what they are about, in the order help shows them; those in no group come last. */
 const GROUPS: readonly [heading: string, names: string][] = [
-  ['Data', 'data calibrate test gold label-map text-column label-column skip-bad-rows anyway adapter from continue'],
+  [
+    'Data',
+    'data calibrate test held-out gold label-map text-column label-column skip-bad-rows anyway adapter from continue',
+  ],
   ['Task', 'objective labels prompt base label-prior patterns max-tokens yes'],
   ['Words', 'top-p system'],
   ['Run', 'peers rounds min-peers seed nonce config detach user print serve closing-rounds set shard seeds'],

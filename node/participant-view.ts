@@ -2,6 +2,7 @@
 import type { Exchanged, Metric } from '../protocol/events.ts';
 import type { Refusal } from '../protocol/frame.ts';
 import type { Peer } from '../protocol/peer.ts';
+import type { Comparison } from './chronicle/record.ts';
 import type { Way } from './network/ways.ts';
 import { type Standing, standingOf } from './standing.ts';
 import type { Learner } from './train/objective.ts';
@@ -47,6 +48,8 @@ export interface ParticipantView {
   /** How many members there are to be while it waits for them. */
   wanted: number;
   standing: Standing;
+  /** Whether joining helps, as far as that is known; null: nothing yet. */
+  comparison: Comparison | null;
   /** Connections with members, direct ones first. */
   readonly ways: readonly Way[];
   /** What others call themselves, by id; anybody's word. */
@@ -87,6 +90,7 @@ export function createView(
     adoptedFrom: null,
     wanted: peer.settings.minPeers,
     standing: standingOf(peer),
+    comparison: null,
     objective: learner.objective,
     labelled: learner.labelled,
     unlabelled: learner.unlabelled,

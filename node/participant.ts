@@ -23,7 +23,7 @@ import { createDivergence } from './train/divergence.ts';
 import { factorPairs } from './train/factors.ts';
 import type { Learner } from './train/objective.ts';
 import { type Run, startOf } from './train/run.ts';
-import { figureOf } from './train/score.ts';
+import { figureOf, type Score } from './train/score.ts';
 import { createWatch, type Watched } from './watch.ts';
 
 export interface ParticipantOptions extends Watched {
@@ -49,6 +49,8 @@ export interface ParticipantOptions extends Watched {
   readonly onChange?: (view: ParticipantView) => void;
   readonly onNotice?: (line: string) => void;
   readonly onMetric?: (metric: Metric) => void;
+  /** Told how the adapter of that many rounds does on the texts to watch. */
+  readonly onScore?: (score: Score, rounds: number) => void;
   readonly onRefuse?: (by: string, code: Refusal) => void;
   /** What starts its host; left out: libp2p. */
   readonly createHost?: CreateHost;
@@ -156,10 +158,11 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const watch = createWatch(options, {
     onNotice,
     isStopped: () => stopped,
-    report: (score) => {
+    report: (score, rounds) => {
       view.score = score;
       const figure = figureOf(score);
       if (figure !== null) scribe.scored(figure);
+      options.onScore?.(score, rounds);
       changed();
     },
   });
@@ -220,7 +223,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
       scribe.metric(metric);
       options.onMetric?.(metric);
       view.sentBytes = runtime.traffic.sentBytes;
-      if (metric.type === 'mixed') watch(run.wire.unpack(metric.adapter));
+      if (metric.type === 'mixed') watch(run.wire.unpack(metric.adapter), metric.round + 1);
       changed();
     },
     onRefuse: (by, code) => {
@@ -249,7 +252,14 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     reach: runtime.host.reach,
     adapter: () => run.wire.unpack(peer.adapter),
     own: () => own ?? startOf(run),
-    chronicle,
+    chronicle: {
+      ...chronicle,
+      compared: (comparison) => {
+        view.comparison = comparison;
+        chronicle.compared(comparison);
+        changed();
+      },
+    },
     ticket: membership.ticket,
     network: membership.network,
     placesTaken: () => (membership.ticket ? membership.book.placesTaken(membership.ticket.pass) : 0),

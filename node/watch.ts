@@ -9,19 +9,19 @@ export interface Watched {
   readonly watchEvery?: number;
 }
 
-/** Takes mixed adapters; skips those that come while one is being scored. */
+/** Takes mixed adapters, and of how many rounds each is; skips those that come while one is being scored. */
 export function createWatch(
   { development, watchEvery = 1 }: Watched,
-  told: { report: (score: Score) => void; onNotice: (line: string) => void; isStopped: () => boolean },
-): (adapter: Float32Array) => void {
+  told: { report: (score: Score, rounds: number) => void; onNotice: (line: string) => void; isStopped: () => boolean },
+): (adapter: Float32Array, rounds: number) => void {
   let [isBusy, mixings] = [false, 0];
-  return (vector) => {
+  return (vector, rounds) => {
     mixings += 1;
     if (isBusy || !development || mixings % watchEvery !== 0) return;
     isBusy = true;
     development
       .score(vector)
-      .then(told.report)
+      .then((score) => told.report(score, rounds))
       .catch((error) => {
         if (!told.isStopped()) told.onNotice(`development texts could not be scored: ${messageOf(error)}`);
       })

@@ -122,12 +122,14 @@ export interface Notice {
   readonly text: string;
 }
 
-/** Base, alone and swarm on texts nobody trained on; shares that are right, or loss a token. */
+/** Base, alone and swarm on texts nobody trained on: shares that are right, or loss a token; null: not known (yet). */
 export interface Comparison {
   readonly texts: number;
   readonly base: number;
   readonly alone: number | null;
   readonly swarm: number | null;
+  /** After how many rounds alone and swarm were scored while the run goes on; null: it is over. */
+  readonly at: { readonly alone: number; readonly swarm: number } | null;
 }
 
 export interface Whole {

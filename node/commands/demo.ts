@@ -58,7 +58,7 @@ export async function demo(flags: Flags, given: Readonly<Record<string, unknown>
     const { testExamples: texts, accuracy } = result;
     const { base, baseCalibrated, alone, swarm } = accuracy;
     for (const chronicle of chronicles)
-      chronicle.compared({ texts, base: baseCalibrated ?? base, alone: alone.mean, swarm: swarm.mean });
+      chronicle.compared({ texts, base: baseCalibrated ?? base, alone: alone.mean, swarm: swarm.mean, at: null });
     display.close();
     console.log(flags.json ? JSON.stringify(result) : resultText(result, settings.codec));
   } finally {

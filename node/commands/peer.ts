@@ -14,6 +14,7 @@ import type { MetricsServer } from '../metrics.ts';
 import { readAnnounced } from '../network/announced.ts';
 import { startParticipant } from '../participant.ts';
 import { digestRows, openStore, type Saved, type Store } from '../store.ts';
+import { createLooks, type Looks, type LooksOptions } from '../train/looks.ts';
 import type { Exam } from '../train/objective.ts';
 import type { Run } from '../train/run.ts';
 import { figureOf } from '../train/score.ts';
@@ -104,6 +105,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   const learner = await texts.own.learner(run, trainer);
   const notes = learner.texts ? await openNotes(folder, learner.texts) : null;
   const exam = texts.test && (await texts.test.exam(run, trainer));
+  const watched = exam ?? (texts.held && (await texts.held.exam(run, trainer)));
   if (learner.labelled === 0) {
     display.note(`${path}: no row has a label; this peer learns from the swarm's labels for its texts`);
   }
@@ -127,6 +129,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   let invited: readonly string[] = [];
   let crier: Crier | null = null;
   let page: PageServer | null = null;
+  let looks: Looks | null = null;
   let isStopping = false;
   if (opened.key) await store.key(async () => opened.key!);
   const participant = await startParticipant({
@@ -142,7 +145,11 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     inviters,
     follows,
     mixedWith: isBack ? saved!.mixedWith : {},
-    ...(exam && flags.ui !== false ? { development: exam, watchEvery: watchEvery(run, exam) } : {}),
+    ...(watched ? { development: watched, watchEvery: watchEvery(run, watched) } : {}),
+    onMetric: (metric) => {
+      if (metric.type === 'trained') looks?.idle(metric.round);
+    },
+    onScore: (score, round) => looks?.swarm(figureOf(score) ?? 0, round),
     onChange: (view) => {
       patience.look(view);
       if (crier && !isStopping) shown.show(view);
@@ -194,7 +201,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     });
     if (tellReady({ state: folder, invite: crier.invite() })) display.mute();
     const { chronicle } = participant;
-    if (page && exam) watchBase(run, exam, chronicle);
+    if (watched) looks = startLooks({ run, learner, exam: watched, peer: participant.id }, chronicle, note);
     page?.add({ chronicle, actions: peerActions({ participant, folder, invite: crier.invite, run, notes }) });
     const end = await Promise.race([
       participant.finished.then((): End => 'over'),
@@ -203,12 +210,15 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
       aborted(desk.leaving).then((): End => 'left'),
     ]);
     crier.stop();
+    looks?.stop();
     isStopping = end !== 'over';
     if (end !== 'over') await participant.stop();
     await keep();
     shown.stop();
     display.close();
-    const part: Part = { flags, display, folder, run, participant, desk, learner, exam, signal, earlierRounds };
+    // A share that nobody asked for is told of on the way; alone to the end takes as long as the run.
+    const asked = exam ?? (flags.heldOut === undefined ? null : watched);
+    const part: Part = { flags, display, folder, run, participant, desk, learner, exam: asked, signal, earlierRounds };
     if (end === 'stopped' || end === 'lonely') return endEarly(part, end === 'lonely' ? wait : null, follow);
     const adapter = await keepAdapter(part, whenThereIsRoom);
     if (end === 'left') return endByLeaving(part, adapter);
@@ -221,6 +231,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     desk?.record('failed', { text: messageOf(error) });
     throw error;
   } finally {
+    looks?.stop();
     shown.stop();
     crier?.stop();
     await page?.stop();
@@ -246,13 +257,22 @@ function watchEvery({ settings }: Run, { count }: Exam): number {
   return Math.max(1, Math.ceil((settings.rounds * count) / WATCHED_TEXTS));
 }
 
-/** The base beside the swarm, as soon as the trainer has time for it; the end tells the whole. */
-function watchBase(run: Run, exam: Exam, chronicle: Chronicle): void {
-  if (exam.count > WATCHED_TEXTS) return;
-  exam.score(run.initial).then(
-    (score) => chronicle.compared({ texts: exam.count, base: figureOf(score) ?? 0, alone: null, swarm: null }),
-    () => {}, // it was stopped meanwhile
-  );
+/** Base, alone and swarm, told from now on; null where there are too many texts to score on the way. */
+function startLooks(
+  what: Pick<LooksOptions, 'run' | 'learner' | 'exam' | 'peer'>,
+  chronicle: Chronicle,
+  note: (line: string) => void,
+): Looks | null {
+  const { run, exam } = what;
+  if (exam.count > WATCHED_TEXTS) return null;
+  return createLooks({
+    ...what,
+    every: watchEvery(run, exam),
+    onLook: ({ base, ...look }) => {
+      if (base !== null) chronicle.compared({ texts: exam.count, base, ...look });
+    },
+    onTrouble: (error) => note(`whether joining helps cannot be told on the way: ${messageOf(error)}`),
+  });
 }
 
 function startTrainer(flags: Flags, run: Run): Promise<Trainer> {

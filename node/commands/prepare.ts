@@ -4,8 +4,10 @@ import { createDisplay, type Display } from '../display.ts';
 import { type StateFolder, stateIn } from '../entry/begin.ts';
 import { checkTexts } from '../entry/texts.ts';
 import { UserError } from '../errors.ts';
+import { counted } from '../figures.ts';
 import { MAX_NAME, plainText } from '../network/names.ts';
 import { type DataFile, openData } from '../texts/data.ts';
+import { heldOut } from '../train/held-out.ts';
 import type { Texts } from '../train/objective.ts';
 import type { Run } from '../train/run.ts';
 import { readTexts } from '../train/texts.ts';
@@ -26,6 +28,8 @@ export interface Prepared extends StateFolder {
 export interface PeerTexts {
   readonly own: Texts;
   readonly test: Texts | null;
+  /** Of its own, those that it does not train on, to tell whether joining helps; null: none, or others are there to test on. */
+  readonly held: Texts | null;
 }
 
 /**
@@ -39,6 +43,7 @@ export function preparePeer(flags: Flags, asked?: unknown, otherwise: unknown = 
   listenAddress(flags, 0);
   nicknameOf(flags);
   pagePlace(flags.ui);
+  heldOutFlag(flags);
   if (flags.wait !== undefined) integerFlag(flags, 'wait', 0, 1_000_000);
   const folder = flags.state === undefined ? `${path}.lorikeet` : String(flags.state);
   const display = createDisplay();
@@ -57,7 +62,7 @@ export function preparePeer(flags: Flags, asked?: unknown, otherwise: unknown = 
 export function readPeerTexts(flags: Flags, { data, objective, path, display }: Prepared, run: Run): PeerTexts {
   const options = { ...dataOptions(flags), objective: run.objective };
   const own = readTexts(run, objective === run.objective ? data : openData(path, options), options);
-  if (flags.test === undefined) return { own, test: null };
+  if (flags.test === undefined) return { test: null, ...holdOut(flags, path, own, display) };
   const testPath = String(flags.test);
   const test = readTexts(run, openData(testPath, options), options);
   if (test.scored === 0)
@@ -69,7 +74,28 @@ export function readPeerTexts(flags: Flags, { data, objective, path, display }: 
     display.note(
       `${testPath}: ${shared} of ${test.texts.length} texts to test on stand in ${path} too, and are no test`,
     );
-  return { own, test };
+  return { own, test, held: null };
+}
+
+/** How many texts are to be held out; null: nobody says. Throws a UserError on what is no number. */
+function heldOutFlag({ heldOut: given }: Flags): number | null {
+  return given === undefined ? null : integerFlag({ 'held-out': given }, 'held-out', 0, 1_000_000);
+}
+
+/** Some of a peer's own texts, set apart where there are enough or it is asked for. Throws a UserError where too few would be left. */
+function holdOut(flags: Flags, path: string, all: Texts, display: Display): Pick<PeerTexts, 'own' | 'held'> {
+  const count = heldOutFlag(flags);
+  if (count !== null && count > 0 && count >= all.scored)
+    throw new UserError(
+      'usage',
+      `--held-out: got ${count}; wanted fewer than the ${counted(all.scored, 'text')} of ${path} that can be scored`,
+    );
+  const { own, held } = all.holdOut((texts) => heldOut(texts, count));
+  if (held.scored === 0) return { own: all, held: null };
+  display.note(
+    `${path}: ${counted(held.scored, 'text')} of ${all.scored} held out, to tell whether joining helps, and not trained on; --held-out 0 trains on all`,
+  );
+  return { own, held };
 }
 
 /** What others see this peer called; '': nothing. Throws a UserError on what is too long or cannot be shown in a line. */

@@ -10,6 +10,7 @@ import type { ClassRun, Run } from '../train/run.ts';
 import { classCounts, figureOf, majorityShare } from '../train/score.ts';
 import type { Flags } from './flags.ts';
 import { asAccuracy, baseRows, classesOf, figuresOf, lossFields, scoreLines } from './scores.ts';
+import { helpsText } from './view.ts';
 
 /** Does joining help? Shown while it is found out. */
 export async function compare(
@@ -27,7 +28,7 @@ export async function compare(
 
 /** The same for the page; base and swarm have always been scored. */
 export function comparisonOf({ base, alone, swarm }: Compared, texts: number): Told {
-  return { texts, base: figureOf(base) ?? 0, alone: alone && figureOf(alone), swarm: figureOf(swarm) };
+  return { texts, base: figureOf(base) ?? 0, alone: alone && figureOf(alone), swarm: figureOf(swarm), at: null };
 }
 
 /** Prints how a run has ended: as lines, or as one JSON object. */
@@ -49,6 +50,7 @@ export function printResult(
         mixedWith: view.mixedWith,
         undecided: view.undecided,
         adapter,
+        comparison: view.comparison,
         ...(run.objective === 'classify' ? classFields(run, compared) : writingFields(compared)),
       }),
     );
@@ -61,7 +63,7 @@ export function printResult(
       { name: 'swarm', score: compared.swarm },
     ];
     console.log(`${scoreLines(counted(result.tested, 'text'), rows, classesOf(run)).join('\n')}\n`);
-  }
+  } else if (view.comparison) console.log(`does joining help? ${helpsText(view, view.comparison)}\n`);
   console.log(companyText(view));
   console.log(
     `the run is over after ${counted(view.rounds, 'round')}; sent ${bytesText(traffic.sentBytes)}\nthe adapter, in PEFT's format: ${adapter}`,

@@ -1,5 +1,6 @@
 /** @file What `up` and `join` show of a peer while it takes part: a live block, lines in a pipe, or events as JSON lines. */
 import type { Refusal } from '../../protocol/frame.ts';
+import type { Comparison } from '../chronicle/record.ts';
 import { type Display, table } from '../display.ts';
 import { bytesText, counted, durationText, percent } from '../figures.ts';
 import { calledText, wayText } from '../network/ways.ts';
@@ -117,6 +118,7 @@ function roundLine(view: ParticipantView, { isVerbose, leftMs }: Shown): string 
     `mixed ${view.neighbours}`,
     `loss ${lossText(view)}`,
     ...(view.pseudo > 0 ? [`soft labels ${softLabelsText(view)}`] : []),
+    ...(view.comparison ? [helpsText(view, view.comparison)] : []),
     `sent ${bytesText(view.sentBytes)}`,
     ...(leftMs === null ? [] : [`about ${durationText(leftMs / 1000)} left`]),
     ...(isVerbose ? [`distance ${scientific(view.distance)}`, `cross term ${scientific(view.crossTerm)}`] : []),
@@ -127,10 +129,13 @@ function roundLine(view: ParticipantView, { isVerbose, leftMs }: Shown): string 
 /** An event a change of stage and a round, and one where more has been refused, for whoever follows. */
 function followRounds(follow: (event: Readonly<Record<string, unknown>>) => void): (view: ParticipantView) => void {
   let [last, refusals] = ['', 0];
+  let compared: Comparison | null = null;
   return (view) => {
     const total = Object.values(view.refused).reduce((sum, count) => sum + count, 0);
     if (total > refusals) follow({ event: 'refused', refused: view.refused });
     refusals = total;
+    if (view.comparison !== compared) follow({ event: 'compared', ...view.comparison });
+    compared = view.comparison;
     const { phase, round, rounds, members, wanted, loss, neighbours, pseudo, sentBytes, standing, objective } = view;
     const key = phase === 'gathering' ? `gathering ${members}` : phase === 'finished' ? phase : `round ${round}`;
     if (key === last) return;
@@ -158,6 +163,7 @@ export function viewLines(view: ParticipantView, shown: Shown): string[] {
     ['your texts', textsOf(view)],
     ...(view.unlabelled > 0 ? [['soft labels', softLabelsText(view)]] : []),
     ['loss', lossText(view)],
+    ...(view.comparison ? [['joining', helpsText(view, view.comparison)]] : []),
     ['sent', bytesText(view.sentBytes)],
     ...(isVerbose ? verboseRows(view) : []),
   ];
@@ -176,6 +182,17 @@ function lossText({ objective, loss }: ParticipantView): string {
   return objective === 'classify'
     ? loss.toFixed(3)
     : `${loss.toFixed(3)} a token (perplexity ${Math.exp(loss).toFixed(1)})`;
+}
+
+/** Whether joining helps: base, alone and swarm, as far as they are known. */
+export function helpsText({ objective }: Pick<ParticipantView, 'objective'>, comparison: Comparison): string {
+  const { texts, base, alone, swarm, at } = comparison;
+  const figure = (value: number): string =>
+    objective === 'classify' ? percent(value) : `${value.toFixed(3)} (perplexity ${Math.exp(value).toFixed(1)})`;
+  const told = (name: string, value: number | null, rounds = 0): string[] =>
+    value === null ? [] : [`${name} ${figure(value)}${rounds > 0 ? ` after ${counted(rounds, 'round')}` : ''}`];
+  const all = [...told('base', base), ...told('alone', alone, at?.alone), ...told('swarm', swarm, at?.swarm)];
+  return `${all.join(', ')} on ${counted(texts, 'text')} nobody here trains on`;
 }
 
 /** For whoever looks for a fault, each with what it means. */

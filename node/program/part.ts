@@ -22,6 +22,10 @@ function withPeer(command: Command): Command {
       '--test <file>',
       'texts, labelled where classes are learned, never trained on, to compare base, alone and swarm at the end',
     )
+    .option(
+      '--held-out <count>',
+      'own texts not trained on, to tell on the way whether joining helps; default: a fifth of 40 or more, up to 100, without --test',
+    )
     .option('--follow', 'with --json: one object an event, as it happens; the invite first, the result last')
     .option('--verbose', 'also distances, refused messages and a line every round, in words')
     .option('--state <dir>', 'where key, settings and snapshots are kept; default: DATA.lorikeet, beside the data')

@@ -1,7 +1,7 @@
 /** @file Learning the classes of texts: gold and soft labels, accuracy. */
 import { strict as assert } from 'node:assert';
 import type { Trainer } from '../engine/trainer.ts';
-import { type DataFile, type DataOptions, labelData } from '../texts/data.ts';
+import { type DataFile, type DataOptions, type LabelledFile, labelData } from '../texts/data.ts';
 import { priorTexts } from '../texts/sample.ts';
 import { type Auxiliary, createAuxiliary } from './auxiliary.ts';
 import { inspectionLines, inspectTexts, leftOutLine } from './inspect.ts';
@@ -14,14 +14,29 @@ import { takeSteps } from './steps.ts';
 
 /** Reads labelled and unlabelled texts. */
 export function readClassTexts(run: ClassRun, file: DataFile, options: DataOptions): Texts {
+  return classTexts(run, file, labelData(file, run.task, options));
+}
+
+function classTexts(run: ClassRun, file: DataFile, read: LabelledFile): Texts {
   const { task, settings } = run;
-  const read = labelData(file, task, options);
   const { labelled, items } = read;
   return {
     file,
     texts: items.map(({ text }) => text),
     scored: labelled.length,
     leftOut: leftOutLine(file, read),
+    holdOut: (choose) => {
+      const isHeld = choose(labelled.map(({ text }) => text));
+      const part = (isIn: (text: string, y: number | null) => boolean): Texts => {
+        const kept = items.filter(({ text, y }) => isIn(text, y));
+        const examples = kept.flatMap(({ text, y }) => (y === null ? [] : [{ text, y }]));
+        return classTexts(run, file, { ...read, items: kept, labelled: examples });
+      };
+      return {
+        own: part((text, y) => y === null || !isHeld(text)),
+        held: part((text, y) => y !== null && isHeld(text)),
+      };
+    },
     inspect: async () => {
       const found = await inspectTexts(task, file, read);
       const { path, unknownShare } = found;

@@ -17,6 +17,11 @@ export interface Texts {
   readonly scored: number;
   /** What of the file is not scored, in a line; null: nothing is left out. */
   readonly leftOut: string | null;
+  /** Apart: those that are trained on, and those that are not, as `choose` tells by all that can be scored. */
+  holdOut(choose: (texts: readonly string[]) => (text: string) => boolean): {
+    readonly own: Texts;
+    readonly held: Texts;
+  };
   /** What there is to know of them before they are trained on. */
   inspect(): Promise<Inspected>;
   /** The run with what its first peer measures on its texts. */

@@ -5,7 +5,7 @@ import { createPrng } from '../../protocol/prng.ts';
 import type { TokenBatch, TrainBatch } from '../engine/batch.ts';
 import { packPassages, withWeights } from '../engine/packing.ts';
 import type { Trainer } from '../engine/trainer.ts';
-import { type DataFile, type DataOptions, goodRows } from '../texts/data.ts';
+import { type DataFile, type DataOptions, goodRows, type Row } from '../texts/data.ts';
 import { encodeWritings } from '../texts/encoder.ts';
 import { learnedCount, type Piece, passagesOf } from '../texts/pieces.ts';
 import type { Writing } from '../texts/writings.ts';
@@ -20,7 +20,10 @@ const SCORE_BATCH_TOKENS = 1024;
 
 /** Reads texts, prompts with completions, or chats. */
 export function readWritingTexts(run: WritingRun, file: DataFile, options: DataOptions): Texts {
-  const rows = goodRows(file, options);
+  return writingTexts(run, file, goodRows(file, options));
+}
+
+function writingTexts(run: WritingRun, file: DataFile, rows: readonly Row[]): Texts {
   const writings = rows.map(({ text, writing }): Writing => writing ?? { type: 'text', text });
   let encoded: Promise<(readonly Piece[])[]> | null = null;
   const encode = (): Promise<(readonly Piece[])[]> => {
@@ -33,6 +36,16 @@ export function readWritingTexts(run: WritingRun, file: DataFile, options: DataO
     texts: rows.map(({ text }) => text),
     scored: rows.length,
     leftOut: bad > 0 ? `${file.path}: ${bad === 1 ? '1 bad row' : `${bad} bad rows`} left out` : null,
+    holdOut: (choose) => {
+      const isHeld = choose(rows.map(({ text }) => text));
+      const part = (isIn: boolean): Texts =>
+        writingTexts(
+          run,
+          file,
+          rows.filter(({ text }) => isHeld(text) === isIn),
+        );
+      return { own: part(false), held: part(true) };
+    },
     inspect: async () => inspectWritings(run.writing, file, rows, await encode()),
     calibrate: async () => run,
     learner: async (of, trainer) => createWritingLearner({ run: writingRun(of), trainer, texts: await encode() }),

@@ -147,11 +147,22 @@ test('a peer at work tells how it stands, is paused, goes on, and leaves with 0;
   writeTexts(folder, 'b.tsv', ['a lovely film', 'what a poor meal', 'a good song', 'a terrible book']);
   const first = start('up', '--data', 'a.tsv', '--rounds', '100000', '--local-steps', '1', '--name', 'Ann', ...MACHINE);
   const [, invite] = await said(first, /lorikeet join (\S+#\S+)/);
-  const second = start('join', invite!, '--data', 'b.tsv', '--json', '--name', 'Bert (lab)', ...MACHINE);
+  const second = start(
+    'join',
+    invite!,
+    '--data',
+    'b.tsv',
+    '--json',
+    '--name',
+    'Bert (lab)',
+    '--held-out',
+    '1',
+    ...MACHINE,
+  );
   const [, id] = await said(second, /peer (\S+), run/);
   const B = ['--state', 'b.tsv.lorikeet'];
   const watch = start('status', '--watch', '--json', ...B);
-  await said(watch, /"phase":"training".*"mixedWith":\{"12D3/);
+  await said(watch, /"phase":"training".*"mixedWith":\{"12D3.*"comparison":\{"texts":1,"base":[01],/);
 
   const told = await json('status', '--json', ...B);
   assert.equal([told.isRunning, told.stage, told.view.id, told.pid], [true, 'taking part', id, second.child.pid]);
@@ -160,6 +171,8 @@ test('a peer at work tells how it stands, is paused, goes on, and leaves with 0;
   const human = await start('status', ...B).done;
   assert.match(human.out, /^peer +Bert \(lab\), 12D3/m);
   assert.match(human.out, /^round +\d+ of 100002$/m);
+  assert.match(human.out, /^your texts +3 labelled, 0 unlabelled$/m);
+  assert.match(human.out, /^joining +base \d+\.0 %, .*on 1 text nobody here trains on$/m);
   assert.match(human.out, /^connected to +Ann \(\.\.\w{6}\) on this machine$/m);
   const members = await json('peers', '--json', '--state', 'a.tsv.lorikeet');
   assert.equal(

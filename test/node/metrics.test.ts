@@ -20,7 +20,7 @@ test('rounds, refusals and exchanges are told in units that their names say', as
     ...{ with: [edge], adapter: new Float32Array() },
   });
   for (let i = 0; i < 3; i++) scribe.refused(OTHER, 'malformed');
-  chronicle.compared({ texts: 40, base: 0.5, alone: null, swarm: 0.75 });
+  chronicle.compared({ texts: 40, base: 0.5, alone: null, swarm: 0.75, at: null });
   for (let reading = 0; reading < 2; reading++) {
     const text = await (await fetch(server.url)).text();
     for (const line of [

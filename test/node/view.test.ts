@@ -33,6 +33,7 @@ const viewOf = (changed: Partial<ParticipantView>): ParticipantView => ({
   members: 3,
   wanted: 3,
   standing: { connected: [ANNA, BERT], awaited: [BERT], untilMs: 41_000, isPausing: false },
+  comparison: null,
   ways: [],
   names: {},
   objective: 'classify',
@@ -64,6 +65,20 @@ test('whoever gives itself a name is called by it, beside its id; and through wh
   const text = linesOf(viewOf({ names, ways, standing }));
   assert.match(text, /^connected to +anna \(\.\.anna11\) on the LAN, \.\.bert22 by way of anna \(\.\.anna11\)$/m);
   assert.match(text, /^now +waiting for the adapter of anna \(\.\.anna11\)$/m);
+});
+
+test('base, alone and swarm stand in the view as soon as they are known, with their rounds; of writing with perplexity', () => {
+  const comparison = { texts: 12, base: 0.5, alone: 0.75, swarm: 0.875, at: { alone: 1, swarm: 3 } };
+  assert.match(
+    linesOf(viewOf({ comparison })),
+    /^joining +base 50\.0 %, alone 75\.0 % after 1 round, swarm 87\.5 % after 3 rounds on 12 texts nobody here trains on$/m,
+  );
+  const loss = { ...comparison, base: 2, alone: null, swarm: Math.log(4) };
+  assert.match(
+    linesOf(viewOf({ objective: 'next-token', comparison: loss })),
+    /^joining +base 2\.000 \(perplexity 7\.4\), swarm 1\.386 \(perplexity 4\.0\) after 3 rounds on/m,
+  );
+  assert.not.match(linesOf(viewOf({})), /joining/);
 });
 
 test('a peer that gathers says how many are missing', () => {

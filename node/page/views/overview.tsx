@@ -80,13 +80,13 @@ function Helps({ sources }: { sources: readonly Source[] }) {
         <p class="quiet">
           {isWatched
             ? 'Base, alone and swarm are compared when the run is over; until then the curve shows the swarm.'
-            : 'With --test FILE, texts that nobody trains on, base, alone and swarm are compared when the run is over.'}
+            : 'With --test FILE, or --held-out N of this peer’s own texts, base, alone and swarm are compared.'}
         </p>
       </Card>
     );
   }
   const latest = rounds.findLast(({ score }) => score !== null)?.score ?? null;
-  const isOver = comparison.swarm !== null;
+  const { at } = comparison;
   const bars = (['base', 'alone', 'swarm'] as const).flatMap((name) => {
     const value = name === 'swarm' ? (comparison.swarm ?? latest) : comparison[name];
     return value === null ? [] : [{ name, value }];
@@ -103,7 +103,13 @@ function Helps({ sources }: { sources: readonly Source[] }) {
           </li>
         ))}
       </ul>
-      {!isOver && <p class="quiet">What this peer would have learned alone is told when the run is over.</p>}
+      {at && (
+        <p class="quiet">
+          {comparison.alone === null
+            ? 'What this peer learns alone is not known yet.'
+            : `The swarm after ${counted(at.swarm, 'round')}, this peer alone after ${counted(at.alone, 'round')}: it trains alone for a fifth of the time at most.`}
+        </p>
+      )}
     </Card>
   );
 }
