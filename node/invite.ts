@@ -45,11 +45,15 @@ export function askingBy({ addresses, runId, ticket }: Invite) {
 const LENGTH_CHARACTERS = 4;
 const MAX_TICKET_BYTES = 2048;
 
-/** A ticket as it stands in an invite: after a dot its length and itself, in base64url. */
+/**
+ * A ticket as it stands in an invite: after a dot its length and itself, in base64 with + and _ (a piece of a broken line that
+ * began with the - of base64url would be taken for an option).
+ */
 function formatTicket(ticket: Ticket): string {
   const bytes = encodeTicket(ticket);
   const length = Buffer.from([0, bytes.length >>> 8, bytes.length & 255]);
-  return `.${length.toString('base64url')}${Buffer.from(bytes).toString('base64url')}`;
+  const text = length.toString('base64url') + Buffer.from(bytes).toString('base64url');
+  return `.${text.replaceAll('-', '+')}`;
 }
 
 /** What stands after the digits as a ticket, perhaps cut off; '' where none does. */
@@ -62,7 +66,7 @@ function ticketText(after: string): string {
 
 /** The ticket that an invite ends with. Throws a UserError where it is cut off or altered. */
 function readTicket(text: string, whole: boolean): Ticket {
-  const odd = /[^A-Za-z0-9_-]/.exec(text.slice(1));
+  const odd = /[^A-Za-z0-9_+]/.exec(text.slice(1));
   const bytes = Buffer.from(text.slice(1 + LENGTH_CHARACTERS), 'base64url');
   const ticket = odd || !whole ? null : decodeTicket(new Uint8Array(bytes));
   if (ticket) return ticket;
@@ -167,7 +171,7 @@ function holdsWhole(addresses: readonly string[], digits: string, ticket: string
 /** The text without the white space, quotation marks of mails and escapes that come with pasting; and after which it was. */
 function pack(text: string): { characters: string; isAfterGap: (index: number) => boolean } {
   const plain = text
-    .replace(/%(?:2f|23|3a|2c)/gi, decodeURIComponent)
+    .replace(/%(?:2b|2f|23|3a|2c)/gi, decodeURIComponent)
     .replace(/^[ \t]*>[> \t]*/gm, '')
     .replace(/[=\\]\r?\n/g, '\n')
     .replace(/[\u00ad\u200b-\u200f\u2060\ufeff]/g, '');

@@ -1,6 +1,8 @@
 /** @file An invite is read out of what it was pasted with, and whatever was altered on the way is told apart. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { generateKey } from '../../node/admission/identity.ts';
+import { issueTicket } from '../../node/admission/ticket.ts';
 import { EXIT, UserError } from '../../node/errors.ts';
 import { formatInvite, type Invite, parseInvite } from '../../node/invite.ts';
 import { qrColumns, qrLines } from '../../node/qr.ts';
@@ -127,6 +129,16 @@ for (const [text, message] of MISTAKES) {
     assert.not.match(got.message, /\n/);
   });
 }
+
+test('no piece of a ticket looks like an option', async () => {
+  const key = await generateKey();
+  for (let i = 0; i < 50; i++) {
+    const ticket = issueTicket({ runId: RUN, key, chain: [], uses: 16, expires: i });
+    const text = formatInvite({ ...INVITE, ticket });
+    assert.not.match(text.split('#')[1]!, /-/);
+    assert.equal(read(encodeURIComponent(text)), { ...INVITE, ticket });
+  }
+});
 
 test('an invite of a later version is told apart from a typo', () => {
   const later = `lorikeet2:/ip4/192.168.1.7/tcp/4001/p2p/${ID}#${RUN}0000`;
