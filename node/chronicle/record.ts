@@ -1,6 +1,7 @@
 /** @file What a chronicle holds, as JSON: times in ms since 1970, sizes in bytes, ids of peers as they are. */
 import type { MemberState, Message, Refusal } from '../../protocol/frame.ts';
 import type { Phase } from '../../protocol/snapshot.ts';
+import type { Samples } from '../train/score.ts';
 
 /** Raised when a field comes to mean something else. */
 export const RECORD_VERSION = 1;
@@ -130,6 +131,8 @@ export interface Comparison {
   readonly swarm: number | null;
   /** After how many rounds alone and swarm were scored while the run goes on; null: it is over. */
   readonly at: { readonly alone: number; readonly swarm: number } | null;
+  /** Of a run that writes, where that can be had in time. */
+  readonly samples?: Samples;
 }
 
 export interface Whole {

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { mergeAddresses } from '../addresses.ts';
 import type { Ticket } from '../admission/ticket.ts';
-import type { Chronicle } from '../chronicle/chronicle.ts';
 import type { Display } from '../display.ts';
 import { createTrainer, type Trainer } from '../engine/trainer.ts';
 import type { Beginning } from '../entry/begin.ts';
@@ -12,7 +11,7 @@ import { ROOM_AGAIN, untilThereIsRoom, waitingForRoom } from '../full.ts';
 import { leaveInvite } from '../invite-file.ts';
 import type { MetricsServer } from '../metrics.ts';
 import { readAnnounced } from '../network/announced.ts';
-import { startParticipant } from '../participant.ts';
+import { type Participant, startParticipant } from '../participant.ts';
 import { digestRows, openStore, type Saved, type Store } from '../store.ts';
 import { createLooks, type Looks, type LooksOptions } from '../train/looks.ts';
 import type { Exam } from '../train/objective.ts';
@@ -30,6 +29,7 @@ import { endByLeaving, endEarly, endWell, keepAdapter, type Part } from './endin
 import { deviceFlags, type Flags, interruptSignal, WAIT_SECONDS } from './flags.ts';
 import { createPatience } from './patience.ts';
 import { listenAddress, nicknameOf, type PeerTexts, type Prepared } from './prepare.ts';
+import { sampling } from './samples.ts';
 import { createPeerView } from './view.ts';
 
 /** A run that is over is not begun again under the same name. */
@@ -201,7 +201,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     });
     if (tellReady({ state: folder, invite: crier.invite() })) display.mute();
     const { chronicle } = participant;
-    if (watched) looks = startLooks({ run, learner, exam: watched, peer: participant.id }, chronicle, note);
+    if (watched) looks = startLooks(flags, { run, learner, exam: watched, peer: participant.id }, participant, note);
     page?.add({ chronicle, actions: peerActions({ participant, folder, invite: crier.invite, run, notes }) });
     const end = await Promise.race([
       participant.finished.then((): End => 'over'),
@@ -259,8 +259,9 @@ function watchEvery({ settings }: Run, { count }: Exam): number {
 
 /** Base, alone and swarm, told from now on; null where there are too many texts to score on the way. */
 function startLooks(
+  flags: Flags,
   what: Pick<LooksOptions, 'run' | 'learner' | 'exam' | 'peer'>,
-  chronicle: Chronicle,
+  participant: Participant,
   note: (line: string) => void,
 ): Looks | null {
   const { run, exam } = what;
@@ -268,8 +269,9 @@ function startLooks(
   return createLooks({
     ...what,
     every: watchEvery(run, exam),
+    ...sampling(flags, what, participant.adapter, note),
     onLook: ({ base, ...look }) => {
-      if (base !== null) chronicle.compared({ texts: exam.count, base, ...look });
+      if (base !== null) participant.chronicle.compared({ texts: exam.count, base, ...look });
     },
     onTrouble: (error) => note(`whether joining helps cannot be told on the way: ${messageOf(error)}`),
   });

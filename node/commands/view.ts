@@ -134,7 +134,9 @@ function followRounds(follow: (event: Readonly<Record<string, unknown>>) => void
     const total = Object.values(view.refused).reduce((sum, count) => sum + count, 0);
     if (total > refusals) follow({ event: 'refused', refused: view.refused });
     refusals = total;
-    if (view.comparison !== compared) follow({ event: 'compared', ...view.comparison });
+    // Samples are users' words, which no log holds.
+    const { samples: _, ...figures } = view.comparison ?? {};
+    if (view.comparison !== compared) follow({ event: 'compared', ...figures });
     compared = view.comparison;
     const { phase, round, rounds, members, wanted, loss, neighbours, pseudo, sentBytes, standing, objective } = view;
     const key = phase === 'gathering' ? `gathering ${members}` : phase === 'finished' ? phase : `round ${round}`;
@@ -163,7 +165,7 @@ export function viewLines(view: ParticipantView, shown: Shown): string[] {
     ['your texts', textsOf(view)],
     ...(view.unlabelled > 0 ? [['soft labels', softLabelsText(view)]] : []),
     ['loss', lossText(view)],
-    ...(view.comparison ? [['joining', helpsText(view, view.comparison)]] : []),
+    ...(view.comparison ? [['joining', helpsText(view, view.comparison)], ...sampleRows(view.comparison)] : []),
     ['sent', bytesText(view.sentBytes)],
     ...(isVerbose ? verboseRows(view) : []),
   ];
@@ -193,6 +195,20 @@ export function helpsText({ objective }: Pick<ParticipantView, 'objective'>, com
     value === null ? [] : [`${name} ${figure(value)}${rounds > 0 ? ` after ${counted(rounds, 'round')}` : ''}`];
   const all = [...told('base', base), ...told('alone', alone, at?.alone), ...told('swarm', swarm, at?.swarm)];
   return `${all.join(', ')} on ${counted(texts, 'text')} nobody here trains on`;
+}
+
+/** What each writes on after the same words. */
+function sampleRows({ samples }: Comparison): string[][] {
+  if (!samples) return [];
+  const { prompt, at } = samples;
+  const rounds = { base: 0, ...at };
+  return (['base', 'alone', 'swarm'] as const).flatMap((name) =>
+    samples[name] === null ? [] : [[`${name} writes`, `"${prompt}" ... ${writtenText(samples[name], rounds[name])}`]],
+  );
+}
+
+function writtenText(text: string, rounds: number): string {
+  return `${text === '' ? '(blank)' : `"${text}"`}${rounds > 0 ? ` after ${counted(rounds, 'round')}` : ''}`;
 }
 
 /** For whoever looks for a fault, each with what it means. */

@@ -36,6 +36,8 @@ export interface Decoder {
    * Null where it was.
    */
   start(ids: readonly number[], isCancelled?: () => boolean): Promise<Float32Array | null>;
+  /** Takes another adapter of the same shape, and forgets what it has read. */
+  use(vector: Float32Array): void;
   release(): Promise<void>;
 }
 
@@ -58,9 +60,8 @@ export async function createDecoder({
   const session = await openSession(path, 'cpu', { threads, prepack: isFast });
   const cache = createKeyCache(layers, maxTokens);
   const read: number[] = [];
-  const vector: Record<string, Feed> = adapter
-    ? { vector: { data: adapter.vector, dims: [adapter.vector.length] } }
-    : {};
+  const fed = (data: Float32Array): Record<string, Feed> => ({ vector: { data, dims: [data.length] } });
+  let vector = adapter ? fed(adapter.vector) : {};
   const step = async (ids: readonly number[]): Promise<Float32Array> => {
     const feeds = { ...tokenFeeds(ids, cache.length), ...cache.feeds(), ...vector };
     const out = await session.run(feeds, ['logits', ...cache.outputs]);
@@ -90,6 +91,13 @@ export async function createDecoder({
       cache.truncate(Math.max(0, same));
       read.length = cache.length;
       return feed(ids.slice(cache.length), isCancelled);
+    },
+    use: (other) => {
+      if (other.length !== adapter?.vector.length)
+        throw new UserError('usage', `adapter: ${other.length} numbers; wanted ${adapter?.vector.length ?? 0}`);
+      vector = fed(other);
+      cache.truncate(0);
+      read.length = 0;
     },
     release: () => session.release(),
   };

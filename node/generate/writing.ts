@@ -10,6 +10,8 @@ export interface WriteRequest {
   readonly maxTokens: number;
   /** Words that end the text and are no part of it. */
   readonly ends: readonly number[];
+  /** Another adapter from now on, of the same shape; left out: the one before. */
+  readonly vector?: Float32Array;
 }
 
 /** `end`: the model said so; `length`: there was no more room; `cancelled`: somebody did. */
@@ -25,7 +27,7 @@ export interface Written {
 /** Throws a UserError on a prompt that is empty or leaves no room for a word. */
 export async function write(
   decoder: Decoder,
-  { prompt, sampling, maxTokens, ends }: WriteRequest,
+  { prompt, sampling, maxTokens, ends, vector }: WriteRequest,
   onToken: (id: number) => void = () => {},
   isCancelled: () => boolean = () => false,
 ): Promise<Written> {
@@ -34,6 +36,7 @@ export async function write(
       'usage',
       `prompt: ${prompt.length} tokens; wanted 1 to ${decoder.maxTokens - 1}, since the model holds ${decoder.maxTokens} with its answer`,
     );
+  if (vector) decoder.use(vector);
   const next = createSampler(sampling);
   const room = Math.min(maxTokens, decoder.maxTokens - prompt.length);
   const kept = decoder.read.findIndex((id, i) => id !== prompt[i]);

@@ -41,6 +41,9 @@ export interface WritingTask {
   readonly vocabularySize: number;
   /** None where nothing of it is left to learn. Throws a UserError on a chat that the model has no template for. */
   encode(writing: Writing): Piece[];
+  /** Tokens that end a text. */
+  readonly ends: readonly number[];
+  decode(ids: readonly number[]): string;
   /** Tokens as a reader expects them, and where each ends. */
   show(ids: ArrayLike<number>): string;
 }
@@ -64,6 +67,8 @@ export function createWritingTask({
     vocabularySize: tokenizer.vocabulary.length,
     padId: tokenizer.pad,
     unknownId: tokenizer.unknown,
+    ends: eos,
+    decode: (ids) => tokenizer.decode(ids),
     encode: (writing) =>
       encoders[writing.type](tokenizer, marks, writing as never).filter(({ learned }) => learned.length > 0),
     show: (ids) => JSON.stringify(Array.from(ids, (id) => tokenizer.readable(id)).join('|')).slice(1, -1),

@@ -4,7 +4,7 @@
  */
 import type { Exam, Learner } from './objective.ts';
 import { type Run, startOf } from './run.ts';
-import { figureOf } from './score.ts';
+import { figureOf, type Samples } from './score.ts';
 
 /** What is known so far: shares that are right, or loss a token; `at`: after how many rounds. */
 export interface Look {
@@ -12,6 +12,7 @@ export interface Look {
   readonly alone: number | null;
   readonly swarm: number | null;
   readonly at: { readonly alone: number; readonly swarm: number };
+  readonly samples?: Samples;
 }
 
 export interface LooksOptions {
@@ -23,6 +24,8 @@ export interface LooksOptions {
   /** Rounds between two scores of what was trained alone. */
   readonly every: number;
   readonly onLook: (look: Look) => void;
+  /** Writes on with base and alone (null: not trained yet), and the swarm's adapter, until the signal aborts; null: there is nothing. Left out: no samples. */
+  readonly sample?: (alone: Float32Array | null, signal: AbortSignal) => Promise<Omit<Samples, 'at'> | null>;
   /** Told once, where it cannot go on. */
   readonly onTrouble: (error: unknown) => void;
   /** Of the time, at most, what training and scoring alone take. */
@@ -41,10 +44,14 @@ export interface Looks {
 
 /** At most this share of the time. */
 const SHARE = 0.2;
+/** Of the time, at most, what samples take. */
+const SAMPLED_SHARE = 0.1;
 
 /** Scores the base at once; the rest as it is told of. */
 export function createLooks(options: LooksOptions): Looks {
   const { run, learner, exam, peer, every, onLook, onTrouble, share = SHARE, now = () => performance.now() } = options;
+  const stopping = new AbortController();
+  let [sample, sampleAt] = [options.sample, 0];
   const { rounds, localSteps: steps } = run.settings;
   const alone = learner.alone;
   const beganAt = now();
@@ -54,6 +61,15 @@ export function createLooks(options: LooksOptions): Looks {
   const tell = (change: Partial<Look>): void => {
     look = { ...look, ...change };
     if (!isStopped) onLook(look);
+  };
+  const takeSample = async (): Promise<void> => {
+    const at = now();
+    if (!sample || at < sampleAt || isStopped || look.swarm === null) return;
+    const rounds = look.at;
+    const samples = await sample(trained > 0 ? vector : null, stopping.signal);
+    if (samples) tell({ samples: { ...samples, at: { ...rounds, alone: trained } } });
+    else sample = undefined;
+    sampleAt = now() + (now() - at) * (1 / SAMPLED_SHARE - 1);
   };
   const fail = (error: unknown): void => {
     if (!isStopped) onTrouble(error);
@@ -76,11 +92,13 @@ export function createLooks(options: LooksOptions): Looks {
       await trainOn(alone).catch(fail);
       lastMs = now() - at;
       busyMs += lastMs;
+      await takeSample().catch(fail);
       isBusy = false;
     },
     swarm: (figure, round) => tell({ swarm: figure, at: { ...look.at, swarm: round } }),
     stop: () => {
       isStopped = true;
+      stopping.abort();
     },
   };
 }

@@ -78,6 +78,8 @@ export interface Exam {
   /** How many. */
   readonly count: number;
   score(vector: Float32Array, options?: ScoreOptions): Promise<Score>;
+  /** Of texts to write like: the tokens one of them begins with, to write on after. */
+  readonly opening?: readonly number[];
   /** Without what the run takes off the base's answers; where it takes something off. */
   readonly scoreBare?: Exam['score'];
 }

@@ -31,6 +31,16 @@ export interface TokenLoss {
 /** What held-out texts say of an adapter. */
 export type Score = Accuracy | TokenLoss;
 
+/** What base, alone (null: it has not trained yet) and swarm write on after the same words. */
+export interface Samples {
+  readonly prompt: string;
+  readonly base: string;
+  readonly alone: string | null;
+  readonly swarm: string;
+  /** After how many rounds. */
+  readonly at: { readonly alone: number; readonly swarm: number };
+}
+
 /** The one number a score stands for: the share that is right, or loss a token; null where there was nothing to score. */
 export function figureOf(score: Score): number | null {
   return score.type === 'accuracy' ? score.share : score.loss;

@@ -111,10 +111,22 @@ export function createWritingExam(
   texts: readonly (readonly Piece[])[],
 ): Exam {
   const batches = scoringBatches(texts.flat(), settings.maxTokens, writing.padId);
+  const first = texts.flat()[0];
   return {
     count: texts.length,
+    ...(first ? { opening: openingOf(first) } : {}),
     score: async (vector, options = {}) => tokenLossOf(await trainer.scoreTokens({ vector, batches, ...options })),
   };
+}
+
+/** Tokens of a text without a prompt that one is told to write on after. */
+const OPENING = 8;
+
+/** What stands before the first learned token; of a text that is learned from its beginning, some of that. */
+function openingOf({ ids, learned }: Piece): number[] {
+  const from = learned[0]?.[0] ?? 0;
+  const length = from > OPENING ? from : Math.min(OPENING, Math.max(1, Math.floor(ids.length / 2)));
+  return [...ids.subarray(0, length)];
 }
 
 /** By length, so that rows are full and batches alike. */

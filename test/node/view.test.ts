@@ -78,7 +78,21 @@ test('base, alone and swarm stand in the view as soon as they are known, with th
     linesOf(viewOf({ objective: 'next-token', comparison: loss })),
     /^joining +base 2\.000 \(perplexity 7\.4\), swarm 1\.386 \(perplexity 4\.0\) after 3 rounds on/m,
   );
-  assert.not.match(linesOf(viewOf({})), /joining/);
+  assert.not.match(linesOf(viewOf({})), /joining|writes/);
+});
+
+test('what base, alone and swarm write stands in the view, and in no event, since events are logged', () => {
+  const samples = { prompt: 'the dog', base: 'a a a', alone: null, swarm: 'sat down', at: { alone: 0, swarm: 2 } };
+  const comparison = { texts: 12, base: 2, alone: null, swarm: 1, at: { alone: 0, swarm: 3 }, samples };
+  const view = viewOf({ objective: 'next-token', comparison });
+  assert.match(
+    linesOf(view),
+    /^base writes +"the dog" \.\.\. "a a a"\nswarm writes +"the dog" \.\.\. "sat down" after 2 rounds$/m,
+  );
+  const { events } = inPipe(false, { comparison });
+  const { texts, base } = events.find(({ event }) => event === 'compared') as Record<string, unknown>;
+  assert.equal([texts, base], [12, 2]);
+  assert.not.match(JSON.stringify(events), /sat down/);
 });
 
 test('a peer that gathers says how many are missing', () => {
@@ -140,7 +154,10 @@ test('distance, cross term and refusals are for --verbose, in words', () => {
 });
 
 /** A run of 300 rounds in a pipe: the lines, and the events. */
-function inPipe(isVerbose: boolean): { lines: string[]; events: Record<string, unknown>[] } {
+function inPipe(
+  isVerbose: boolean,
+  changed: Partial<ParticipantView> = {},
+): { lines: string[]; events: Record<string, unknown>[] } {
   const lines: string[] = [];
   const events: Record<string, unknown>[] = [];
   const display: Display = {
@@ -154,7 +171,8 @@ function inPipe(isVerbose: boolean): { lines: string[]; events: Record<string, u
   const view = createPeerView({ display, isVerbose, follow: (event) => events.push({ ...event }) });
   view.show(viewOf({ phase: 'gathering', members: 1, round: 0, rounds: 300 }));
   for (let round = 0; round < 300; round++) {
-    for (const phase of ['training', 'exchanging'] as const) view.show(viewOf({ phase, round, rounds: 300 }));
+    for (const phase of ['training', 'exchanging'] as const)
+      view.show(viewOf({ phase, round, rounds: 300, ...changed }));
   }
   view.show(viewOf({ phase: 'finished', round: 300, rounds: 300 }));
   view.stop();

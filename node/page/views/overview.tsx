@@ -103,6 +103,18 @@ function Helps({ sources }: { sources: readonly Source[] }) {
           </li>
         ))}
       </ul>
+      {comparison.samples && (
+        <dl class="pairs">
+          {(['base', 'alone', 'swarm'] as const).map((name) => (
+            <div key={name}>
+              <dt>{name} writes</dt>
+              <dd>
+                <span class="quiet">{comparison.samples!.prompt}</span> {comparison.samples![name] ?? '-'}
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
       {at && (
         <p class="quiet">
           {comparison.alone === null
