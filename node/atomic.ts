@@ -2,6 +2,7 @@
 import { mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { codeOf } from './errors.ts';
 
 let counter = 0;
@@ -51,7 +52,8 @@ export async function writePiecesAtomic(
   mode = 0o644,
   kept: readonly string[] = [],
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}.${counter++}.tmp`;
+  // Threads of a process share its number, and each counts by itself.
+  const temporary = `${path}.${process.pid}.${threadId}.${counter++}.tmp`;
   try {
     const file = await open(temporary, 'w', mode);
     try {
