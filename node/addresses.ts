@@ -11,6 +11,11 @@ export function idIn(address: string): string | null {
   return /\/p2p\/([^/]+)$/.exec(address)?.[1] ?? null;
 }
 
+/** Where a host listens, an IP address of either kind, without an id. */
+export function addressAt(host: string, port: number): string {
+  return `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`;
+}
+
 /** The address of a peer by way of a member: where that can be reached whoever is told of it knows. */
 export function relayedAt(relay: string, id: string): string {
   return `/p2p/${relay}/p2p-circuit/p2p/${id}`;

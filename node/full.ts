@@ -1,10 +1,12 @@
 /** @file A full disk stops nobody: what is to be written waits until there is room. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from './errors.ts';
 
-/** What its user is told. */
-export const ROOM_AGAIN = 'there is room again: saved, and going on';
-export const waitingForRoom = (reason: string): string =>
-  `${reason}; waiting for room, nothing is lost (Ctrl-C stops; the same command goes on)`;
+/** What its user is told: why it waits, or, by null, that it goes on. */
+export function roomText(reason: string | null): string {
+  if (reason === null) return 'there is room again: saved, and going on';
+  return `${reason}; waiting for room, nothing is lost (Ctrl-C stops; the same command goes on)`;
+}
 
 /** Between two tries. */
 const PAUSE_MS = 2000;
@@ -29,7 +31,7 @@ export async function untilThereIsRoom<T>(
     } catch (error) {
       if (!isFull(error) || signal?.aborted) throw error;
       if (tries === 1) onFull((error as Error).message.split(';')[0]!);
-      await pause(signal);
+      await sleep(PAUSE_MS, undefined, signal ? { signal } : {}).catch(() => {}); // aborted: one more try, then it throws
     }
   }
 }
@@ -38,17 +40,4 @@ export async function untilThereIsRoom<T>(
 export function isFull(error: unknown): boolean {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   return ['ENOSPC', 'EDQUOT'].includes(codeOf(cause));
-}
-
-function pause(signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, PAUSE_MS);
-    signal?.addEventListener('abort', done, { once: true });
-  });
 }

@@ -150,6 +150,11 @@ function gaterOf({ book, onRefuse }: HostOptions, { gater, isBanned }: Defence):
   };
 }
 
+/** Those by way of a member last. */
+function directFirst(connections: readonly Connection[]): Connection[] {
+  return [...connections].sort((a, b) => Number(isOverRelay(a)) - Number(isOverRelay(b)));
+}
+
 async function run(
   { node, pubsub, client }: Node,
   options: HostOptions,
@@ -161,8 +166,7 @@ async function run(
   const lines = new Map<string, Line>();
   const isShut = (id: string): boolean => defence.isBanned(id) || book.isBanned(id);
   /** Those that are direct first. */
-  const connectionsTo = (id: string): Connection[] =>
-    [...node.getConnections(peerIdOf(id))].sort((a, b) => Number(isOverRelay(a)) - Number(isOverRelay(b)));
+  const connectionsTo = (id: string): Connection[] => directFirst(node.getConnections(peerIdOf(id)));
   const isConnected = (id: string): boolean => book.isAdmitted(id) && connectionsTo(id).length > 0;
   const keeper = createDoorkeeper({
     book,
@@ -175,17 +179,13 @@ async function run(
     onTurnedAway: options.onTurnedAway,
   });
 
-  const listening = (): string[] =>
-    node
-      .getMultiaddrs()
-      .map(String)
-      .filter((address) => !isRelayed(address));
+  const listening = () => node.getMultiaddrs().filter((at) => !isRelayed(String(at)));
   const reachKeeper = createReachKeeper({
     id: node.peerId.toString(),
     runId,
     client,
     connections: () => node.getConnections(),
-    listening: () => node.getMultiaddrs(),
+    listening,
     port: portIn(announce[0] ?? ''),
     isWelcome: keeper.isWelcome,
     isMember: book.isAdmitted,
@@ -284,10 +284,10 @@ async function run(
     id: node.peerId.toString(),
     addresses: () => [
       ...announce.map((address) => `${address}/p2p/${node.peerId}`),
-      ...listening(),
+      ...listening().map(String),
       ...reachKeeper.addresses(),
     ],
-    port: portIn(listening()[0] ?? ''),
+    port: portIn(String(listening()[0] ?? '')),
     isConnected,
     seenAt: (id) => connectionsTo(id).map(hostOf)[0] ?? '',
     dial: async (addresses, signal) => {
@@ -307,16 +307,14 @@ async function run(
     },
     reach: reachKeeper.reach,
     connections: () =>
-      node
-        .getConnections()
+      directFirst(node.getConnections())
         .filter(({ remotePeer }) => book.isAdmitted(remotePeer.toString()))
-        .sort((a, b) => Number(isOverRelay(a)) - Number(isOverRelay(b)))
         .map((one) => ({
           id: one.remotePeer.toString(),
           relay: relayOf(one),
           through: throughOf(
             hostOf(one),
-            listening().map((at) => at.split('/')[2]!),
+            listening().map((at) => at.nodeAddress().address),
           ),
         })),
     names: () => names.all,

@@ -46,7 +46,6 @@ export async function serveMetrics(address: string, chronicle: Chronicle): Promi
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}/metrics`,
     stop: async () => {
-      metrics.end();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
@@ -65,7 +64,6 @@ interface Metrics {
   readonly contentType: string;
   /** As they are now, in Prometheus' text format. */
   text(): Promise<string>;
-  end(): void;
 }
 
 /** The metrics of a peer, in a registry of their own, filled when they are read. */
@@ -120,8 +118,6 @@ function createMetrics(chronicle: Chronicle): Metrics {
       mixedAt = round;
     }
   };
-  const end = chronicle.subscribe(({ rounds = [] }) => time(rounds));
-  time(chronicle.whole().rounds);
 
   const fill = ({ head, peers, rounds, published, comparison }: Whole): void => {
     time(rounds);
@@ -155,7 +151,6 @@ function createMetrics(chronicle: Chronicle): Metrics {
       fill(chronicle.whole());
       return registry.metrics();
     },
-    end,
   };
 }
 

@@ -57,7 +57,8 @@ export interface ParticipantView {
   readonly objective: Run['objective'];
   labelled: number;
   unlabelled: number;
-  sentBytes: number;
+  /** Handed to the network so far. */
+  readonly sentBytes: number;
   refused: Partial<Record<Refusal, number>>;
 }
 
@@ -65,7 +66,7 @@ export interface ParticipantView {
 export function createView(
   peer: Peer,
   { learner, name }: { readonly learner: Learner; readonly name: string },
-): Omit<ParticipantView, 'ways' | 'names'> {
+): Omit<ParticipantView, 'ways' | 'names' | 'sentBytes'> {
   return {
     id: peer.id,
     name,
@@ -94,7 +95,6 @@ export function createView(
     objective: learner.objective,
     labelled: learner.labelled,
     unlabelled: learner.unlabelled,
-    sentBytes: 0,
     refused: {},
   };
 }

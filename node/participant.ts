@@ -12,7 +12,7 @@ import type { Ticket } from './admission/ticket.ts';
 import { keepBootstrapped } from './bootstrap.ts';
 import { type Chronicle, createChronicle } from './chronicle/chronicle.ts';
 import { subjectOf } from './chronicle/subject.ts';
-import { ROOM_AGAIN, waitingForRoom } from './full.ts';
+import { roomText } from './full.ts';
 import type { CreateHost } from './host.ts';
 import type { Reach } from './network/reach.ts';
 import { createView, noteMetric, type ParticipantView } from './participant-view.ts';
@@ -128,6 +128,9 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
   const view: ParticipantView = {
     ...createView(peer, { learner: options.learner, name: nickname }),
     mixedWith: { ...options.mixedWith },
+    get sentBytes() {
+      return runtime.traffic.sentBytes;
+    },
     get ways() {
       return runtime.host.connections();
     },
@@ -190,7 +193,7 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
     describeRun: () => JSON.stringify({ ...settings, localRank: SETTINGS.localRank.default }),
     start: run.given && CODECS.f32.encode(run.given),
     save: store.writeSnapshot,
-    onFull: (reason) => onNotice(reason ? waitingForRoom(reason) : ROOM_AGAIN),
+    onFull: (reason) => onNotice(roomText(reason)),
     onSent: scribe.sent,
     onEvent: (event) => {
       if (event.type === 'frame') scribe.received(event.from, event.bytes);
@@ -222,7 +225,6 @@ export async function startParticipant(options: ParticipantOptions): Promise<Par
       noteMetric(view, metric, onNotice);
       scribe.metric(metric);
       options.onMetric?.(metric);
-      view.sentBytes = runtime.traffic.sentBytes;
       if (metric.type === 'mixed') watch(run.wire.unpack(metric.adapter), metric.round + 1);
       changed();
     },

@@ -63,7 +63,7 @@ export async function openDesk(
       ...{ version: packageVersion(), pid: process.pid, since, stage, runId },
       ...{ addresses: participant.addresses(), connected: participant.connected() },
       givesUpMs: givesUpMs(),
-      ...{ receivedBytes: traffic.receivedBytes, view: { ...view, sentBytes: traffic.sentBytes } },
+      ...{ receivedBytes: traffic.receivedBytes, view },
     };
   };
   const say = (event: string, line: string): void => {

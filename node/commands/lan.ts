@@ -5,7 +5,7 @@ import { table } from '../display.ts';
 import { UserError } from '../errors.ts';
 import { counted } from '../figures.ts';
 import { type Invite, readSecret } from '../invite.ts';
-import { type Hello, listLan, type Seen, tellLan } from '../network/lan.ts';
+import type { Hello, Seen } from '../network/lan.ts';
 import type { Participant } from '../participant.ts';
 import type { Run } from '../train/run.ts';
 import type { Flags } from './flags.ts';
@@ -14,13 +14,14 @@ const LISTEN_MS = 2000;
 const SHORT_ID = 8;
 
 /** Tells this network of a run that its machines can join; null where it is not to, or nobody could. */
-export function tellRun(
+export async function tellRun(
   flags: Flags,
   participant: Participant,
   { runId, settings }: Run,
   note: (line: string) => void,
-): { stop(): void } | null {
+): Promise<{ stop(): void } | null> {
   if (flags.lan === false || participant.addresses().every(isLoopback)) return null;
+  const { tellLan } = await import('../network/lan.ts');
   const name = typeof flags.run === 'string' && !runId.startsWith(flags.run) ? flags.run : '';
   const hello = (): Hello => {
     const { members, round, rounds } = participant.view;
@@ -32,6 +33,7 @@ export function tellRun(
 
 /** Lists the runs that members tell of, and gives the one that is meant as an invite. Throws a UserError where there is none. */
 export async function chooseOnLan(flags: Flags): Promise<Invite> {
+  const { listLan } = await import('../network/lan.ts');
   const seen = await listLan(LISTEN_MS).catch((error: Error) => {
     throw new UserError('unreachable', `join: cannot ask around on this network (${error.message}); wanted an invite`);
   });

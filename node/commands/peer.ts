@@ -6,13 +6,14 @@ import type { Ticket } from '../admission/ticket.ts';
 import type { Display } from '../display.ts';
 import { createTrainer, type Trainer } from '../engine/trainer.ts';
 import type { Beginning } from '../entry/begin.ts';
+import { enterState } from '../entry/enter.ts';
 import { messageOf, UserError } from '../errors.ts';
-import { ROOM_AGAIN, untilThereIsRoom, waitingForRoom } from '../full.ts';
+import { roomText, untilThereIsRoom } from '../full.ts';
 import { leaveInvite } from '../invite-file.ts';
 import type { MetricsServer } from '../metrics.ts';
 import { readAnnounced } from '../network/announced.ts';
 import { type Participant, startParticipant } from '../participant.ts';
-import { digestRows, openStore, type Saved, type Store } from '../store.ts';
+import { digestRows, openStore, type Store } from '../store.ts';
 import { createLooks, type Looks, type LooksOptions } from '../train/looks.ts';
 import type { Exam } from '../train/objective.ts';
 import type { Run } from '../train/run.ts';
@@ -27,6 +28,7 @@ import { type Desk, openDesk } from './desk.ts';
 import { tellReady } from './detach.ts';
 import { endByLeaving, endEarly, endWell, keepAdapter, type Part } from './ending.ts';
 import { deviceFlags, type Flags, interruptSignal, WAIT_SECONDS } from './flags.ts';
+import { tellRun } from './lan.ts';
 import { createPatience } from './patience.ts';
 import { listenAddress, nicknameOf, type PeerTexts, type Prepared } from './prepare.ts';
 import { sampling } from './samples.ts';
@@ -97,11 +99,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   const { display, path, saved, folder } = prepared;
   const { run, store, trainer, texts, announced, ticket, bootstrap, inviters, signal, isBack, follows, earlierRounds } =
     opened;
-  if (run.given) await store.writeStart(run.given);
-  const writeRun = (more: Pick<Saved, 'port' | 'bootstrap' | 'mixedWith' | 'invited'>): Promise<void> =>
-    store.writeRun({ settings: run.settings, follows, earlierRounds, ...more });
-  // Before its first snapshot takes the place of the one of the run that is over.
-  if (saved && !isBack) await writeRun({ port: saved.port, bootstrap, mixedWith: {}, invited: [] });
+  const writeProgress = await enterState(store, { ...opened, saved });
   const learner = await texts.own.learner(run, trainer);
   const notes = learner.texts ? await openNotes(folder, learner.texts) : null;
   const exam = texts.test && (await texts.test.exam(run, trainer));
@@ -125,13 +123,12 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
   const patience = createPatience(wait);
   const shown = createPeerView({ display, isVerbose: flags.verbose === true, follow, givesUpMs: patience.untilMs });
   const whenThereIsRoom = (write: () => Promise<void>): Promise<void> =>
-    untilThereIsRoom(write, { signal, onFull: (reason) => note(reason ? waitingForRoom(reason) : ROOM_AGAIN) });
+    untilThereIsRoom(write, { signal, onFull: (reason) => note(roomText(reason)) });
   let invited: readonly string[] = [];
   let crier: Crier | null = null;
   let page: PageServer | null = null;
   let looks: Looks | null = null;
   let isStopping = false;
-  if (opened.key) await store.key(async () => opened.key!);
   const participant = await startParticipant({
     run,
     store,
@@ -159,9 +156,9 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     onUnreachable: patience.tell((reason) => note(`${reason}; trying again${patience.left()}`)),
   });
   let metrics: MetricsServer | null = null;
-  const { tellRun } = await import('./lan.ts');
-  const lan = tellRun(flags, participant, run, note);
+  let lan: Awaited<ReturnType<typeof tellRun>> = null;
   try {
+    lan = await tellRun(flags, participant, run, note);
     if (typeof flags.metrics === 'string') {
       const { serveMetrics } = await import('../metrics.ts');
       metrics = await serveMetrics(flags.metrics, participant.chronicle);
@@ -171,7 +168,7 @@ async function takePart(flags: Flags, prepared: Prepared, opened: Opened): Promi
     const keep = (): Promise<void> => {
       const known = mergeAddresses(crier?.others() ?? [], bootstrap);
       const { mixedWith } = participant.view;
-      return writeRun({ port, bootstrap: known, mixedWith, invited });
+      return writeProgress({ port, bootstrap: known, mixedWith, invited });
     };
     await keep();
     await store.writeTexts(digestRows(texts.own.file.rows));

@@ -1,5 +1,6 @@
 /** @file What `up` and `join` read and check before anything is started or written; nothing heavy is loaded for it. */
 import { isIP } from 'node:net';
+import { addressAt } from '../addresses.ts';
 import { createDisplay, type Display } from '../display.ts';
 import { type StateFolder, stateIn } from '../entry/begin.ts';
 import { checkTexts } from '../entry/texts.ts';
@@ -116,5 +117,5 @@ export function listenAddress(flags: Flags, savedPort: number): string {
       `--host: got ${JSON.stringify(host)}; wanted an IP address of this machine, such as 127.0.0.1 or 0.0.0.0`,
     );
   const port = integerFlag(flags, 'port', 0, 65535) || savedPort;
-  return `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port}`;
+  return addressAt(host, port);
 }

@@ -1,12 +1,13 @@
 /** @file `lorikeet service`: a systemd unit that keeps a peer at work on a machine, with no more rights than it needs. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, userInfo } from 'node:os';
+import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { makeFolder } from '../atomic.ts';
 import { cacheFolder } from '../checkpoint/environment.ts';
 import { cacheRoot } from '../checkpoint/places.ts';
 import { EXIT, messageOf, UserError } from '../errors.ts';
+import { configFolder } from '../program/layers.ts';
 import type { Flags } from './flags.ts';
 
 /** Commands that a service can be of. */
@@ -53,7 +54,7 @@ function unitName(flags: Flags): string {
 }
 
 function placeOf(flags: Flags): string {
-  const own = join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'systemd', 'user');
+  const own = join(configFolder(), 'systemd', 'user');
   return join(flags.user ? own : '/etc/systemd/system', unitName(flags));
 }
 

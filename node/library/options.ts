@@ -2,6 +2,7 @@
 import { addCodec, type Codec } from '../../protocol/codec.ts';
 import type { RunSettings } from '../../protocol/config.ts';
 import { addRule, type Rule } from '../../protocol/rules.ts';
+import { addressAt } from '../addresses.ts';
 import type { Device } from '../engine/device.ts';
 import type { Visits } from '../entry/arrive.ts';
 import { UserError } from '../errors.ts';
@@ -92,5 +93,5 @@ export function readData(data: Data, option: string, objective: string): DataFil
 
 /** Where to listen, as a multiaddress. */
 export function listenAt({ host = '127.0.0.1', port = 0 }: PeerOptions, savedPort: number): string {
-  return `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp/${port || savedPort}`;
+  return addressAt(host, port || savedPort);
 }

@@ -7,6 +7,7 @@ import type { Chronicle } from '../chronicle/chronicle.ts';
 import { type Contacts, createContacts } from '../contacts.ts';
 import { createTrainer, type Trainer } from '../engine/trainer.ts';
 import type { Beginning, StateFolder } from '../entry/begin.ts';
+import { enterState } from '../entry/enter.ts';
 import { checkTexts } from '../entry/texts.ts';
 import { UserError } from '../errors.ts';
 import type { Facts, Format } from '../export/card.ts';
@@ -81,7 +82,7 @@ export interface Part extends Beginning {
 
 /** Starts the peer. What it opens is kept by `resources`, for whoever called to release where this throws. */
 export async function takePart(options: PeerOptions, part: Part): Promise<Swarm> {
-  const { resources, state, isBack, follows, earlierRounds, ticket, bootstrap, inviters } = part;
+  const { resources, state, isBack, follows, ticket, bootstrap, inviters } = part;
   const { saved, folder } = state;
   const read = reader(part.run);
   const [own, test, watch] = [read(options.data, 'data'), read(options.test, 'test'), read(options.watch, 'watch')];
@@ -95,11 +96,7 @@ export async function takePart(options: PeerOptions, part: Part): Promise<Swarm>
   const learner = await learnerOf(options, { run, own, engine });
   const development = watch && (await watch.exam(run, await engine()));
   options.signal?.throwIfAborted();
-  if (run.given) await store.writeStart(run.given);
-  if (part.key) await store.key(async () => part.key!);
-  const entry = { settings: run.settings, follows, earlierRounds };
-  // Before its first snapshot takes the place of the one of the run that is over.
-  if (saved && !isBack) await store.writeRun({ ...entry, port: saved.port, bootstrap, mixedWith: {}, invited: [] });
+  const writeProgress = await enterState(store, { ...part, run, saved });
   let contacts: Contacts | null = null;
   const tell = teller(feed);
   const participant = await startParticipant({
@@ -134,7 +131,7 @@ export async function takePart(options: PeerOptions, part: Part): Promise<Swarm>
     const known = mergeAddresses(contacts?.others() ?? [], bootstrap);
     const { port, view } = participant;
     const invited = contacts?.addresses() ?? [];
-    return store.writeRun({ ...entry, port, bootstrap: known, mixedWith: view.mixedWith, invited });
+    return writeProgress({ port, bootstrap: known, mixedWith: view.mixedWith, invited });
   };
   await keep();
   if (own) await store.writeTexts(digestRows(own.file.rows));

@@ -54,11 +54,12 @@ export function tellLan(hello: () => Hello, onTrouble: (why: string) => void): {
   mdns.on('warning', () => {});
   mdns.on('query', ({ questions = [] }) => {
     if (!questions.some(({ name }) => name === SERVICE) || !replies.take('')) return;
-    const instance = `${hello().id.slice(-16)}.${SERVICE}`;
+    const now = hello();
+    const instance = `${now.id.slice(-16)}.${SERVICE}`;
     mdns.respond({
       answers: [
         { name: SERVICE, type: 'PTR', ttl: TTL_S, data: instance },
-        { name: instance, type: 'TXT', ttl: TTL_S, data: writeHello(hello()) },
+        { name: instance, type: 'TXT', ttl: TTL_S, data: writeHello(now) },
       ],
     });
   });

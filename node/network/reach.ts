@@ -60,8 +60,7 @@ export function createReachKeeper(options: {
   const idOf = ({ remotePeer }: Connection): string => remotePeer.toString();
   const direct = (): Connection[] =>
     connections().filter((one) => one.status === 'open' && !isOverRelay(one) && isMember(idOf(one)));
-  const listens = (): Connection['remoteAddr'][] => listening().filter((at) => !isRelayed(String(at)));
-  const isHere = (one: Connection): boolean => listens().some((at) => at.nodeAddress().address === hostOf(one));
+  const isHere = (one: Connection): boolean => listening().some((at) => at.nodeAddress().address === hostOf(one));
   const answerOf = (one: Connection): boolean | null | undefined =>
     one.direction === 'inbound' ? (isHere(one) ? null : true) : answers.get(one);
   const idsWith = (answer: boolean): string[] => [
@@ -91,7 +90,7 @@ export function createReachKeeper(options: {
     isAsking = true;
     try {
       if (!(await isWelcome(next))) return;
-      const at = listens();
+      const at = listening();
       answers.set(next, at.length === 0 ? false : null);
       if (at.length > 0) answers.set(next, await askForCall(next, at, runId, { port, signal }));
     } finally {

@@ -57,9 +57,14 @@ export function originsOf(command: Command): Origins {
   return new Map(origins);
 }
 
+/** Where programs keep what this user has set. */
+export function configFolder(): string {
+  return process.env.XDG_CONFIG_HOME || join(homedir(), '.config');
+}
+
 /** The file of settings that this user keeps, whether it is there or not. */
 export function userFile(): string {
-  return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'lorikeet', 'config.yaml');
+  return join(configFolder(), 'lorikeet', 'config.yaml');
 }
 
 /**

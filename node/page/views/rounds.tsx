@@ -6,6 +6,7 @@ import { bytesText, figureText } from '../../figures.ts';
 import { REFUSED } from '../../refusals.ts';
 import type { ViewProps } from '../live.ts';
 import { Card } from '../parts/mark.tsx';
+import { Slider } from '../parts/slider.tsx';
 import { Table } from '../parts/table.tsx';
 import { spanText } from '../words.ts';
 
@@ -23,22 +24,9 @@ export function Rounds({ source, nameOf }: ViewProps) {
   return (
     <>
       {last > 0 && (
-        <div class="slider">
-          <label for="first">
-            Rounds {begin + 1} to {begin + shown.length}
-          </label>
-          <input
-            id="first"
-            type="range"
-            min={0}
-            max={last}
-            value={begin}
-            onInput={(event) => setAsked(Number(event.currentTarget.value))}
-          />
-          <button type="button" aria-pressed={asked === null} onClick={() => setAsked(null)}>
-            Follow
-          </button>
-        </div>
+        <Slider id="first" last={last} value={begin} asked={asked} onAsk={setAsked}>
+          Rounds {begin + 1} to {begin + shown.length}
+        </Slider>
       )}
       <section class="card" aria-label="waterfall">
         <ul class="key">

@@ -1,10 +1,12 @@
 /** @file Who mixes with whom: a graph whose colours are states and whose widths are bytes, round by round. */
+
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type { EdgeRecord, PeerRecord } from '../../chronicle/record.ts';
 import { bytesText, figureText } from '../../figures.ts';
 import type { Source, ViewProps } from '../live.ts';
 import { type Placed, placesOf } from '../parts/layout.ts';
 import { Card, Dot } from '../parts/mark.tsx';
+import { Slider } from '../parts/slider.tsx';
 import { STANDINGS, type Standing, spanText, standingOf } from '../words.ts';
 
 interface Link {
@@ -29,20 +31,9 @@ export function Topology({ sources, nameOf }: ViewProps) {
   const box = boxOf([...places.values()]);
   return (
     <>
-      <div class="slider">
-        <label for="round">Round {round + 1}</label>
-        <input
-          id="round"
-          type="range"
-          min={0}
-          max={last}
-          value={round}
-          onInput={(event) => setAsked(Number(event.currentTarget.value))}
-        />
-        <button type="button" aria-pressed={asked === null} onClick={() => setAsked(null)}>
-          Follow
-        </button>
-      </div>
+      <Slider id="round" last={last} value={round} asked={asked} onAsk={setAsked}>
+        Round {round + 1}
+      </Slider>
       <div class="columns wide-first">
         <figure class="card graph">
           <svg viewBox={box.join(' ')} aria-label={`graph of round ${round + 1}`}>
