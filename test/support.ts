@@ -31,3 +31,8 @@ export function settingsWith(given: Record<string, unknown>): RunSettings {
 export function sourceOf(x: Float32Array): Source {
   return (begin, out) => out.set(x.subarray(begin, begin + out.length));
 }
+
+/** Waits until a condition holds; the file's deadline ends a wait that never does. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}

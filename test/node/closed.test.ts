@@ -9,13 +9,10 @@ import { fetchRun } from '../../node/network/visits.ts';
 import { createRuntime, type Runtime } from '../../node/runtime.ts';
 import type { Refusal } from '../../protocol/frame.ts';
 import { createPeer, type Peer } from '../../protocol/peer.ts';
-import { settingsWith } from '../support.ts';
+import { settingsWith, until } from '../support.ts';
+import { founder, founderKey, RUN, ticket } from './parts/closed-run.ts';
 
-const RUN = '00112233445566778899aabbccddeeff';
 const COUNT = 100;
-const founderKey = await generateKey();
-const founder = idOfKey(founderKey)!;
-const ticket = issueTicket({ runId: RUN, key: founderKey, chain: [], uses: 8, expires: 0 });
 
 interface Node {
   readonly peer: Peer;
@@ -63,11 +60,6 @@ async function startNode(
     for (const one of book.rule({ [who]: { verdict: 'ban', tell: false } })) runtime.host.expel(one);
   };
   return { peer, runtime, refusals, turnedAway, expel };
-}
-
-/** Waits until a condition holds; the file's deadline ends a wait that never does. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 const stopAll = (...nodes: Node[]): Promise<unknown> => Promise.all(nodes.map(({ runtime }) => runtime.stop()));

@@ -19,7 +19,7 @@ import { encodeFrame, type Message, maxFrameBytes, type Refusal } from '../../pr
 import { createPeer, type Peer } from '../../protocol/peer.ts';
 import { createPrng } from '../../protocol/prng.ts';
 import { distance, mean, norm } from '../../protocol/vector.ts';
-import { settingsWith } from '../support.ts';
+import { settingsWith, until } from '../support.ts';
 
 const RUN = '00112233445566778899aabbccddeeff';
 const COUNT = 1000;
@@ -55,11 +55,6 @@ async function startNode(
 const peersAt = (id: string, addresses: readonly string[] = []): Message => {
   return { type: 'peers', round: 0, peers: [{ id, addresses }] };
 };
-
-/** Waits until a condition holds; the file's deadline ends a wait that never does. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
 
 test('hosts that have met and stopped leave no timer for which a process would wait', async () => {
   const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;

@@ -4,17 +4,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createBook } from '../../node/admission/book.ts';
 import { generateKey, idOfKey } from '../../node/admission/identity.ts';
-import { issueTicket } from '../../node/admission/ticket.ts';
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../node/runtime.ts';
 import { createPeer, type Peer } from '../../protocol/peer.ts';
 import { distance, mean, norm } from '../../protocol/vector.ts';
-import { settingsWith } from '../support.ts';
+import { settingsWith, until } from '../support.ts';
+import { founder, founderKey, RUN, ticket } from './parts/closed-run.ts';
 
-const RUN = '00112233445566778899aabbccddeeff';
 const COUNT = 500_000;
-const founderKey = await generateKey();
-const founder = idOfKey(founderKey)!;
-const ticket = issueTicket({ runId: RUN, key: founderKey, chain: [], uses: 8, expires: 0 });
 
 interface Node {
   readonly peer: Peer;
@@ -38,11 +34,6 @@ async function startNode(isHidden: boolean, value: number, more: Partial<Runtime
     ...more,
   });
   return { peer, runtime };
-}
-
-/** Waits until a condition holds; the file's deadline ends a wait that never does. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 const waysTo = ({ runtime }: Node, { peer }: Node): (string | null)[] =>
